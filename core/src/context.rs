@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::effect::Effect;
 use crate::id::{BotId, LeaseToken, OpId, PoolName, SessionId};
+use crate::job::LeaseRequest;
 use crate::notice::Notice;
 use crate::pool::board::Board;
 use crate::settings::NodeSettings;
@@ -94,6 +95,15 @@ impl Context<'_> {
 
     pub fn tell_ownership(&mut self, signal: OwnershipSignal) {
         self.signals.push_back(Signal::Ownership(signal));
+    }
+
+    /// What a worker of this node asks for when it takes a job.
+    pub fn lease_request(&mut self) -> LeaseRequest {
+        LeaseRequest {
+            worker_id: self.settings.node_id,
+            token: self.source.token(),
+            ttl: self.settings.lease.ttl,
+        }
     }
 
     /// Tells a pool that work of it is waiting in the store.

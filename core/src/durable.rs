@@ -7,8 +7,11 @@
 
 use serde::Serialize;
 
+use crate::bot::event::AckAnswer;
+use crate::id::CallbackKey;
+
 /// A value whose durable cause has been confirmed by the store.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(transparent)]
 pub struct Durable<T>(T);
 
@@ -21,6 +24,16 @@ impl<T> Durable<T> {
         Self(value)
     }
 
+    /// Another value that the same durable cause makes true.
+    pub(crate) fn map<U>(self, derive: impl FnOnce(T) -> U) -> Durable<U> {
+        Durable(derive(self.0))
+    }
+
+    /// The same, of a reference.
+    pub(crate) fn as_ref(&self) -> Durable<&T> {
+        Durable(&self.0)
+    }
+
     /// The value.
     pub fn get(&self) -> &T {
         &self.0
@@ -29,5 +42,12 @@ impl<T> Durable<T> {
     /// The value, owned.
     pub fn into_inner(self) -> T {
         self.0
+    }
+}
+
+impl Durable<AckAnswer> {
+    /// Acknowledging nothing needs no witness.
+    pub(crate) fn of_nothing(unknown: Vec<CallbackKey>) -> Self {
+        Self(AckAnswer { acknowledged: 0, unknown })
     }
 }

@@ -151,6 +151,13 @@ pub struct BotSettings {
     pub callbacks: CallbackSettings,
 }
 
+impl BotSettings {
+    /// Whether callbacks of a correspondent wait for media in front of them.
+    pub fn is_gated(&self, correspondent_id: &CorrespondentId) -> bool {
+        self.gating_overrides.get(correspondent_id).copied().unwrap_or(self.gating.enabled)
+    }
+}
+
 /// When a bot runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

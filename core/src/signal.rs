@@ -19,6 +19,8 @@ pub(crate) enum Signal {
     Bot(BotId, BotSignal),
     Pools(PoolSignal),
     Ownership(OwnershipSignal),
+    /// A staged file that a resend brought and nothing here needs, to the janitor.
+    FileUnneeded(MediaId),
 }
 
 /// A word to a provider connection, from one of the bots it carries.

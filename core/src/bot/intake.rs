@@ -1,0 +1,186 @@
+//! The way in: a message is dedup'd, cut, given an id and put in its queue, or refused with a receipt.
+
+use super::Bot;
+use super::correspondent::Ids;
+use super::lifecycle::Phase;
+use super::sends::Classified;
+use crate::context::Context;
+use crate::draft::Draft;
+use crate::id::{CorrespondentId, MediaId, MessageId};
+use crate::message::Source;
+use crate::notice::Notice;
+use crate::queue::{Addition, Evicted, Verdict};
+use crate::receipt::{Origin, Receipt, RejectReason};
+use crate::signal::Signal;
+
+/// A message that waits for its correspondent's first free id.
+#[derive(Debug)]
+pub(crate) struct Waiting {
+    pub origin: Origin,
+    pub source: Source,
+    pub draft: Draft,
+}
+
+impl Bot {
+    pub(super) fn intake(&mut self, cx: &mut Context<'_>, origin: Origin, draft: Draft) {
+        if let Some(reason) = self.phase.refusal() {
+            return self.answer(cx, origin, Receipt::rejected(reason));
+        }
+        match self.classify(cx, origin, draft) {
+            Classified::Now { source, draft } => self.admit(cx, origin, source, draft),
+            Classified::Waits => {}
+        }
+    }
+
+    /// Takes a message in whose source is known.
+    pub(super) fn admit(
+        &mut self,
+        cx: &mut Context<'_>,
+        origin: Origin,
+        source: Source,
+        draft: Draft,
+    ) {
+        let correspondent_id = draft.correspondent_id.clone();
+        let known = self.correspondents.contains_key(&correspondent_id);
+        if !known && !self.can_hold_another() {
+            return self.refuse(cx, origin, &correspondent_id, RejectReason::RetryLater);
+        }
+        let max_waiting = self.settings.limits.max_waiting_for_id;
+        let entry = self.correspondent(&correspondent_id, cx.now);
+        match &mut entry.ids {
+            Ids::Known => self.take_in(cx, origin, source, draft),
+            Ids::Reading(waiting) if waiting.len() < max_waiting => {
+                waiting.push_back(Waiting { origin, source, draft });
+            }
+            Ids::Reading(_) => {
+                self.refuse(cx, origin, &correspondent_id, RejectReason::RetryLater);
+            }
+            Ids::Unread => {
+                entry.ids = Ids::Reading([Waiting { origin, source, draft }].into());
+                self.read_next_id(cx, correspondent_id);
+            }
+        }
+    }
+
+    /// Puts a message in its queue, whose ids are known.
+    pub(super) fn take_in(
+        &mut self,
+        cx: &mut Context<'_>,
+        origin: Origin,
+        source: Source,
+        draft: Draft,
+    ) {
+        let correspondent_id = draft.correspondent_id.clone();
+        let media_id = draft.media.as_ref().map(|media| media.media_id);
+        let settings = self.settings.clone();
+        // A medium that stands in another correspondent's queue cannot be this one's as well.
+        if let Some(media_id) = media_id
+            && self.media.get(&media_id).is_some_and(|holder| *holder != correspondent_id)
+        {
+            return self.refuse(cx, origin, &correspondent_id, RejectReason::Invalid);
+        }
+        let Some(entry) = self.correspondents.get_mut(&correspondent_id) else { return };
+        let Addition { verdict, evicted } =
+            entry.queue.add_message(draft, source, Some(origin), &settings.limits, cx.now);
+        self.tell_evicted(cx, &correspondent_id, evicted);
+        match verdict {
+            Verdict::Added { id, placeholder, overflow } => {
+                if overflow {
+                    cx.notice(Notice::OverflowEntered {
+                        bot_id: self.id.clone(),
+                        correspondent_id: correspondent_id.clone(),
+                    });
+                }
+                match media_id.filter(|_| placeholder) {
+                    Some(media_id) => self.insert_job(correspondent_id, media_id),
+                    None => {
+                        self.list_ready(&correspondent_id);
+                        // What its sender's own device sent is not processed, so its file is not needed.
+                        if let Some(media_id) = media_id {
+                            self.drop_file(cx, media_id);
+                        }
+                    }
+                }
+                let _ = id;
+            }
+            Verdict::Joined { id } => {
+                self.joined.entry((correspondent_id, id)).or_default().push(origin);
+            }
+            Verdict::Duplicate { id, media_id: original } => {
+                self.notice_duplicate(cx, &correspondent_id, *id.get());
+                self.answer(cx, origin, Receipt::Duplicate { message_id: id });
+                if let Some(media_id) = media_id.filter(|media_id| Some(*media_id) != original) {
+                    self.drop_file(cx, media_id);
+                }
+            }
+            Verdict::Rejected { reason } => self.refuse(cx, origin, &correspondent_id, reason),
+        }
+    }
+
+    fn refuse(
+        &mut self,
+        cx: &mut Context<'_>,
+        origin: Origin,
+        correspondent_id: &CorrespondentId,
+        reason: RejectReason,
+    ) {
+        cx.notice(Notice::MessageRejected {
+            bot_id: self.id.clone(),
+            correspondent_id: correspondent_id.clone(),
+            reason,
+        });
+        self.answer(cx, origin, Receipt::rejected(reason));
+    }
+
+    pub(super) fn tell_evicted(
+        &mut self,
+        cx: &mut Context<'_>,
+        correspondent_id: &CorrespondentId,
+        evicted: Vec<Evicted>,
+    ) {
+        for Evicted { id, origin, reason, .. } in evicted {
+            cx.notice(Notice::MessageEvicted {
+                bot_id: self.id.clone(),
+                correspondent_id: correspondent_id.clone(),
+                message_id: id,
+                reason,
+            });
+            self.answer_all(cx, correspondent_id, id, origin, &Receipt::evicted(reason));
+        }
+    }
+
+    pub(super) fn notice_duplicate(
+        &self,
+        cx: &mut Context<'_>,
+        correspondent_id: &CorrespondentId,
+        message_id: MessageId,
+    ) {
+        cx.notice(Notice::DuplicateMessage {
+            bot_id: self.id.clone(),
+            correspondent_id: correspondent_id.clone(),
+            message_id,
+        });
+    }
+
+    /// A resend's own file is deleted, once the store has said that no job knows it.
+    pub(super) fn drop_file(&self, cx: &mut Context<'_>, media_id: MediaId) {
+        if !self.media.contains_key(&media_id) {
+            cx.signals.push_back(Signal::FileUnneeded(media_id));
+        }
+    }
+}
+
+impl Phase {
+    /// Why a message cannot be taken in, if it cannot.
+    fn refusal(&self) -> Option<RejectReason> {
+        match self {
+            Self::Running => None,
+            Self::Registering | Self::Acquiring | Self::Restoring { .. } => {
+                Some(RejectReason::RetryLater)
+            }
+            Self::Stopped | Self::Draining { .. } | Self::Holding { .. } => {
+                Some(RejectReason::BotNotRunning)
+            }
+        }
+    }
+}

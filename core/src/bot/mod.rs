@@ -1,0 +1,352 @@
+//! One bot: its queues, its intake, its archive and its outbox.
+//!
+//! Owns everything of one bot that is in memory, and the order in which it starts and stops. The rooms
+//! inside: [`intake`] lets messages in, [`inserts`] makes media jobs durable, [`results`] applies what
+//! became of them, [`archive`] makes ready messages durable, [`outbox`] calls back, [`sends`] carries
+//! messages the other way, [`lifecycle`] starts and stops it all.
+//!
+//! Invariants: no outward effect without ownership; a receipt of `accepted` or `duplicate` and a
+//! callback only with the store's word; of each kind of store operation one at a time.
+
+mod archive;
+mod correspondent;
+pub mod event;
+mod inserts;
+mod intake;
+mod invariants;
+mod lifecycle;
+pub(crate) mod outbox;
+mod results;
+mod sends;
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use indexmap::IndexMap;
+
+use self::archive::Archive;
+use self::correspondent::{Correspondent, IdReads, SilentList};
+use self::event::{BotEffect, BotEvent};
+use self::inserts::Inserts;
+use self::lifecycle::{Attachment, Phase, Start};
+use self::outbox::Outbox;
+use self::results::Results;
+use self::sends::Sends;
+use crate::context::Context;
+use crate::deadline::Deadline;
+use crate::effect::Effect;
+use crate::id::{BotId, CorrespondentId, Epoch, MediaId, MessageId, OpId, ProviderInstance};
+use crate::lane::Lane;
+use crate::notice::Notice;
+use crate::receipt::{Origin, Receipt};
+use crate::settings::BotSettings;
+use crate::signal::{BotSignal, SessionSignal};
+use crate::store::{BotRecord, Fence, StoreRequest, StoreResult};
+use crate::time::Timestamp;
+
+/// One bot.
+#[derive(Debug)]
+pub(crate) struct Bot {
+    id: BotId,
+    /// What is durable of it; none as long as only a consumer has asked for it.
+    record: Option<BotRecord>,
+    settings: Arc<BotSettings>,
+    phase: Phase,
+    /// An operator stopped it, or the node shuts down.
+    barred: bool,
+    epoch: Epoch,
+    /// Until when outward effects are valid.
+    valid_until: Timestamp,
+    running_since: Timestamp,
+    attachments: Vec<Attachment>,
+    resume: Option<(ProviderInstance, u64)>,
+    /// When a bot without a connection stops.
+    grace_until: Option<Timestamp>,
+    lifecycle: Lane<Start>,
+    correspondents: IndexMap<CorrespondentId, Correspondent>,
+    id_reads: IdReads,
+    silent: SilentList,
+    /// Which correspondent a medium in a queue belongs to. Never iterated.
+    media: HashMap<MediaId, CorrespondentId>,
+    /// Resends that wait for the fate of a message in memory.
+    joined: BTreeMap<(CorrespondentId, MessageId), Vec<Origin>>,
+    inserts: Inserts,
+    results: Results,
+    archive: Archive,
+    outbox: Outbox,
+    sends: Sends,
+}
+
+impl Bot {
+    pub fn new(id: BotId, record: Option<BotRecord>, settings: Arc<BotSettings>) -> Self {
+        Self {
+            id,
+            record,
+            outbox: Outbox::new(&settings),
+            settings,
+            phase: Phase::Stopped,
+            barred: false,
+            epoch: Epoch(0),
+            valid_until: Timestamp::ZERO,
+            running_since: Timestamp::ZERO,
+            attachments: Vec::new(),
+            resume: None,
+            grace_until: None,
+            lifecycle: Lane::default(),
+            correspondents: IndexMap::new(),
+            id_reads: IdReads::default(),
+            silent: SilentList::default(),
+            media: HashMap::new(),
+            joined: BTreeMap::new(),
+            inserts: Inserts::default(),
+            results: Results::default(),
+            archive: Archive::default(),
+            sends: Sends::default(),
+        }
+    }
+
+    pub fn record(&self) -> Option<&BotRecord> {
+        self.record.as_ref()
+    }
+
+    /// The epoch, while the bot is running here.
+    pub fn running_epoch(&self) -> Option<Epoch> {
+        matches!(self.phase, Phase::Running).then_some(self.epoch)
+    }
+
+    /// Whether a result made here can be applied here.
+    pub fn accepts_results(&self) -> bool {
+        matches!(self.phase, Phase::Running)
+    }
+
+    /// Whether nothing of the bot needs to be remembered.
+    pub fn is_forgettable(&self) -> bool {
+        self.record.is_none()
+            && self.attachments.is_empty()
+            && matches!(self.phase, Phase::Stopped)
+            && !self.outbox.has_consumer()
+    }
+
+    pub fn is_stopped(&self) -> bool {
+        matches!(self.phase, Phase::Stopped)
+    }
+
+    pub fn on_event(&mut self, cx: &mut Context<'_>, event: BotEvent) {
+        match event {
+            BotEvent::Start => {
+                self.barred = false;
+                self.start_if_wanted(cx);
+            }
+            BotEvent::Stop => {
+                self.barred = true;
+                self.stop(cx);
+            }
+            BotEvent::Post { request_id, draft } => {
+                self.intake(cx, Origin::Request { request_id }, draft);
+            }
+            BotEvent::Store { op, result } => self.on_store(cx, op, result),
+            BotEvent::ConsumerAttached { stream_id } => {
+                self.with_outbox(cx, |outbox, cx| outbox.attach(cx, stream_id));
+            }
+            BotEvent::ConsumerDetached { stream_id } => {
+                self.with_outbox(cx, |outbox, cx| outbox.detach(cx, stream_id));
+            }
+            BotEvent::Acknowledge { request_id, keys } => {
+                let open = self.phase.keeps_promises();
+                self.with_outbox(cx, |outbox, cx| outbox.acknowledge(cx, request_id, keys, open));
+            }
+            BotEvent::Answered { key, attempt, answer } => {
+                self.with_outbox(cx, |outbox, cx| outbox.answered(cx, key, attempt, answer));
+            }
+            BotEvent::Enqueue { request_id, send } => self.enqueue_send(cx, request_id, send),
+            BotEvent::ResultsWaiting => self.results_waiting(),
+        }
+        self.pump(cx);
+    }
+
+    pub fn on_signal(&mut self, cx: &mut Context<'_>, signal: BotSignal) {
+        match signal {
+            BotSignal::Attached { session_id, instance } => self.attached(cx, session_id, instance),
+            BotSignal::Detached { session_id, resume_after_seq } => {
+                self.detached(cx, session_id, resume_after_seq);
+            }
+            BotSignal::Intake { origin, draft } => self.intake(cx, origin, draft),
+            BotSignal::Sent { send_id, provider_message_id } => {
+                self.sent(cx, send_id, provider_message_id);
+            }
+            BotSignal::Owned { epoch, valid_until } => self.owned(cx, epoch, valid_until),
+            BotSignal::HeldElsewhere => {
+                cx.notice(Notice::BotHeldElsewhere { bot_id: self.id.clone() });
+            }
+            BotSignal::OwnershipLost => self.fenced(cx),
+            BotSignal::MediaDone { media_id, token, outcome } => {
+                self.media_done(cx, media_id, token, outcome);
+            }
+            BotSignal::ResultsWaiting => self.results_waiting(),
+            BotSignal::Stop => {
+                self.barred = true;
+                self.stop(cx);
+            }
+        }
+        self.pump(cx);
+    }
+
+    pub fn tick(&mut self, cx: &mut Context<'_>) {
+        if self.grace_until.is_some_and(|until| until <= cx.now) {
+            self.grace_until = None;
+            if !self.is_wanted() {
+                self.stop(cx);
+            }
+        }
+        self.tick_lifecycle(cx);
+        self.retry_id_reads(cx);
+        self.retry_inserts(cx);
+        self.retry_results(cx);
+        self.retry_archive(cx);
+        self.tick_sends(cx);
+        self.with_outbox(cx, Outbox::tick);
+        self.release_silent(cx.now);
+        self.pump(cx);
+    }
+
+    pub fn next_deadline(&self) -> Option<(Timestamp, Deadline)> {
+        let retry = [
+            self.lifecycle.retry_at(),
+            self.id_reads.retry_at(),
+            self.inserts.lane.retry_at(),
+            self.results.retry_at(),
+            self.archive.lane.retry_at(),
+            self.sends.retry_at(),
+        ];
+        let retries = retry.into_iter().flatten().map(|at| (at, Deadline::StoreRetry));
+        let grace = self.grace_until.map(|at| (at, Deadline::DisconnectGrace));
+        let drain = self.phase.drain_until().map(|at| (at, Deadline::DrainTimeout));
+        let silent = self.silent.due_at().map(|at| (at, Deadline::SilentCorrespondents));
+        let echo = self.sends.echo_due_at().map(|at| (at, Deadline::EchoWait));
+        retries
+            .chain(grace)
+            .chain(drain)
+            .chain(silent)
+            .chain(echo)
+            .chain(self.outbox.next_deadline())
+            .min()
+    }
+
+    /// Starts whatever can be started: the store is asked for what waits, callbacks go out.
+    fn pump(&mut self, cx: &mut Context<'_>) {
+        if matches!(self.phase, Phase::Running | Phase::Draining { .. }) {
+            self.pump_inserts(cx);
+            self.pump_archive(cx);
+        }
+        if matches!(self.phase, Phase::Running) {
+            self.pump_results(cx);
+            self.pump_sends(cx);
+        }
+        self.pump_outbox(cx);
+        self.advance_stop(cx);
+    }
+
+    fn on_store(&mut self, cx: &mut Context<'_>, op: OpId, result: StoreResult) {
+        if let Some(batch) = self.archive.lane.take(op) {
+            self.on_archived(cx, batch, result);
+        } else if let Some(batch) = self.inserts.lane.take(op) {
+            self.on_inserted(cx, batch, result);
+        } else if let Some(start) = self.lifecycle.take(op) {
+            self.on_lifecycle(cx, start, result);
+        } else if let Some(correspondent_id) = self.id_reads.take(op) {
+            self.on_next_id(cx, correspondent_id, result);
+        } else if self.outbox.awaits(op) {
+            let fenced = self.with_outbox(cx, |outbox, cx| outbox.on_store(cx, op, result));
+            if fenced {
+                self.fenced_by_store(cx);
+            }
+        } else if self.results.awaits(op) {
+            self.on_results(cx, op, result);
+        } else if self.sends.awaits(op) {
+            self.on_sends(cx, op, result);
+        } else {
+            // The reply to an operation that a stop or a fence has given up.
+            cx.unexpected(format!("bot {}: reply to operation {op}", self.id));
+        }
+    }
+
+    /// The outbox with what it needs to know of the bot, and the leave to send, or not.
+    fn with_outbox<R>(
+        &mut self,
+        cx: &mut Context<'_>,
+        work: impl FnOnce(&mut Outbox, &mut outbox::OutboxContext<'_, '_>) -> R,
+    ) -> R {
+        let mut cx = outbox::OutboxContext {
+            cx,
+            bot_id: &self.id,
+            epoch: self.epoch,
+            valid_until: self.valid_until,
+            settings: &self.settings,
+            running_since: self.running_since,
+            correspondents: &self.correspondents,
+            may_page: self.archive.lane.is_idle() && matches!(self.phase, Phase::Running),
+            may_send: matches!(self.phase, Phase::Running),
+            may_store: self.phase.keeps_promises(),
+        };
+        work(&mut self.outbox, &mut cx)
+    }
+
+    fn pump_outbox(&mut self, cx: &mut Context<'_>) {
+        self.with_outbox(cx, Outbox::pump);
+    }
+
+    fn fence(&self) -> Fence {
+        Fence { bot_id: self.id.clone(), epoch: self.epoch }
+    }
+
+    fn ask_store(&self, cx: &mut Context<'_>, request: StoreRequest) -> OpId {
+        let op = cx.source.op();
+        cx.effect(Effect::Bot(self.id.clone(), BotEffect::Store { op, request }));
+        op
+    }
+
+    /// Answers wherever the message came from. A message has at most one place to answer to a time.
+    fn answer(&self, cx: &mut Context<'_>, origin: Origin, receipt: Receipt) {
+        let valid_until = self.receipts_valid_until(cx.now);
+        match origin {
+            Origin::Session { session_id, seq } => {
+                let bot_id = self.id.clone();
+                cx.tell_session(
+                    session_id,
+                    SessionSignal::Receipt { bot_id, seq, receipt, valid_until },
+                );
+            }
+            Origin::Request { request_id } => {
+                let effect = BotEffect::PostReceipt { request_id, receipt, valid_until };
+                cx.effect(Effect::Bot(self.id.clone(), effect));
+            }
+        }
+    }
+
+    /// Answers a message and all its resends that waited with it.
+    fn answer_all(
+        &mut self,
+        cx: &mut Context<'_>,
+        correspondent_id: &CorrespondentId,
+        message_id: MessageId,
+        origin: Option<Origin>,
+        receipt: &Receipt,
+    ) {
+        if let Some(origin) = origin {
+            self.answer(cx, origin, receipt.clone());
+        }
+        if self.joined.is_empty() {
+            return;
+        }
+        let waiting = self.joined.remove(&(correspondent_id.clone(), message_id));
+        for origin in waiting.into_iter().flatten() {
+            self.answer(cx, origin, receipt.clone());
+        }
+    }
+
+    /// A refusal of a bot that is not owned here is valid for ever; everything else as long as the
+    /// ownership.
+    fn receipts_valid_until(&self, _now: Timestamp) -> Timestamp {
+        if self.phase.keeps_promises() { self.valid_until } else { Timestamp::MAX }
+    }
+}

@@ -1,0 +1,87 @@
+//! Whether the consumer can take callbacks at all.
+//!
+//! A consumer that is unavailable opens the circuit: callbacks wait, none is counted as a failure, and
+//! one probe at a time asks whether it is back.
+
+use crate::context::Context;
+use crate::id::{CorrespondentId, StreamId};
+use crate::settings::BackOff;
+use crate::time::{Millis, Timestamp};
+
+/// Who takes callbacks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Consumer {
+    /// Nobody.
+    Absent,
+    /// This stream.
+    Present(StreamId),
+    /// It said that it is gone for good; somebody else has to come.
+    Gone(StreamId),
+}
+
+/// Whether callbacks go out.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Circuit {
+    /// They do.
+    Closed,
+    /// They wait until then.
+    Open { probe_at: Timestamp, failures: u32 },
+    /// One is out, to ask.
+    Probing { correspondent_id: CorrespondentId, failures: u32 },
+}
+
+impl Circuit {
+    /// The consumer was unavailable. Returns whether the circuit was closed before.
+    pub fn open(
+        &mut self,
+        cx: &mut Context<'_>,
+        back_off: BackOff,
+        retry_after: Option<Millis>,
+    ) -> bool {
+        let (was_closed, failures) = match self {
+            Self::Closed => (true, 0),
+            // Callbacks that went out together fail together; that is one failure.
+            Self::Open { .. } => return false,
+            Self::Probing { failures, .. } => (false, failures.saturating_add(1)),
+        };
+        let wait = cx.source.jittered(back_off.after(failures)).max(retry_after.unwrap_or_default());
+        *self = Self::Open { probe_at: cx.now + wait, failures };
+        was_closed
+    }
+
+    /// The consumer answered. Returns whether the circuit was not closed before.
+    pub fn close(&mut self) -> bool {
+        std::mem::replace(self, Self::Closed) != Self::Closed
+    }
+
+    /// Whether a callback of this correspondent may go out, becoming the probe if need be.
+    pub fn lets_through(&mut self, correspondent_id: &CorrespondentId, now: Timestamp) -> bool {
+        match self {
+            Self::Closed => true,
+            Self::Open { probe_at, failures } => {
+                if now < *probe_at {
+                    return false;
+                }
+                let failures = *failures;
+                *self = Self::Probing { correspondent_id: correspondent_id.clone(), failures };
+                true
+            }
+            Self::Probing { correspondent_id: probing, .. } => probing == correspondent_id,
+        }
+    }
+
+    /// Whether any callback may go out, the probe included.
+    pub fn blocks(&self, now: Timestamp) -> bool {
+        match self {
+            Self::Closed | Self::Probing { .. } => false,
+            Self::Open { probe_at, .. } => now < *probe_at,
+        }
+    }
+
+    pub fn probe_at(&self) -> Option<Timestamp> {
+        match self {
+            Self::Open { probe_at, .. } => Some(*probe_at),
+            Self::Closed | Self::Probing { .. } => None,
+        }
+    }
+}

@@ -1,0 +1,535 @@
+//! `CorrespondentQueue`: what one correspondent has said and the archive does not hold yet.
+//!
+//! Owns the entries, their ids and the window that tells resends apart; decides what is evicted and
+//! what is rejected. Knows nothing of stores, sessions or callbacks.
+//!
+//! Texts and media live apart, because the rules treat them apart. A text is ready when it is
+//! added, is the only thing that can be evicted, and is added in the order of ids *and* of
+//! acceptance; so a plain deque gives the oldest in O(1), whichever rule asks for it. Media wait
+//! until their text comes, in any order, and are acknowledged by then, so never evicted.
+//!
+//! Invariants: `total_chars` is the sum of the entries' `message_size`; ids are unique and below
+//! `next_id`; `len` and `total_chars` stay within the hard bounds of the limits, unless an injection
+//! (recovery, settings lowered since) exceeded them, and then nothing is added until they are under
+//! again.
+
+mod dedupe;
+mod retention;
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::sync::Arc;
+
+use self::dedupe::{DedupeWindow, Seen};
+use crate::content;
+use crate::draft::{Direction, Draft};
+use crate::durable::Durable;
+use crate::id::{MediaId, MessageId, ProviderMessageId};
+use crate::message::{Media, Message, Outcome, Source, size_of, truncate};
+use crate::receipt::{EvictReason, Origin, RejectReason};
+use crate::settings::Limits;
+use crate::store::FinishedJob;
+use crate::time::Timestamp;
+
+/// What one correspondent has said and the archive does not hold yet.
+#[derive(Debug)]
+pub struct CorrespondentQueue {
+    next_id: MessageId,
+    /// Ready texts, oldest first.
+    texts: VecDeque<Text>,
+    /// Placeholders, and media that have become text.
+    media: BTreeMap<MessageId, MediaEntry>,
+    /// Which entry waits for which media. Never iterated.
+    by_media: HashMap<MediaId, MessageId>,
+    /// The media that have become text.
+    ready_media: BTreeSet<MessageId>,
+    total_chars: u64,
+    /// The part of `total_chars` that could be evicted.
+    text_chars: u64,
+    last_accepted_time: Timestamp,
+    window: DedupeWindow,
+    /// An injection went over the hard bounds, and the queue has not come under them since.
+    over_bounds: bool,
+}
+
+#[derive(Debug)]
+struct Text {
+    message: Arc<Message>,
+    origin: Option<Origin>,
+}
+
+#[derive(Debug)]
+struct MediaEntry {
+    message: Arc<Message>,
+    /// What the provider said of a medium that it could not bring.
+    excuse: Option<Box<Excuse>>,
+    /// Where its receipt goes, until its job is durable.
+    origin: Option<Origin>,
+    state: MediaState,
+}
+
+/// What a provider says of a medium that it could not bring.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Excuse {
+    /// It had no space for it.
+    pub quota_exceeded: bool,
+    /// Its reason.
+    pub detail: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum MediaState {
+    /// Its job is not known to be durable.
+    Unconfirmed,
+    /// Its job is durable, its text has not come.
+    Waiting,
+    /// Its text has come.
+    Ready(FinishedJob),
+}
+
+/// What became of an addition.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Addition {
+    /// The verdict on the new message.
+    pub verdict: Verdict,
+    /// What had to go.
+    pub evicted: Vec<Evicted>,
+}
+
+/// The verdict on a new message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verdict {
+    /// It is in the queue under this id.
+    Added {
+        /// Its id.
+        id: MessageId,
+        /// Whether it waits for its media.
+        placeholder: bool,
+        /// Whether it stands above a limit.
+        overflow: bool,
+    },
+    /// It is a resend of a message whose fate is still open.
+    Joined {
+        /// The message's id.
+        id: MessageId,
+    },
+    /// It is a resend of a durable message.
+    Duplicate {
+        /// The message's id.
+        id: Durable<MessageId>,
+        /// The media that the message came with.
+        media_id: Option<MediaId>,
+    },
+    /// It was not taken, and took no id.
+    Rejected {
+        /// Why.
+        reason: RejectReason,
+    },
+}
+
+/// A message that had to go before it was durable.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Evicted {
+    /// Its id.
+    pub id: MessageId,
+    /// Its size.
+    pub message_size: u64,
+    /// Where its receipt goes.
+    pub origin: Option<Origin>,
+    /// Over which limit.
+    pub reason: EvictReason,
+}
+
+/// What became of a completion.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Completion {
+    /// The placeholder is a ready message.
+    Updated {
+        /// Its id.
+        id: MessageId,
+        /// Its size as a placeholder.
+        old_size: u64,
+        /// Its size with its text.
+        new_size: u64,
+        /// Whether the engine's text was cut.
+        truncated: bool,
+        /// What had to go, so that it fits.
+        evicted: Vec<Evicted>,
+    },
+    /// No open placeholder waits for that media.
+    NotFound,
+}
+
+/// What became of an injection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Injection {
+    /// The placeholder stands at its id's place.
+    Injected,
+    /// That media, or that id, is there already.
+    AlreadyPresent,
+}
+
+/// A ready message on its way to the archive.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Popped {
+    /// The message.
+    pub message: Arc<Message>,
+    /// Where its receipt goes, when it has none yet.
+    pub origin: Option<Origin>,
+    /// The job that ends with it.
+    pub job: Option<FinishedJob>,
+}
+
+/// A placeholder that was removed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Removed {
+    /// The message.
+    pub message: Arc<Message>,
+    /// Where its receipt goes, when it has none yet.
+    pub origin: Option<Origin>,
+}
+
+impl CorrespondentQueue {
+    /// An empty queue whose next message gets `next_id`.
+    pub fn new(next_id: MessageId) -> Self {
+        Self {
+            next_id,
+            texts: VecDeque::new(),
+            media: BTreeMap::new(),
+            by_media: HashMap::new(),
+            ready_media: BTreeSet::new(),
+            total_chars: 0,
+            text_chars: 0,
+            last_accepted_time: Timestamp::ZERO,
+            window: DedupeWindow::default(),
+            over_bounds: false,
+        }
+    }
+
+    /// Entries, ready or not.
+    pub fn len(&self) -> usize {
+        self.texts.len() + self.media.len()
+    }
+
+    /// Whether there is no entry.
+    pub fn is_empty(&self) -> bool {
+        self.texts.is_empty() && self.media.is_empty()
+    }
+
+    /// The sum of all entries' sizes, in Unicode scalar values.
+    pub fn total_chars(&self) -> u64 {
+        self.total_chars
+    }
+
+    /// The id of the next message.
+    pub fn next_id(&self) -> MessageId {
+        self.next_id
+    }
+
+    /// Whether [`Self::pop_ready_message`] would give one.
+    pub fn has_ready(&self) -> bool {
+        !self.texts.is_empty() || !self.ready_media.is_empty()
+    }
+
+    /// The media in the queue, ready or not, by id, with the time each was accepted.
+    pub fn media_entries(&self) -> impl Iterator<Item = (MessageId, Timestamp)> + '_ {
+        self.media.iter().map(|(id, entry)| (*id, entry.message.accepted_time))
+    }
+
+    /// No id below `floor` will be given.
+    pub fn raise_next_id(&mut self, floor: MessageId) {
+        self.next_id = self.next_id.max(floor);
+    }
+
+    /// Takes a message in: tells resends apart, cuts its text or caption, makes room or refuses.
+    ///
+    /// A message that would be refused even with everything evictable gone evicts nothing but what
+    /// is too old. O(log n), and linear only in what it evicts.
+    pub fn add_message(
+        &mut self,
+        draft: Draft,
+        source: Source,
+        origin: Option<Origin>,
+        limits: &Limits,
+        now: Timestamp,
+    ) -> Addition {
+        let provider_message_id = &draft.provider_message_id;
+        match self.window.look_up(provider_message_id) {
+            Seen::Never => {}
+            Seen::Pending { message_id } => {
+                return Addition::only(Verdict::Joined { id: message_id });
+            }
+            Seen::Durable { message_id, media_id } => {
+                return Addition::only(Verdict::Duplicate { id: message_id, media_id });
+            }
+        }
+        if draft.media.as_ref().is_some_and(|media| self.by_media.contains_key(&media.media_id)) {
+            return Addition::only(Verdict::Rejected { reason: RejectReason::Invalid });
+        }
+        let excuse = excuse(&draft);
+        let message = self.draw_up(draft, source, limits, now);
+        let placeholder = message.is_placeholder();
+        let mut evicted = self.evict_aged(limits, now);
+        if placeholder && self.media.len() >= limits.max_placeholders {
+            let verdict = Verdict::Rejected { reason: RejectReason::PlaceholderLimit };
+            return Addition { verdict, evicted };
+        }
+        if !self.can_fit(message.message_size, limits) {
+            let verdict = Verdict::Rejected { reason: RejectReason::Overflow };
+            return Addition { verdict, evicted };
+        }
+        self.make_room(1, message.message_size, limits, &mut evicted);
+        let overflow = self.len() + 1 > limits.max_messages
+            || self.total_chars + message.message_size > limits.max_characters;
+        let id = message.id;
+        self.settle_bounds(limits);
+        self.insert(message, excuse, origin);
+        Addition { verdict: Verdict::Added { id, placeholder, overflow }, evicted }
+    }
+
+    /// Recovery: puts a placeholder back at its id's place. No limit applies and no callback comes
+    /// of it. O(log n).
+    pub fn inject_placeholder(&mut self, message: Durable<Message>, limits: &Limits) -> Injection {
+        let durable_id = message.as_ref().map(|message| message.id);
+        let message = message.into_inner();
+        let Some(media_id) = message.media_id() else { return Injection::AlreadyPresent };
+        if self.by_media.contains_key(&media_id) || self.media.contains_key(&message.id) {
+            return Injection::AlreadyPresent;
+        }
+        let id = message.id;
+        self.window.confirm(
+            &message.provider_message_id,
+            durable_id,
+            Some(media_id),
+            limits.dedupe_window,
+        );
+        self.raise_next_id(id.next());
+        self.total_chars += message.message_size;
+        self.by_media.insert(media_id, id);
+        let entry = MediaEntry {
+            message: Arc::new(message),
+            excuse: None,
+            origin: None,
+            state: MediaState::Waiting,
+        };
+        self.media.insert(id, entry);
+        self.over_bounds |= !self.is_within_bounds(limits);
+        Injection::Injected
+    }
+
+    /// Gives a placeholder its outcome; it becomes a ready message. A second call finds nothing.
+    /// O(log n) whatever else waits, and linear in what it evicts.
+    pub fn update_message_by_media_id(
+        &mut self,
+        job: FinishedJob,
+        outcome: Outcome,
+        limits: &Limits,
+    ) -> Completion {
+        let Some(&id) = self.by_media.get(&job.media_id) else { return Completion::NotFound };
+        let Some(entry) = self.media.get_mut(&id) else { return Completion::NotFound };
+        match entry.state {
+            MediaState::Unconfirmed | MediaState::Waiting => {}
+            MediaState::Ready(_) => return Completion::NotFound,
+        }
+        let message = Arc::make_mut(&mut entry.message);
+        let old_size = message.message_size;
+        let truncated = content::complete(message, outcome, limits.max_characters_media_text);
+        let new_size = message.message_size;
+        entry.state = MediaState::Ready(job);
+        self.ready_media.insert(id);
+        self.total_chars = self.total_chars - old_size + new_size;
+        let mut evicted = Vec::new();
+        self.make_room(0, 0, limits, &mut evicted);
+        Completion::Updated { id, old_size, new_size, truncated, evicted }
+    }
+
+    /// Removes and returns the ready message with the lowest id. O(log n), whatever stands in front.
+    pub fn pop_ready_message(&mut self) -> Option<Popped> {
+        let text_id = self.texts.front().map(|text| text.message.id);
+        let media_id = self.ready_media.first().copied();
+        let media_first = match (text_id, media_id) {
+            (Some(text_id), Some(media_id)) => media_id < text_id,
+            (None, Some(_)) => true,
+            (Some(_) | None, None) => false,
+        };
+        if media_first {
+            self.pop_ready_media()
+        } else {
+            let Text { message, origin } = self.texts.pop_front()?;
+            self.total_chars -= message.message_size;
+            self.text_chars -= message.message_size;
+            Some(Popped { message, origin, job: None })
+        }
+    }
+
+    /// Removes an open placeholder: its job was refused, abandoned, or ended by an operator.
+    pub fn remove_placeholder(&mut self, media_id: MediaId) -> Option<Removed> {
+        let id = *self.by_media.get(&media_id)?;
+        if self.ready_media.contains(&id) {
+            return None;
+        }
+        let MediaEntry { message, origin, .. } = self.media.remove(&id)?;
+        self.by_media.remove(&media_id);
+        self.total_chars -= message.message_size;
+        self.window.abandon(&message.provider_message_id);
+        Some(Removed { message, origin })
+    }
+
+    /// The placeholder that waits for that media, as long as its job is not durable, and what its
+    /// provider said of a medium that it could not bring.
+    pub fn unconfirmed(&self, media_id: MediaId) -> Option<(&Message, Option<&Excuse>)> {
+        let entry = self.media.get(self.by_media.get(&media_id)?)?;
+        let unconfirmed = entry.state == MediaState::Unconfirmed;
+        unconfirmed.then(|| (&*entry.message, entry.excuse.as_deref()))
+    }
+
+    /// The placeholder's job is durable: it is acknowledged from here on. Returns its id, and where
+    /// its receipt goes.
+    pub fn confirm_placeholder(
+        &mut self,
+        media_id: Durable<MediaId>,
+        limits: &Limits,
+    ) -> Option<(Durable<MessageId>, Option<Origin>)> {
+        let id = *self.by_media.get(media_id.get())?;
+        let entry = self.media.get_mut(&id)?;
+        if entry.state == MediaState::Unconfirmed {
+            entry.state = MediaState::Waiting;
+        }
+        let origin = entry.origin.take();
+        let provider_message_id = entry.message.provider_message_id.clone();
+        let durable_id = media_id.map(|_| id);
+        let media_id = Some(*media_id.get());
+        self.window.confirm(&provider_message_id, durable_id, media_id, limits.dedupe_window);
+        Some((durable_id, origin))
+    }
+
+    /// A popped message is durable, under `id`.
+    pub fn confirm(
+        &mut self,
+        provider_message_id: &ProviderMessageId,
+        id: Durable<MessageId>,
+        media_id: Option<MediaId>,
+        limits: &Limits,
+    ) {
+        self.window.confirm(provider_message_id, id, media_id, limits.dedupe_window);
+    }
+
+    /// A popped message will not become durable.
+    pub fn abandon(&mut self, provider_message_id: &ProviderMessageId) {
+        self.window.abandon(provider_message_id);
+    }
+
+    /// Gives up every message that is not acknowledged: the bot stops and the store did not take it.
+    pub fn abandon_unacknowledged(&mut self) -> Vec<(MessageId, Option<Origin>)> {
+        let mut given_up = Vec::new();
+        for Text { message, origin } in std::mem::take(&mut self.texts) {
+            self.total_chars -= message.message_size;
+            self.text_chars -= message.message_size;
+            self.window.abandon(&message.provider_message_id);
+            given_up.push((message.id, origin));
+        }
+        let unconfirmed: Vec<_> = self
+            .media
+            .values()
+            .filter(|entry| entry.state == MediaState::Unconfirmed)
+            .filter_map(|entry| entry.message.media_id())
+            .collect();
+        for media_id in unconfirmed {
+            if let Some(Removed { message, origin }) = self.remove_placeholder(media_id) {
+                given_up.push((message.id, origin));
+            }
+        }
+        given_up
+    }
+
+    fn draw_up(
+        &self,
+        draft: Draft,
+        source: Source,
+        limits: &Limits,
+        now: Timestamp,
+    ) -> Message {
+        let mut content = draft.content;
+        let truncated = truncate(&mut content, limits.max_characters_single_message);
+        let caption = (!content.is_empty()).then(|| content.clone());
+        let media = draft.media.map(|media| Media {
+            media_id: media.media_id,
+            kind: media.kind,
+            mime_type: media.mime_type,
+            original_filename: media.original_filename,
+            caption,
+            outcome: None,
+        });
+        let mut message = Message {
+            id: self.next_id,
+            message_size: size_of(&content),
+            content,
+            sender: draft.sender,
+            source,
+            accepted_time: now.max(self.last_accepted_time),
+            originating_time: draft.originating_time,
+            group: draft.group,
+            provider_message_id: draft.provider_message_id,
+            replayed: draft.replayed,
+            truncated,
+            media,
+        };
+        if draft.direction == Direction::Outgoing {
+            let limit = limits.max_characters_media_text;
+            content::complete(&mut message, Outcome::NotProcessed, limit);
+        }
+        message
+    }
+
+    fn insert(&mut self, message: Message, excuse: Option<Box<Excuse>>, origin: Option<Origin>) {
+        let id = message.id;
+        self.next_id = id.next();
+        self.last_accepted_time = message.accepted_time;
+        self.total_chars += message.message_size;
+        self.window.begin(message.provider_message_id.clone(), id);
+        let media_id = message.media_id().filter(|_| message.is_placeholder());
+        match media_id {
+            Some(media_id) => {
+                self.by_media.insert(media_id, id);
+                let message = Arc::new(message);
+                let state = MediaState::Unconfirmed;
+                let entry = MediaEntry { message, excuse, origin, state };
+                self.media.insert(id, entry);
+            }
+            None => {
+                self.text_chars += message.message_size;
+                self.texts.push_back(Text { message: Arc::new(message), origin });
+            }
+        }
+    }
+
+    fn pop_ready_media(&mut self) -> Option<Popped> {
+        let id = self.ready_media.pop_first()?;
+        let MediaEntry { message, origin, state } = self.media.remove(&id)?;
+        self.total_chars -= message.message_size;
+        if let Some(media_id) = message.media_id() {
+            self.by_media.remove(&media_id);
+        }
+        let job = match state {
+            MediaState::Ready(job) => Some(job),
+            MediaState::Unconfirmed | MediaState::Waiting => None,
+        };
+        Some(Popped { message, origin, job })
+    }
+}
+
+fn excuse(draft: &Draft) -> Option<Box<Excuse>> {
+    let media = draft.media.as_ref()?;
+    let excuse = Excuse { quota_exceeded: media.quota_exceeded, detail: media.detail.clone() };
+    (excuse != Excuse::default()).then(|| Box::new(excuse))
+}
+
+impl Addition {
+    fn only(verdict: Verdict) -> Self {
+        Self { verdict, evicted: Vec::new() }
+    }
+}
+
+#[cfg(test)]
+mod model_tests;
+#[cfg(test)]
+mod tests;
