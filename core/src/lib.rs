@@ -4,6 +4,7 @@
 #![warn(missing_docs)]
 
 pub mod content;
+pub mod draft;
 pub mod durable;
 pub mod id;
 pub mod job;
