@@ -9,6 +9,7 @@ pub mod durable;
 pub mod id;
 pub mod job;
 pub mod message;
+pub mod protocol;
 pub mod settings;
 pub mod store;
 pub mod time;
