@@ -1,21 +1,23 @@
-//! The wire protocol, version 1: what providers and Anteroom say to each other.
+//! The wire protocol, version 1: what providers, Anteroom and consumers say to each other.
 //!
 //! Owns the frames as types, their JSON form, and the one strict reading of what comes from outside.
 //!
-//! **Architecture invariant:** whatever comes from outside passes through [`parse_provider_frame`]
-//! and nothing else. It is total: any text gives a frame or a [`FrameError`] that
-//! names the field and the reason, in memory and time bounded by the text's length. What it lets
+//! **Architecture invariant:** whatever comes from outside passes through [`parse_provider_frame`] or
+//! [`parse_ack`] and nothing else. They are total: any text gives a frame or a [`FrameError`] that
+//! names the field and the reason, in memory and time bounded by the text's length. What they let
 //! through is within [`limits`].
 //!
 //! | file | idea |
 //! |---|---|
 //! | [`provider`] | frames provider → Anteroom |
 //! | [`server`], [`receipt`] | frames Anteroom → provider |
+//! | [`consumer`] | callbacks and their acknowledgement |
 //! | [`parse`] | the strict reading, over `fields`, `envelope` and `surrogate` |
 //! | [`error`] | what is wrong with a frame, and how it is told |
 //! | [`limits`] | every bound of the protocol |
 //! | [`secret`] | a token that is not shown |
 
+pub mod consumer;
 mod envelope;
 pub mod error;
 mod fields;
@@ -32,6 +34,7 @@ mod tests;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+pub use consumer::{AckRequest, AckResponse, CallbackBatch, CallbackFrame, parse_ack};
 pub use error::{ErrorCode, FrameError};
 pub use limits::FRAME_BYTES_MAX;
 pub use parse::parse_provider_frame;

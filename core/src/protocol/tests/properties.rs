@@ -17,7 +17,7 @@ use crate::protocol::receipt::EvictionReason;
 use crate::protocol::server::{Pong, Quota, SendFrame, WelcomeMedia};
 use crate::protocol::{
     ErrorCode, ErrorFrame, Hello, MessageFrame, PayloadVersion, ProviderFrame, Receipt,
-    ReceiptOutcome, Rejection, ServerFrame, Welcome, parse_provider_frame,
+    ReceiptOutcome, Rejection, ServerFrame, Welcome, parse_ack, parse_provider_frame,
 };
 use crate::time::{Millis, Timestamp};
 
@@ -277,6 +277,7 @@ proptest! {
     #[test]
     fn any_text_is_a_frame_or_an_error(text in any::<String>()) {
         is_total(&text);
+        let _ = parse_ack(&text);
     }
 
     /// Goal: no text that looks like JSON breaks the reading, escapes and half characters included.
@@ -289,6 +290,7 @@ proptest! {
     #[test]
     fn any_json_is_a_frame_or_an_error(json in any_json()) {
         is_total(&json.to_string());
+        let _ = parse_ack(&json.to_string());
     }
 
     /// Goal: no frame with anything at all in place of its fields breaks the reading.
