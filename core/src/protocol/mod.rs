@@ -1,6 +1,7 @@
 //! The wire protocol, version 1: what providers, Anteroom and consumers say to each other.
 //!
 //! Owns the frames as types, their JSON form, and the one strict reading of what comes from outside.
+//! The contract, frame by frame, is `docs/protocol/v1.md`; a test parses every example there.
 //!
 //! **Architecture invariant:** whatever comes from outside passes through [`parse_provider_frame`] or
 //! [`parse_ack`] and nothing else. They are total: any text gives a frame or a [`FrameError`] that

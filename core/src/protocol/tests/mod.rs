@@ -1,6 +1,7 @@
-//! Tests of the protocol as a whole: what is read and what is refused.
+//! Tests of the protocol as a whole: what is read, what is refused, and that the pages tell the truth.
 
 mod bad_input;
+mod documentation;
 mod examples;
 mod properties;
 
