@@ -4,10 +4,12 @@
 #![warn(missing_docs)]
 
 pub mod content;
+pub mod draft;
 pub mod durable;
 pub mod id;
 pub mod job;
 pub mod message;
+pub mod protocol;
 pub mod settings;
 pub mod store;
 pub mod time;
