@@ -99,11 +99,7 @@ impl Janitor {
     }
 
     /// Starts the sweeps that are due. `running` names the bots owned and running here.
-    pub fn tick(
-        &mut self,
-        cx: &mut Context<'_>,
-        running: impl FnOnce() -> Vec<(BotId, Epoch)>,
-    ) {
+    pub fn tick(&mut self, cx: &mut Context<'_>, running: impl FnOnce() -> Vec<(BotId, Epoch)>) {
         let janitor = cx.settings.janitor;
         if self.reclaim.is_due(cx.now) {
             self.reclaim.ask(cx, StoreRequest::ReclaimLeases { limit: janitor.batch_max });

@@ -2,8 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::id::{BotId, CallbackKey, CorrespondentId, Epoch, MediaId, MessageId, PoolName};
+use crate::id::{BotId, CallbackKey, CorrespondentId, Epoch, MediaId, MessageId};
 use crate::message::Outcome;
+use crate::protocol::ProviderStatus;
 use crate::receipt::{EvictReason, RejectReason};
 
 /// Something that an operator can find.
@@ -33,6 +34,13 @@ pub enum Notice {
     BotHeldElsewhere {
         /// Which.
         bot_id: BotId,
+    },
+    /// A provider said how it stands.
+    ProviderStatus {
+        /// Whose bot.
+        bot_id: BotId,
+        /// How.
+        status: ProviderStatus,
     },
     /// A message was evicted; its provider was told to keep it.
     MessageEvicted {

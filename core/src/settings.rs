@@ -7,7 +7,7 @@ use std::num::NonZeroU32;
 
 use serde::{Deserialize, Serialize};
 
-use crate::id::{CorrespondentId, NodeId, PoolName};
+use crate::id::{BotId, CorrespondentId, NodeId, PoolName};
 use crate::message::Source;
 use crate::time::Millis;
 
@@ -30,6 +30,8 @@ pub struct NodeSettings {
     pub store_retry: BackOff,
     /// What a bot that is created at its first `hello` gets.
     pub bot_defaults: BotSettings,
+    /// Bots with settings of their own.
+    pub bots: BTreeMap<BotId, BotSettings>,
     /// How long workers may go on with what they have when the node shuts down.
     pub shutdown_grace: Millis,
 }
@@ -400,6 +402,7 @@ impl NodeSettings {
             janitor: JanitorSettings::default(),
             store_retry: BackOff::default(),
             bot_defaults: BotSettings::default(),
+            bots: BTreeMap::new(),
             shutdown_grace: Millis::from_secs(5),
         }
     }

@@ -9,7 +9,7 @@ use crate::id::{
 use crate::job::{Job, LeaseRequest};
 use crate::message::Outcome;
 use crate::receipt::{Origin, Receipt};
-use crate::store::Send;
+use crate::store::{BotRecord, Send};
 use crate::time::Timestamp;
 
 /// A word from one room to another.
@@ -19,6 +19,8 @@ pub(crate) enum Signal {
     Bot(BotId, BotSignal),
     Pools(PoolSignal),
     Ownership(OwnershipSignal),
+    /// A bot is to be made known.
+    Register(BotRecord),
     /// A staged file that a resend brought and nothing here needs, to the janitor.
     FileUnneeded(MediaId),
 }

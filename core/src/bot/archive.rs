@@ -193,6 +193,7 @@ impl Bot {
         entry.archiving = entry.archiving.saturating_sub(1);
         if archiving.job.is_some() {
             entry.archiving_media.remove(&archiving.message.id);
+            self.outbox.media_settled(&archiving.correspondent_id);
         }
     }
 

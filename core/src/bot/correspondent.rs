@@ -64,6 +64,18 @@ impl Correspondent {
         self.queue.media_entries().take_while(move |(entry, _)| *entry < id).chain(archiving)
     }
 
+    /// Takes out the messages that wait for the first free id, to be answered otherwise.
+    pub fn take_waiting(&mut self) -> impl Iterator<Item = Waiting> + use<> {
+        let waiting = match &mut self.ids {
+            Ids::Reading(waiting) => std::mem::take(waiting),
+            Ids::Unread | Ids::Known => VecDeque::new(),
+        };
+        if let Ids::Reading(_) = self.ids {
+            self.ids = Ids::Unread;
+        }
+        waiting.into_iter()
+    }
+
     fn is_idle(&self) -> bool {
         self.queue.is_empty()
             && self.archiving == 0

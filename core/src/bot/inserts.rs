@@ -218,6 +218,7 @@ impl Bot {
         };
         entry.queue.confirm(&message.provider_message_id, original, None, &limits);
         self.media.remove(&media_id);
+        self.outbox.media_settled(correspondent_id);
         self.notice_duplicate(cx, correspondent_id, *original.get());
         let receipt = Receipt::Duplicate { message_id: original };
         self.answer_all(cx, correspondent_id, message.id, origin, &receipt);
@@ -235,6 +236,7 @@ impl Bot {
         let Some(entry) = self.correspondents.get_mut(correspondent_id) else { return };
         if let Some(Removed { message, origin }) = entry.queue.remove_placeholder(media_id) {
             self.media.remove(&media_id);
+            self.outbox.media_settled(correspondent_id);
             self.answer_all(cx, correspondent_id, message.id, origin, receipt);
         }
     }

@@ -84,7 +84,7 @@ impl Bot {
             entry.queue.add_message(draft, source, Some(origin), &settings.limits, cx.now);
         self.tell_evicted(cx, &correspondent_id, evicted);
         match verdict {
-            Verdict::Added { id, placeholder, overflow } => {
+            Verdict::Added { placeholder, overflow, .. } => {
                 if overflow {
                     cx.notice(Notice::OverflowEntered {
                         bot_id: self.id.clone(),
@@ -101,7 +101,6 @@ impl Bot {
                         }
                     }
                 }
-                let _ = id;
             }
             Verdict::Joined { id } => {
                 self.joined.entry((correspondent_id, id)).or_default().push(origin);

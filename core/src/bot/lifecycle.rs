@@ -8,11 +8,8 @@
 use super::Bot;
 use super::archive::Archiving;
 use crate::context::Context;
-use crate::deadline::Deadline;
-use crate::durable::Durable;
 use crate::id::{Epoch, MediaId, ProviderInstance, SessionId};
 use crate::job::Job;
-use crate::lane::Lane;
 use crate::notice::Notice;
 use crate::receipt::{Origin, Receipt, RejectReason};
 use crate::settings::Run;
@@ -168,7 +165,8 @@ impl Bot {
     }
 
     fn greet(&mut self, cx: &mut Context<'_>, session_id: SessionId) {
-        let Some(attachment) = self.attachments.iter().find(|it| it.session_id == session_id) else {
+        let Some(attachment) = self.attachments.iter().find(|it| it.session_id == session_id)
+        else {
             return;
         };
         let resume_after_seq = match (&self.resume, &attachment.instance) {
@@ -221,23 +219,16 @@ impl Bot {
     fn ask_lifecycle(&mut self, cx: &mut Context<'_>, start: Start) {
         let request = match &start {
             Start::Register(record) => StoreRequest::RegisterBot(record.clone()),
-            Start::Restore { after } => StoreRequest::RestoreBot {
-                fence: self.fence(),
-                after: *after,
-                limit: RESTORE_PAGE,
-            },
+            Start::Restore { after } => {
+                StoreRequest::RestoreBot { fence: self.fence(), after: *after, limit: RESTORE_PAGE }
+            }
             Start::Hold => StoreRequest::HoldBot(self.fence()),
         };
         let op = self.ask_store(cx, request);
         self.lifecycle.begin(op, start);
     }
 
-    pub(super) fn on_lifecycle(
-        &mut self,
-        cx: &mut Context<'_>,
-        start: Start,
-        result: StoreResult,
-    ) {
+    pub(super) fn on_lifecycle(&mut self, cx: &mut Context<'_>, start: Start, result: StoreResult) {
         let reply = match result {
             Ok(reply) => reply,
             Err(StoreError::Unavailable { detail }) => {
@@ -323,6 +314,7 @@ impl Bot {
             && self.inserts.is_quiet()
             && self.archive.is_quiet()
             && self.outbox.is_quiet()
+            && self.results.is_quiet()
             && self.sends.is_quiet()
         {
             self.hold(cx);

@@ -307,7 +307,7 @@ impl Bot {
 
     /// Answers wherever the message came from. A message has at most one place to answer to a time.
     fn answer(&self, cx: &mut Context<'_>, origin: Origin, receipt: Receipt) {
-        let valid_until = self.receipts_valid_until(cx.now);
+        let valid_until = self.receipts_valid_until();
         match origin {
             Origin::Session { session_id, seq } => {
                 let bot_id = self.id.clone();
@@ -346,7 +346,7 @@ impl Bot {
 
     /// A refusal of a bot that is not owned here is valid for ever; everything else as long as the
     /// ownership.
-    fn receipts_valid_until(&self, _now: Timestamp) -> Timestamp {
+    fn receipts_valid_until(&self) -> Timestamp {
         if self.phase.keeps_promises() { self.valid_until } else { Timestamp::MAX }
     }
 }

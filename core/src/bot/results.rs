@@ -42,6 +42,10 @@ impl Results {
         self.page.retry_at().into_iter().chain(self.revise.retry_at()).min()
     }
 
+    pub fn is_quiet(&self) -> bool {
+        self.page.is_idle() && self.revise.is_idle()
+    }
+
     pub fn clear(&mut self) {
         *self = Self::default();
     }
@@ -131,9 +135,9 @@ impl Bot {
 
     /// Whether the job's message is in the archive batch in flight already.
     fn is_archiving(&self, job: &Job) -> bool {
-        self.correspondents.get(&job.correspondent_id).is_some_and(|entry| {
-            entry.archiving_media.contains_key(&job.placeholder_message.id)
-        })
+        self.correspondents
+            .get(&job.correspondent_id)
+            .is_some_and(|entry| entry.archiving_media.contains_key(&job.placeholder_message.id))
     }
 
     pub(super) fn pump_results(&mut self, cx: &mut Context<'_>) {
@@ -207,6 +211,10 @@ impl Bot {
                 let StoreReply::CompletedJobs(page) = &reply else {
                     return cx.unexpected(format!("bot {}: no answer to completed_jobs", self.id));
                 };
+                // A result that arrives after the drain began stays in the store.
+                if !self.accepts_results() {
+                    return;
+                }
                 for job in &page.jobs {
                     self.take_job(cx, &reply, job);
                 }

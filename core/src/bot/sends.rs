@@ -67,7 +67,10 @@ struct Echo {
 
 /// What is known of a message's source.
 pub(super) enum Classified {
-    Now { source: Source, draft: Draft },
+    Now {
+        source: Source,
+        draft: Draft,
+    },
     /// It waits to be told apart.
     Waits,
 }
@@ -191,11 +194,7 @@ impl Bot {
         self.sends.page.begin(op, ());
     }
 
-    fn ask_mark_sent(
-        &mut self,
-        cx: &mut Context<'_>,
-        sent: Vec<(SendId, ProviderMessageId)>,
-    ) {
+    fn ask_mark_sent(&mut self, cx: &mut Context<'_>, sent: Vec<(SendId, ProviderMessageId)>) {
         let request = StoreRequest::MarkSent { fence: self.fence(), sent: sent.clone() };
         let op = self.ask_store(cx, request);
         self.sends.marks.begin(op, sent);

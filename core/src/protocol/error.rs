@@ -60,7 +60,7 @@ impl ErrorCode {
 }
 
 /// Why a text is no frame.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 #[error("{}{}{}: {detail}", code.as_str(), if field.is_some() { " in " } else { "" },
     field.as_deref().unwrap_or_default())]
 pub struct FrameError {
@@ -88,7 +88,7 @@ impl FrameError {
     }
 
     /// An error that ends nothing, of a frame that could not be attributed.
-    pub(super) fn new(code: ErrorCode, field: Option<String>, detail: String) -> Self {
+    pub(crate) fn new(code: ErrorCode, field: Option<String>, detail: String) -> Self {
         let supported = match code {
             ErrorCode::UnsupportedPayloadVersion => Some(SUPPORTED_VERSIONS.to_vec()),
             ErrorCode::MalformedJson

@@ -39,10 +39,10 @@ pub use consumer::{AckRequest, AckResponse, CallbackBatch, CallbackFrame, parse_
 pub use error::{ErrorCode, FrameError};
 pub use limits::FRAME_BYTES_MAX;
 pub use parse::parse_provider_frame;
-pub use provider::{Hello, MessageFrame, ProviderFrame};
+pub use provider::{Hello, MessageFrame, ProviderFrame, ProviderStatus, Sent, StatusFrame};
 pub use receipt::{Receipt, ReceiptOutcome, Rejection};
 pub use secret::Secret;
-pub use server::{ErrorFrame, ServerFrame, Welcome};
+pub use server::{ErrorFrame, Pong, Quota, SendFrame, ServerFrame, Welcome, WelcomeMedia};
 
 /// The versions of the payload that [`parse_provider_frame`] reads.
 pub const SUPPORTED_VERSIONS: &[u32] = &[PayloadVersion::NUMBER];

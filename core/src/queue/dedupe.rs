@@ -70,10 +70,6 @@ impl DedupeWindow {
         }
     }
 
-    pub fn pending_len(&self) -> usize {
-        self.pending.len()
-    }
-
     pub fn durable_len(&self) -> usize {
         self.durable.len()
     }

@@ -441,13 +441,7 @@ impl CorrespondentQueue {
         given_up
     }
 
-    fn draw_up(
-        &self,
-        draft: Draft,
-        source: Source,
-        limits: &Limits,
-        now: Timestamp,
-    ) -> Message {
+    fn draw_up(&self, draft: Draft, source: Source, limits: &Limits, now: Timestamp) -> Message {
         let mut content = draft.content;
         let truncated = truncate(&mut content, limits.max_characters_single_message);
         let caption = (!content.is_empty()).then(|| content.clone());
@@ -504,7 +498,7 @@ impl CorrespondentQueue {
 
     fn pop_ready_media(&mut self) -> Option<Popped> {
         let id = self.ready_media.pop_first()?;
-        let MediaEntry { message, origin, state } = self.media.remove(&id)?;
+        let MediaEntry { message, origin, state, .. } = self.media.remove(&id)?;
         self.total_chars -= message.message_size;
         if let Some(media_id) = message.media_id() {
             self.by_media.remove(&media_id);

@@ -40,9 +40,7 @@ impl CorrespondentQueue {
             evicted.extend(self.evict_oldest(EvictReason::Characters));
         }
         // A completion adds no message, so it evicts none for their count.
-        while messages > 0
-            && self.len() + messages > limits.max_messages
-            && !self.texts.is_empty()
+        while messages > 0 && self.len() + messages > limits.max_messages && !self.texts.is_empty()
         {
             evicted.extend(self.evict_oldest(EvictReason::Count));
         }

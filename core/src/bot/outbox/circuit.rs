@@ -44,7 +44,8 @@ impl Circuit {
             Self::Open { .. } => return false,
             Self::Probing { failures, .. } => (false, failures.saturating_add(1)),
         };
-        let wait = cx.source.jittered(back_off.after(failures)).max(retry_after.unwrap_or_default());
+        let wait =
+            cx.source.jittered(back_off.after(failures)).max(retry_after.unwrap_or_default());
         *self = Self::Open { probe_at: cx.now + wait, failures };
         was_closed
     }

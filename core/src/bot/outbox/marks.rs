@@ -1,0 +1,288 @@
+//! What is made durable of callbacks: that they have ended, and the numbers of their next attempts.
+
+use std::collections::BTreeMap;
+
+use super::lane::EntryState;
+use super::{Outbox, OutboxContext};
+use crate::bot::event::{AckAnswer, BotEffect, Callback};
+use crate::durable::Durable;
+use crate::id::{CallbackKey, CorrespondentId, OpId, RequestId};
+use crate::lane::Lane;
+use crate::notice::Notice;
+use crate::store::{Mark, MarkAnswer, StoreError, StoreReply, StoreRequest, StoreResult};
+use crate::time::Timestamp;
+
+/// Marks of one store operation.
+const BATCH_MAX: usize = 500;
+
+/// Marks that may wait; beyond, acknowledgements are refused until there is room.
+const WAITING_MAX: usize = 10_000;
+
+/// The ends of callbacks on their way to being durable.
+#[derive(Debug, Default)]
+pub(super) struct Marks {
+    waiting: Vec<Ending>,
+    lane: Lane<Vec<Ending>>,
+    /// The requests that wait, with what is known for them so far.
+    requests: BTreeMap<RequestId, Progress>,
+}
+
+/// The end of one callback.
+#[derive(Debug)]
+pub(super) struct Ending {
+    pub mark: Mark,
+    /// Who waits for it to be durable.
+    pub request_id: Option<RequestId>,
+}
+
+#[derive(Debug, Default)]
+struct Progress {
+    outstanding: usize,
+    acknowledged: usize,
+    unknown: Vec<CallbackKey>,
+}
+
+impl Marks {
+    pub fn is_quiet(&self) -> bool {
+        self.waiting.is_empty() && self.lane.is_idle()
+    }
+
+    pub fn has_room(&self, more: usize) -> bool {
+        self.waiting.len() + more <= WAITING_MAX
+    }
+
+    pub fn awaits(&self, op: OpId) -> bool {
+        self.lane.awaits(op)
+    }
+
+    pub fn retry_at(&self) -> Option<Timestamp> {
+        self.lane.retry_at()
+    }
+
+    pub fn push(&mut self, ending: Ending) {
+        self.waiting.push(ending);
+    }
+
+    /// A request waits for these marks to be durable.
+    pub fn request(
+        &mut self,
+        cx: &mut OutboxContext<'_, '_>,
+        request_id: RequestId,
+        marks: Vec<Mark>,
+        unknown: Vec<CallbackKey>,
+    ) {
+        if marks.is_empty() {
+            let answer = Some(Durable::of_nothing(unknown));
+            let valid_until = cx.valid_until;
+            return cx.effect(BotEffect::AckAnswer { request_id, answer, valid_until });
+        }
+        let progress = Progress { outstanding: marks.len(), acknowledged: 0, unknown };
+        self.requests.insert(request_id, progress);
+        self.waiting
+            .extend(marks.into_iter().map(|mark| Ending { mark, request_id: Some(request_id) }));
+    }
+
+    /// The bot stops before the marks are durable: whoever waits is told to ask again.
+    pub fn refuse_requests(&mut self, cx: &mut OutboxContext<'_, '_>) {
+        for (request_id, _) in std::mem::take(&mut self.requests) {
+            let valid_until = Timestamp::MAX;
+            cx.effect(BotEffect::AckAnswer { request_id, answer: None, valid_until });
+        }
+    }
+
+    fn settle(
+        &mut self,
+        cx: &mut OutboxContext<'_, '_>,
+        reply: &StoreReply,
+        ending: &Ending,
+        answer: MarkAnswer,
+    ) {
+        let Some(request_id) = ending.request_id else { return };
+        let Some(progress) = self.requests.get_mut(&request_id) else { return };
+        progress.outstanding -= 1;
+        match answer {
+            MarkAnswer::Ended => progress.acknowledged += 1,
+            MarkAnswer::Unknown => progress.unknown.push(ending.mark.key.clone()),
+        }
+        if progress.outstanding > 0 {
+            return;
+        }
+        if let Some(Progress { acknowledged, unknown, .. }) = self.requests.remove(&request_id) {
+            let answer = Some(Durable::by(reply, AckAnswer { acknowledged, unknown }));
+            let valid_until = cx.valid_until;
+            cx.effect(BotEffect::AckAnswer { request_id, answer, valid_until });
+        }
+    }
+}
+
+impl Outbox {
+    pub(super) fn pump_marks(&mut self, cx: &mut OutboxContext<'_, '_>) {
+        if !cx.may_store || !self.marks.lane.is_idle() || self.marks.waiting.is_empty() {
+            return;
+        }
+        let count = self.marks.waiting.len().min(BATCH_MAX);
+        let endings: Vec<_> = self.marks.waiting.drain(..count).collect();
+        self.ask_marks(cx, endings);
+    }
+
+    pub(super) fn retry_marks(&mut self, cx: &mut OutboxContext<'_, '_>) {
+        if let Some(endings) = self.marks.lane.take_due(cx.cx.now) {
+            self.ask_marks(cx, endings);
+        }
+    }
+
+    fn ask_marks(&mut self, cx: &mut OutboxContext<'_, '_>, endings: Vec<Ending>) {
+        let marks = endings.iter().map(|ending| ending.mark.clone()).collect();
+        let op = cx.ask_store(|fence| StoreRequest::MarkCalledBack { fence, marks });
+        self.marks.lane.begin(op, endings);
+    }
+
+    pub(super) fn on_marked(
+        &mut self,
+        cx: &mut OutboxContext<'_, '_>,
+        op: OpId,
+        result: StoreResult,
+    ) -> bool {
+        let Some(endings) = self.marks.lane.take(op) else { return false };
+        match result {
+            Ok(reply) => {
+                self.marks.lane.settle();
+                let StoreReply::MarkCalledBack(answers) = &reply else {
+                    cx.cx.unexpected("outbox: no answer to mark_called_back");
+                    return false;
+                };
+                for (ending, answer) in endings.iter().zip(answers) {
+                    self.leave(&ending.mark.key);
+                    self.marks.settle(cx, &reply, ending, *answer);
+                }
+                false
+            }
+            Err(StoreError::Unavailable { detail }) => {
+                self.marks.lane.retry_later(cx.cx, endings, "mark_called_back", detail);
+                false
+            }
+            Err(StoreError::Fenced) => true,
+            Err(StoreError::Invalid { detail }) => {
+                let operation = "mark_called_back".to_owned();
+                cx.cx.notice(Notice::StoreRefused { operation, detail });
+                false
+            }
+        }
+    }
+
+    /// The end of a callback is durable: the next one of its correspondent has its turn.
+    fn leave(&mut self, key: &CallbackKey) {
+        self.paging.ended(key);
+        let Some(lane) = self.lanes.get_mut(&key.correspondent_id) else { return };
+        if lane.remove(key).is_some() {
+            self.in_window = self.in_window.saturating_sub(1);
+        }
+        if lane.needs_refill() {
+            self.refill(&key.correspondent_id);
+        }
+        self.list_unless_empty(&key.correspondent_id);
+    }
+
+    /// The next attempt number of a callback is to be made durable.
+    pub(super) fn raise(&mut self, key: CallbackKey) {
+        let lane = self.lanes.get_mut(&key.correspondent_id);
+        if let Some(entry) = lane.and_then(|lane| lane.find(&key)) {
+            entry.state = EntryState::Raising;
+            self.to_raise.push_back(key);
+        }
+    }
+
+    pub(super) fn pump_raises(&mut self, cx: &mut OutboxContext<'_, '_>) {
+        if !cx.may_send || !self.raises.is_idle() || self.to_raise.is_empty() {
+            return;
+        }
+        let mut callbacks = Vec::new();
+        while callbacks.len() < BATCH_MAX
+            && let Some(key) = self.to_raise.pop_front()
+        {
+            let lane = self.lanes.get_mut(&key.correspondent_id);
+            let failures = lane.and_then(|lane| lane.find(&key)).map(|entry| entry.failures);
+            callbacks.extend(failures.map(|failures| (key, failures)));
+        }
+        if !callbacks.is_empty() {
+            self.ask_raise(cx, callbacks);
+        }
+    }
+
+    pub(super) fn retry_raises(&mut self, cx: &mut OutboxContext<'_, '_>) {
+        if let Some(callbacks) = self.raises.take_due(cx.cx.now) {
+            self.ask_raise(cx, callbacks);
+        }
+    }
+
+    fn ask_raise(&mut self, cx: &mut OutboxContext<'_, '_>, callbacks: Vec<(CallbackKey, u32)>) {
+        let asked = callbacks.clone();
+        let op = cx.ask_store(|fence| StoreRequest::RaiseAttempts { fence, callbacks: asked });
+        self.raises.begin(op, callbacks);
+    }
+
+    pub(super) fn on_raised(
+        &mut self,
+        cx: &mut OutboxContext<'_, '_>,
+        asked: Vec<(CallbackKey, u32)>,
+        result: StoreResult,
+    ) -> bool {
+        match result {
+            Ok(reply) => {
+                self.raises.settle();
+                let StoreReply::RaiseAttempts(attempts) = &reply else {
+                    cx.cx.unexpected("outbox: no answer to raise_attempts");
+                    return false;
+                };
+                for ((key, _), attempt) in asked.iter().zip(attempts) {
+                    match attempt {
+                        Some(attempt) => {
+                            let lane = self.lanes.get_mut(&key.correspondent_id);
+                            let Some(entry) = lane.and_then(|lane| lane.find(key)) else {
+                                continue;
+                            };
+                            if entry.state == EntryState::Raising {
+                                let callback =
+                                    Callback { attempt: *attempt, ..entry.callback.get().clone() };
+                                entry.callback = Durable::by(&reply, callback);
+                                entry.state = EntryState::Ready;
+                            }
+                        }
+                        // Its end is durable already: it is not owed any more.
+                        None => self.leave(key),
+                    }
+                    self.list_first(&key.correspondent_id);
+                }
+                false
+            }
+            Err(StoreError::Unavailable { detail }) => {
+                self.raises.retry_later(cx.cx, asked, "raise_attempts", detail);
+                false
+            }
+            Err(StoreError::Fenced) => true,
+            Err(StoreError::Invalid { detail }) => {
+                let operation = "raise_attempts".to_owned();
+                cx.cx.notice(Notice::StoreRefused { operation, detail });
+                false
+            }
+        }
+    }
+
+    /// Lists a lane so that it has the next turn: its new attempt number is fresh, or it is the probe.
+    fn list_first(&mut self, correspondent_id: &CorrespondentId) {
+        if let Some(lane) = self.lanes.get_mut(correspondent_id)
+            && !lane.listed
+        {
+            lane.listed = true;
+            self.sendable.push_front(correspondent_id.clone());
+        }
+    }
+
+    fn list_unless_empty(&mut self, correspondent_id: &CorrespondentId) {
+        if self.lanes.get(correspondent_id).is_some_and(|lane| !lane.entries.is_empty()) {
+            self.list(correspondent_id);
+        } else {
+            self.forget_if_empty(correspondent_id);
+        }
+    }
+}

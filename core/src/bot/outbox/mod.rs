@@ -1,0 +1,413 @@
+//! The outbox: one callback is owed for each archived message of a user.
+//!
+//! Owns the owed callbacks in memory (a window; the rest stay in the store), one open callback per
+//! correspondent, the attempt numbers, and what the consumer made of them. An attempt number is
+//! durable before it is used, and used once. The next callback of a correspondent waits until the end
+//! of the one before is durable, so that a crash repeats at most the last.
+//!
+//! Here: how callbacks come in and go out. [`answers`]: what the consumer says. [`paging`]: what is
+//! read from the store. [`marks`]: what is made durable. [`circuit`]: whether the consumer is there.
+
+mod answers;
+mod circuit;
+mod lane;
+mod marks;
+mod paging;
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::sync::Arc;
+
+use indexmap::IndexMap;
+
+use self::circuit::{Circuit, Consumer};
+use self::lane::{Entry, EntryState, OutboxLane};
+use self::marks::Marks;
+use self::paging::Paging;
+use super::correspondent::Correspondent;
+use super::event::{BotEffect, Callback};
+use crate::context::Context;
+use crate::deadline::Deadline;
+use crate::durable::Durable;
+use crate::effect::Effect;
+use crate::id::{ArchiveSeq, BotId, CallbackKey, CorrespondentId, Epoch, OpId, StreamId};
+use crate::lane::Lane;
+use crate::notice::Notice;
+use crate::settings::BotSettings;
+use crate::store::{CallbackPlan, Fence, StoreRequest, StoreResult};
+use crate::time::Timestamp;
+
+#[derive(Debug)]
+pub(crate) struct Outbox {
+    /// Never iterated.
+    lanes: HashMap<CorrespondentId, OutboxLane>,
+    /// The lanes that may have something to do, in turn.
+    sendable: VecDeque<CorrespondentId>,
+    /// The callbacks that are with the consumer, in the order in which they were sent.
+    open: BTreeMap<u64, Open>,
+    next_order: u64,
+    /// Entries in memory, and places kept for the archive batch in flight.
+    in_window: usize,
+    consumer: Consumer,
+    circuit: Circuit,
+    paging: Paging,
+    to_raise: VecDeque<CallbackKey>,
+    raises: Lane<Vec<(CallbackKey, u32)>>,
+    marks: Marks,
+    /// Lanes that wait for a moment: a refused message, or the end of a gate.
+    waits: BTreeSet<(Timestamp, Deadline, CorrespondentId)>,
+    window: usize,
+}
+
+/// A callback that is with the consumer.
+#[derive(Debug)]
+struct Open {
+    key: CallbackKey,
+    deadline: Timestamp,
+}
+
+/// What the outbox may use and needs to know of its bot.
+pub(crate) struct OutboxContext<'a, 'b> {
+    pub cx: &'a mut Context<'b>,
+    pub bot_id: &'a BotId,
+    pub epoch: Epoch,
+    pub valid_until: Timestamp,
+    pub settings: &'a Arc<BotSettings>,
+    pub running_since: Timestamp,
+    pub correspondents: &'a IndexMap<CorrespondentId, Correspondent>,
+    /// No archive batch is in flight: a page may be read.
+    pub may_page: bool,
+    /// The bot is running: callbacks may be made.
+    pub may_send: bool,
+    /// The bot is owned here: ends of callbacks may be made durable.
+    pub may_store: bool,
+}
+
+impl OutboxContext<'_, '_> {
+    fn effect(&mut self, effect: BotEffect) {
+        self.cx.effect(Effect::Bot(self.bot_id.clone(), effect));
+    }
+
+    fn ask_store(&mut self, request: impl FnOnce(Fence) -> StoreRequest) -> OpId {
+        let op = self.cx.source.op();
+        let request = request(Fence { bot_id: self.bot_id.clone(), epoch: self.epoch });
+        self.effect(BotEffect::Store { op, request });
+        op
+    }
+}
+
+impl Outbox {
+    pub fn new(settings: &BotSettings) -> Self {
+        Self {
+            lanes: HashMap::new(),
+            sendable: VecDeque::new(),
+            open: BTreeMap::new(),
+            next_order: 0,
+            in_window: 0,
+            consumer: Consumer::Absent,
+            circuit: Circuit::Closed,
+            paging: Paging::default(),
+            to_raise: VecDeque::new(),
+            raises: Lane::default(),
+            marks: Marks::default(),
+            waits: BTreeSet::new(),
+            window: settings.callbacks.outbox_window,
+        }
+    }
+
+    /// The bot runs: what the store owes is read from the beginning.
+    pub fn start(&mut self) {
+        self.paging = Paging::from_the_beginning();
+        self.circuit = Circuit::Closed;
+    }
+
+    /// The bot has stopped: nothing of it stays in memory but its consumer.
+    pub fn stop(&mut self, cx: &mut OutboxContext<'_, '_>) {
+        for (_, open) in std::mem::take(&mut self.open) {
+            self.abort(cx, &open.key);
+        }
+        self.marks.refuse_requests(cx);
+        let consumer = self.consumer;
+        *self = Self { consumer, next_order: self.next_order, ..Self::new(cx.settings) };
+    }
+
+    pub fn has_consumer(&self) -> bool {
+        self.consumer != Consumer::Absent
+    }
+
+    /// Whether anything of a correspondent is in memory.
+    pub fn holds(&self, correspondent_id: &CorrespondentId) -> bool {
+        self.lanes.contains_key(correspondent_id)
+    }
+
+    /// Whether nothing is open and nothing is to be made durable.
+    pub fn is_quiet(&self) -> bool {
+        self.open.is_empty()
+            && self.marks.is_quiet()
+            && self.raises.is_idle()
+            && !self.paging.is_underway()
+    }
+
+    pub fn is_paging(&self) -> bool {
+        self.paging.is_underway()
+    }
+
+    pub fn awaits(&self, op: OpId) -> bool {
+        self.raises.awaits(op) || self.marks.awaits(op) || self.paging.awaits(op)
+    }
+
+    /// Keeps a place for the callback of a message that is about to be archived. `media` of a gated
+    /// correspondent always finds one in its lane: it may come before what is there.
+    pub fn reserve(
+        &mut self,
+        settings: &BotSettings,
+        correspondent_id: &CorrespondentId,
+        gated_media: bool,
+    ) -> CallbackPlan {
+        let max = settings.callbacks.correspondent_window;
+        if !self.paging.is_caught_up() || (self.in_window >= self.window && !gated_media) {
+            self.spill(correspondent_id, settings.is_gated(correspondent_id));
+            return CallbackPlan::Owed;
+        }
+        let lane = self.lanes.entry(correspondent_id.clone()).or_default();
+        if lane.spilled || (lane.entries.len() + lane.reserved >= max && !gated_media) {
+            self.spill(correspondent_id, settings.is_gated(correspondent_id));
+            return CallbackPlan::Owed;
+        }
+        lane.reserved += 1;
+        self.in_window += 1;
+        CallbackPlan::OwedInWindow
+    }
+
+    /// A place that was kept is not needed.
+    pub fn unreserve(&mut self, correspondent_id: &CorrespondentId, plan: CallbackPlan) {
+        match plan {
+            CallbackPlan::None | CallbackPlan::Owed => {}
+            CallbackPlan::OwedInWindow => {
+                self.in_window = self.in_window.saturating_sub(1);
+                if let Some(lane) = self.lanes.get_mut(correspondent_id) {
+                    lane.reserved = lane.reserved.saturating_sub(1);
+                }
+                self.forget_if_empty(correspondent_id);
+            }
+        }
+    }
+
+    /// A message is archived, and its callback's first attempt number is durable.
+    pub fn enter(&mut self, settings: &BotSettings, seq: ArchiveSeq, callback: Durable<Callback>) {
+        let correspondent_id = callback.get().correspondent_id.clone();
+        let lane = self.lanes.entry(correspondent_id.clone()).or_default();
+        lane.reserved = lane.reserved.saturating_sub(1);
+        let entry = Entry { seq, callback, failures: 0, state: EntryState::Ready };
+        lane.insert(entry, settings.is_gated(&correspondent_id));
+        self.paging.entered(seq);
+        self.list(&correspondent_id);
+    }
+
+    /// A message is archived, and its callback stays in the store for now.
+    pub fn left_in_store(&mut self, correspondent_id: &CorrespondentId, seq: ArchiveSeq) {
+        // A lane that has spilled reads its own pages; everything else is found by the bot's.
+        match self.lanes.get(correspondent_id) {
+            Some(lane) if lane.spilled => {
+                if lane.needs_refill() {
+                    self.refill(correspondent_id);
+                }
+            }
+            Some(_) | None => self.paging.left_in_store(seq),
+        }
+    }
+
+    /// Lists a lane that may have something to do.
+    fn list(&mut self, correspondent_id: &CorrespondentId) {
+        if let Some(lane) = self.lanes.get_mut(correspondent_id)
+            && !lane.listed
+        {
+            lane.listed = true;
+            self.sendable.push_back(correspondent_id.clone());
+        }
+    }
+
+    fn forget_if_empty(&mut self, correspondent_id: &CorrespondentId) {
+        if self.lanes.get(correspondent_id).is_some_and(|lane| lane.is_empty() && !lane.listed) {
+            self.lanes.remove(correspondent_id);
+        }
+    }
+
+    /// Sends what may be sent, and asks the store for what it needs.
+    pub fn pump(&mut self, cx: &mut OutboxContext<'_, '_>) {
+        self.send_all(cx);
+        self.pump_raises(cx);
+        self.pump_marks(cx);
+        self.pump_pages(cx);
+    }
+
+    fn send_all(&mut self, cx: &mut OutboxContext<'_, '_>) {
+        let Consumer::Present(stream_id) = self.consumer else { return };
+        let max_in_flight = cx.settings.callbacks.max_in_flight;
+        // While one lane probes, only that lane has a turn; each lane has at most one.
+        let mut turns = self.sendable.len();
+        while cx.may_send
+            && turns > 0
+            && self.open.len() < max_in_flight
+            && !self.circuit.blocks(cx.cx.now)
+            && let Some(correspondent_id) = self.sendable.pop_front()
+        {
+            turns -= 1;
+            self.turn(cx, stream_id, &correspondent_id);
+        }
+    }
+
+    /// One lane's turn. It stays listed when it has something to do but may not.
+    fn turn(
+        &mut self,
+        cx: &mut OutboxContext<'_, '_>,
+        stream_id: StreamId,
+        correspondent_id: &CorrespondentId,
+    ) {
+        let Some(lane) = self.lanes.get_mut(correspondent_id) else { return };
+        let complete_through = lane.complete_through;
+        let incomplete = lane.spilled && cx.settings.is_gated(correspondent_id);
+        lane.listed = false;
+        let Some(entry) = lane.current() else {
+            self.forget_if_empty(correspondent_id);
+            return;
+        };
+        let (key, state) = (entry.key(), entry.state);
+        if incomplete && complete_through.is_none_or(|through| key.message_id > through) {
+            self.refill(correspondent_id);
+            return;
+        }
+        if let EntryState::Refused { until } = state
+            && until > cx.cx.now
+        {
+            self.wait(until, Deadline::CallbackRetry, correspondent_id);
+            return;
+        }
+        if let Some(until) = gate(cx, &key) {
+            self.wait(until, Deadline::GatingMaxWait, correspondent_id);
+            return;
+        }
+        if !self.circuit.lets_through(correspondent_id, cx.cx.now) {
+            self.list(correspondent_id);
+            return;
+        }
+        match state {
+            EntryState::Ready => self.send(cx, stream_id, &key),
+            EntryState::Spent | EntryState::Refused { .. } => self.raise(key),
+            EntryState::Raising | EntryState::Open { .. } | EntryState::Ending => {}
+        }
+    }
+
+    fn send(&mut self, cx: &mut OutboxContext<'_, '_>, stream_id: StreamId, key: &CallbackKey) {
+        let order = self.next_order;
+        let Some(lane) = self.lanes.get_mut(&key.correspondent_id) else { return };
+        let Some(entry) = lane.find(key) else { return };
+        entry.state = EntryState::Open { order };
+        let callback = entry.callback.clone();
+        self.next_order += 1;
+        let deadline = cx.cx.now + cx.settings.callbacks.ack_timeout;
+        self.open.insert(order, Open { key: key.clone(), deadline });
+        let valid_until = cx.valid_until;
+        if passes_open_media(cx, key) {
+            let bot_id = cx.bot_id.clone();
+            cx.cx.notice(Notice::GatingReleased { bot_id, key: key.clone() });
+        }
+        cx.effect(BotEffect::Callback { stream_id, callback, valid_until });
+    }
+
+    fn wait(&mut self, until: Timestamp, why: Deadline, correspondent_id: &CorrespondentId) {
+        self.waits.insert((until, why, correspondent_id.clone()));
+    }
+
+    /// A medium of the correspondent has been archived, or will not be: a gate may be open.
+    pub fn media_settled(&mut self, correspondent_id: &CorrespondentId) {
+        self.list(correspondent_id);
+    }
+
+    pub fn tick(&mut self, cx: &mut OutboxContext<'_, '_>) {
+        while let Some((until, why, correspondent_id)) = self.waits.first().cloned()
+            && until <= cx.cx.now
+        {
+            self.waits.remove(&(until, why, correspondent_id.clone()));
+            self.list(&correspondent_id);
+        }
+        self.time_out(cx);
+        self.retry_raises(cx);
+        self.retry_marks(cx);
+        self.retry_page(cx);
+    }
+
+    pub fn next_deadline(&self) -> Option<(Timestamp, Deadline)> {
+        let open = self.open.first_key_value();
+        let ack = open.map(|(_, open)| (open.deadline, Deadline::AckTimeout));
+        let wait = self.waits.first().map(|(until, why, _)| (*until, *why));
+        let probing = matches!(self.consumer, Consumer::Present(_)) && !self.sendable.is_empty();
+        let probe = self.circuit.probe_at().filter(|_| probing);
+        let probe = probe.map(|at| (at, Deadline::CircuitProbe));
+        let retries = [self.raises.retry_at(), self.marks.retry_at(), self.paging.retry_at()];
+        let retry = retries.into_iter().flatten().map(|at| (at, Deadline::StoreRetry));
+        ack.into_iter().chain(wait).chain(probe).chain(retry).min()
+    }
+
+    /// The store answered. True when it says that the bot has a newer owner.
+    pub fn on_store(
+        &mut self,
+        cx: &mut OutboxContext<'_, '_>,
+        op: OpId,
+        result: StoreResult,
+    ) -> bool {
+        if let Some(raised) = self.raises.take(op) {
+            self.on_raised(cx, raised, result)
+        } else if self.marks.awaits(op) {
+            self.on_marked(cx, op, result)
+        } else {
+            self.on_page(cx, op, result)
+        }
+    }
+}
+
+/// Until when a callback has to wait for media in front of it, if it has to.
+fn gate(cx: &OutboxContext<'_, '_>, key: &CallbackKey) -> Option<Timestamp> {
+    if !cx.settings.is_gated(&key.correspondent_id) {
+        return None;
+    }
+    let entry = cx.correspondents.get(&key.correspondent_id)?;
+    entry
+        .open_media_before(key.message_id)
+        .map(|(_, accepted)| accepted.max(cx.running_since) + cx.settings.gating.max_wait)
+        .filter(|until| *until > cx.cx.now)
+        .min()
+}
+
+/// Whether a gated callback goes out although media in front of it are open.
+fn passes_open_media(cx: &OutboxContext<'_, '_>, key: &CallbackKey) -> bool {
+    cx.settings.is_gated(&key.correspondent_id)
+        && cx
+            .correspondents
+            .get(&key.correspondent_id)
+            .is_some_and(|entry| entry.open_media_before(key.message_id).next().is_some())
+}
+
+impl Outbox {
+    /// Checks every invariant of the outbox. Linear in what is open.
+    ///
+    /// # Errors
+    /// The first broken one, in words.
+    pub fn check_invariants(&self, settings: &BotSettings) -> Result<(), String> {
+        let ensure = |holds: bool, what: &str| if holds { Ok(()) } else { Err(what.to_owned()) };
+        let callbacks = &settings.callbacks;
+        ensure(self.open.len() <= callbacks.max_in_flight, "open callbacks are bounded")?;
+        let mut correspondents = BTreeSet::new();
+        for (order, open) in &self.open {
+            ensure(
+                correspondents.insert(&open.key.correspondent_id),
+                "a correspondent has one open callback at most",
+            )?;
+            let lane = self.lanes.get(&open.key.correspondent_id);
+            let entry = lane.and_then(|lane| {
+                lane.entries.iter().find(|entry| entry.state == EntryState::Open { order: *order })
+            });
+            ensure(entry.is_some_and(|entry| entry.key() == open.key), "an open callback is owed")?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,96 @@
+//! The board on which pools show their free slots, so that a job can be inserted already leased.
+//!
+//! A place is taken by a job that runs, that waits here for a slot, or that has been asked for. New
+//! jobs may not overtake: while jobs of a pool wait in the store, none is inserted already leased.
+
+use std::collections::BTreeMap;
+
+use super::routing::{Routing, RoutingError};
+use crate::id::PoolName;
+use crate::settings::PoolSettings;
+
+#[derive(Debug)]
+pub(crate) struct Board {
+    routing: Routing,
+    places: BTreeMap<PoolName, Places>,
+    /// Whether this node runs workers, and has not begun to stop.
+    open: bool,
+}
+
+#[derive(Debug)]
+struct Places {
+    capacity: usize,
+    taken: usize,
+    work_waiting: bool,
+}
+
+impl Board {
+    pub fn new(pools: &[PoolSettings]) -> Result<Self, RoutingError> {
+        let routing = Routing::new(pools)?;
+        let places = pools.iter().map(|pool| {
+            let capacity = pool.slots.get() as usize + pool.buffer as usize;
+            (pool.name.clone(), Places { capacity, taken: 0, work_waiting: true })
+        });
+        Ok(Self { routing, places: places.collect(), open: false })
+    }
+
+    pub fn open(&mut self) {
+        self.open = true;
+    }
+
+    pub fn close(&mut self) {
+        self.open = false;
+    }
+
+    pub fn is_open(&self) -> bool {
+        self.open
+    }
+
+    /// The pool for a declared MIME type.
+    pub fn route(&self, mime_type: &str) -> &PoolName {
+        self.routing.route(mime_type)
+    }
+
+    /// Takes a place for a job that is about to be inserted, if one is free and nothing waits for it.
+    pub fn reserve(&mut self, pool: &PoolName) -> bool {
+        let Some(places) = self.places.get_mut(pool) else { return false };
+        let free = self.open && !places.work_waiting && places.taken < places.capacity;
+        places.taken += usize::from(free);
+        free
+    }
+
+    /// How many places are free.
+    pub fn free(&self, pool: &PoolName) -> usize {
+        self.places.get(pool).map_or(0, |places| places.capacity.saturating_sub(places.taken))
+    }
+
+    /// Takes `count` places.
+    pub fn take(&mut self, pool: &PoolName, count: usize) {
+        if let Some(places) = self.places.get_mut(pool) {
+            places.taken += count;
+        }
+    }
+
+    /// Gives `count` places back.
+    pub fn give_back(&mut self, pool: &PoolName, count: usize) {
+        if let Some(places) = self.places.get_mut(pool) {
+            debug_assert!(places.taken >= count, "no place is given back twice");
+            places.taken = places.taken.saturating_sub(count);
+        }
+    }
+
+    pub fn set_work_waiting(&mut self, pool: &PoolName, waiting: bool) {
+        if let Some(places) = self.places.get_mut(pool) {
+            places.work_waiting = waiting;
+        }
+    }
+
+    pub fn is_work_waiting(&self, pool: &PoolName) -> bool {
+        self.places.get(pool).is_some_and(|places| places.work_waiting)
+    }
+
+    /// How many places are taken, over all pools.
+    pub fn taken(&self) -> usize {
+        self.places.values().map(|places| places.taken).sum()
+    }
+}

@@ -1,0 +1,134 @@
+//! How jobs are processed: started in a slot, ended by their result, their time, or the lease.
+
+use super::event::{PoolEffect, ProcessorFailure};
+use super::{HeldState, Pools, Stopping};
+use crate::context::Context;
+use crate::id::{LeaseToken, MediaId};
+use crate::job::ReleaseReason;
+use crate::message::{FailureKind, Outcome};
+use crate::notice::Notice;
+use crate::signal::BotSignal;
+use crate::time::Millis;
+
+impl Pools {
+    pub(super) fn start_waiting(&mut self, cx: &mut Context<'_>) {
+        if self.stopping.is_some() {
+            return self.release_waiting(cx);
+        }
+        for (name, pool) in &mut self.pools {
+            while pool.busy < pool.settings.slots.get() as usize
+                && let Some(media_id) = pool.waiting.pop_front()
+            {
+                let Some(held) = self.held.get_mut(&media_id) else { continue };
+                let until = cx.now + pool.settings.timeout;
+                held.state = HeldState::Running { until };
+                pool.busy += 1;
+                self.processors.insert((media_id, held.work.token), name.clone());
+                self.check_at = Some(self.check_at.map_or(until, |at| at.min(until)));
+                cx.effect(PoolEffect::Start(held.work.clone()));
+            }
+        }
+    }
+
+    /// A processor has ended: its slot is free from here on.
+    pub(super) fn ended(
+        &mut self,
+        cx: &mut Context<'_>,
+        media_id: MediaId,
+        token: LeaseToken,
+        result: Result<Outcome, ProcessorFailure>,
+    ) {
+        let Some(name) = self.processors.remove(&(media_id, token)) else {
+            return cx.unexpected(format!("pools: unknown processor of {media_id} ended"));
+        };
+        cx.board.give_back(&name, 1);
+        if let Some(pool) = self.pools.get_mut(&name) {
+            pool.busy = pool.busy.saturating_sub(1);
+        }
+        let current = self.held.get(&media_id).filter(|held| held.work.token == token);
+        let running = current.is_some_and(|held| match held.state {
+            HeldState::Running { .. } => true,
+            HeldState::Waiting | HeldState::Delivered | HeldState::Reported => false,
+        });
+        if !running {
+            // It timed out before, or its lease was lost: what it says came too late.
+            if result.is_ok() {
+                cx.notice(Notice::StaleResult { media_id });
+            }
+            return;
+        }
+        match result {
+            Ok(outcome) => self.deliver(cx, media_id, outcome),
+            Err(ProcessorFailure::Permanent { error, detail }) => {
+                self.deliver(cx, media_id, Outcome::Failed { error, detail });
+            }
+            Err(ProcessorFailure::Transient { retry_after, detail }) => {
+                self.failed_transiently(cx, media_id, retry_after, detail);
+            }
+            Err(ProcessorFailure::TimedOut) => self.deliver(cx, media_id, Outcome::TimedOut),
+            Err(ProcessorFailure::Cancelled) => {
+                self.release(media_id, Millis::ZERO, ReleaseReason::Shutdown);
+            }
+        }
+    }
+
+    /// Hands a result to the job's bot, wherever that is.
+    pub(super) fn deliver(&mut self, cx: &mut Context<'_>, media_id: MediaId, outcome: Outcome) {
+        let Some(held) = self.held.get_mut(&media_id) else { return };
+        held.state = HeldState::Delivered;
+        let token = held.work.token;
+        let bot_id = held.work.bot_id.clone();
+        cx.tell_bot(&bot_id, BotSignal::MediaDone { media_id, token, outcome });
+    }
+
+    fn failed_transiently(
+        &mut self,
+        cx: &mut Context<'_>,
+        media_id: MediaId,
+        retry_after: Option<Millis>,
+        detail: String,
+    ) {
+        let Some(held) = self.held.get(&media_id) else { return };
+        let transient = held.transient;
+        let name = held.work.pool.clone();
+        let Some(pool) = self.pools.get_mut(&name) else { return };
+        if transient >= pool.settings.transient_retries_max {
+            let error = FailureKind::RetriesExhausted;
+            let outcome = Outcome::Failed { error, detail: Some(detail) };
+            return self.deliver(cx, media_id, outcome);
+        }
+        cx.notice(Notice::TransientFailure { media_id, detail });
+        let back_off = pool.settings.transient_back_off;
+        let asked = retry_after.unwrap_or_default().min(back_off.most);
+        let delay = cx.source.jittered(back_off.after(transient)).max(asked);
+        let look_at = cx.now + delay;
+        pool.poll_at = Some(pool.poll_at.map_or(look_at, |at| at.min(look_at)));
+        self.release(media_id, delay, ReleaseReason::Transient);
+    }
+
+    /// A processor has used up its time. The result is said at once; the slot is free when the
+    /// processor has really ended.
+    pub(super) fn time_out(&mut self, cx: &mut Context<'_>, media_id: MediaId) {
+        let Some(held) = self.held.get(&media_id) else { return };
+        let token = held.work.token;
+        cx.notice(Notice::ProcessorTimedOut { media_id });
+        cx.effect(PoolEffect::Cancel { media_id, token });
+        self.deliver(cx, media_id, Outcome::TimedOut);
+    }
+
+    /// Gives back what was claimed and has no slot.
+    pub(super) fn release_waiting(&mut self, cx: &mut Context<'_>) {
+        let mut waiting = Vec::new();
+        for (name, pool) in &mut self.pools {
+            cx.board.give_back(name, pool.waiting.len());
+            waiting.extend(pool.waiting.drain(..));
+        }
+        for media_id in waiting {
+            self.release(media_id, Millis::ZERO, ReleaseReason::Shutdown);
+        }
+        debug_assert!(
+            matches!(self.stopping, Some(Stopping::Finishing { .. } | Stopping::Cancelled { .. })),
+            "only a stopping node gives claimed work back"
+        );
+    }
+}
