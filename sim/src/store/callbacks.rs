@@ -1,0 +1,125 @@
+//! The durable half of the outbox: owed callbacks, their attempts, and their end.
+//!
+//! **Invariant:** an attempt number is written before it is told, and never told twice.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use anteroom_core::id::{Attempt, BotId, CallbackId, CallbackKey};
+use anteroom_core::store::{Mark, MarkAnswer, OwedCallback, OwedScope, Send, StoreReply};
+use anteroom_core::time::Timestamp;
+
+use super::StoreModel;
+use super::archive::{Archive, ArchiveRow, CallbackState};
+
+impl Archive {
+    /// The next owed callbacks of a scope, each with an attempt number that is durable with the
+    /// answer.
+    pub(super) fn owed_callbacks(
+        &mut self,
+        bot_id: &BotId,
+        scope: &OwedScope,
+        limit: u32,
+    ) -> StoreReply {
+        let of = |correspondent_id: &_| (bot_id.clone(), Clone::clone(correspondent_id));
+        let (rows, more) = match scope {
+            OwedScope::Bot { after, except } => {
+                let except: BTreeSet<_> = except.iter().collect();
+                let rows = self.owed_of_bot(bot_id, *after);
+                first_of(rows.filter(|row| !except.contains(&row.correspondent_id)), limit)
+            }
+            OwedScope::Correspondent { correspondent_id, after } => {
+                first_of(self.owed_of_correspondent(of(correspondent_id), *after), limit)
+            }
+            OwedScope::CorrespondentById { correspondent_id, after } => {
+                first_of(self.owed_by_id(of(correspondent_id), *after), limit)
+            }
+        };
+        let callbacks = rows.iter().map(|row| OwedCallback {
+            seq: row.seq,
+            correspondent_id: row.correspondent_id.clone(),
+            message: Arc::clone(&row.message),
+            revision: row.revision,
+            attempt: self.raise(row, row.failures),
+            failures: row.failures,
+        });
+        StoreReply::OwedCallbacks { callbacks: callbacks.collect(), more }
+    }
+
+    /// Raises attempt numbers and stores the refusals counted so far; none where nothing is owed.
+    pub(super) fn raise_attempts(
+        &mut self,
+        bot_id: &BotId,
+        callbacks: &[(CallbackKey, u32)],
+    ) -> Vec<Option<Attempt>> {
+        let raised = callbacks.iter().map(|(key, failures)| {
+            let row = self.get(bot_id, &key.correspondent_id, key.message_id)?;
+            let owed = row.revision == key.revision && row.callback == CallbackState::Owed;
+            let row = owed.then(|| Arc::clone(row))?;
+            Some(self.raise(&row, *failures))
+        });
+        raised.collect()
+    }
+
+    fn raise(&mut self, row: &ArchiveRow, failures: u32) -> Attempt {
+        let attempts = Attempt(row.attempts.0.saturating_add(1));
+        self.put(ArchiveRow { attempts, failures, ..row.clone() });
+        attempts
+    }
+}
+
+impl StoreModel {
+    /// Ends an owed callback, and makes the consumer's reply durable with it.
+    pub(super) fn mark_called_back(
+        &mut self,
+        bot_id: &BotId,
+        mark: &Mark,
+        now: Timestamp,
+    ) -> MarkAnswer {
+        let Mark { key, end, reply } = mark;
+        let Some(row) = self.archive.get(bot_id, &key.correspondent_id, key.message_id).cloned()
+        else {
+            return MarkAnswer::Unknown;
+        };
+        if key.revision < row.revision {
+            // A retry begins only when the callback before it has ended.
+            return MarkAnswer::Ended;
+        }
+        if key.revision > row.revision {
+            return MarkAnswer::Unknown;
+        }
+        match row.callback {
+            CallbackState::NotOwed { .. } => MarkAnswer::Unknown,
+            CallbackState::Owed if row.attempts == Attempt(0) => MarkAnswer::Unknown,
+            CallbackState::Ended { .. } => MarkAnswer::Ended,
+            CallbackState::Owed => {
+                let callback = CallbackState::Ended { end: *end, at: now };
+                self.archive.put(ArchiveRow { callback, ..ArchiveRow::clone(&row) });
+                if let Some(reply) = reply {
+                    self.enqueue_reply(bot_id, key, reply);
+                }
+                MarkAnswer::Ended
+            }
+        }
+    }
+
+    fn enqueue_reply(&mut self, bot_id: &BotId, key: &CallbackKey, reply: &str) {
+        let callback_id = CallbackId { bot_id: bot_id.clone(), key: key.clone() };
+        let send = Send {
+            send_id: callback_id.to_string().into(),
+            correspondent_id: key.correspondent_id.clone(),
+            message: reply.to_owned(),
+        };
+        // The key belongs to this callback: what is stored under it already is its reply.
+        let _answer = self.sends.enqueue(bot_id, &send);
+    }
+}
+
+/// The first `limit` rows, and whether there are more.
+fn first_of<'a>(
+    mut rows: impl Iterator<Item = &'a Arc<ArchiveRow>>,
+    limit: u32,
+) -> (Vec<Arc<ArchiveRow>>, bool) {
+    let page = rows.by_ref().take(limit as usize).cloned().collect();
+    (page, rows.next().is_some())
+}
