@@ -5,7 +5,7 @@
 
 pub mod bot;
 pub mod content;
-mod context;
+pub mod context;
 pub mod deadline;
 pub mod draft;
 pub mod durable;
