@@ -1,7 +1,7 @@
 //! A bot's jobs as the bot starts, runs and stops: restored, their results collected, held.
 
 use anteroom_core::id::{BotId, MediaId};
-use anteroom_core::job::{Command, Job, Place};
+use anteroom_core::job::{Command, Job};
 use anteroom_core::store::JobPage;
 use anteroom_core::time::Timestamp;
 
@@ -45,10 +45,8 @@ impl Jobs {
         let all: Vec<MediaId> = self.indices.of_bot(bot_id, None).collect();
         for media_id in &all {
             let Some(job) = self.get(*media_id).cloned() else { continue };
-            if job.place == Place::Active {
-                // Holding has no guard: there is no rejection to tell.
-                let _held = self.apply(&job, &Command::Hold, now);
-            }
+            // Holding has no guard: there is no rejection to tell.
+            let _held = self.apply(&job, &Command::Hold, now);
         }
         u32::try_from(all.len()).unwrap_or(u32::MAX)
     }

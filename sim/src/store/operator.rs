@@ -46,12 +46,10 @@ impl StoreModel {
 
     /// Whether the failure that the copy tells of is archived and owes no callback.
     fn is_called_back(&self, copy: &FailedCopy) -> bool {
-        let Job { bot_id, correspondent_id, placeholder_message, revision, .. } = &copy.job;
+        let Job { bot_id, correspondent_id, placeholder_message, .. } = &copy.job;
         let row = self.archive.get(bot_id, correspondent_id, placeholder_message.id);
         row.is_some_and(|row| match row.callback {
-            CallbackState::NotOwed { .. } | CallbackState::Ended { .. } => {
-                row.revision == *revision
-            }
+            CallbackState::NotOwed { .. } | CallbackState::Ended { .. } => true,
             CallbackState::Owed => false,
         })
     }
