@@ -40,6 +40,8 @@ pub enum Deadline {
     ProcessorTimeout,
     /// A pool looks for work.
     ClaimPoll,
+    /// A bot looks for results that other nodes may have made.
+    ResultsPoll,
     /// Workers have had their time to finish.
     ShutdownGrace,
     /// Expired leases are to be taken away.

@@ -368,7 +368,7 @@ impl Ownership {
                         | None => {}
                     }
                 }
-                self.schedule_renewal(asked_at + ownership.renew_every);
+                self.schedule_renewal(cx.now.max(asked_at + ownership.renew_every));
             }
             Ok(_) | Err(StoreError::Fenced | StoreError::Invalid { .. }) => {
                 cx.unexpected("ownership: no answer to a renewal");

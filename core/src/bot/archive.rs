@@ -208,8 +208,7 @@ impl Bot {
         let message_id = Durable::by(reply, message.id);
         let limits = self.settings.limits;
         if let Some(entry) = self.correspondents.get_mut(&correspondent_id) {
-            let media_id = message.media_id();
-            entry.queue.confirm(&message.provider_message_id, message_id, media_id, &limits);
+            entry.queue.confirm(&message.provider_message_id, message_id, &limits);
         }
         let receipt = Receipt::Accepted { message_id };
         self.answer_all(cx, &correspondent_id, message.id, origin, &receipt);
@@ -258,7 +257,7 @@ impl Bot {
         let message_id = Durable::by(reply, original);
         let limits = self.settings.limits;
         if let Some(entry) = self.correspondents.get_mut(&correspondent_id) {
-            entry.queue.confirm(&message.provider_message_id, message_id, None, &limits);
+            entry.queue.confirm(&message.provider_message_id, message_id, &limits);
         }
         self.notice_duplicate(cx, &correspondent_id, original);
         let receipt = Receipt::Duplicate { message_id };

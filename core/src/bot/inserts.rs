@@ -216,7 +216,7 @@ impl Bot {
         let Some(Removed { message, origin }) = entry.queue.remove_placeholder(media_id) else {
             return;
         };
-        entry.queue.confirm(&message.provider_message_id, original, None, &limits);
+        entry.queue.confirm(&message.provider_message_id, original, &limits);
         self.media.remove(&media_id);
         self.outbox.media_settled(correspondent_id);
         self.notice_duplicate(cx, correspondent_id, *original.get());

@@ -105,10 +105,10 @@ impl Bot {
             Verdict::Joined { id } => {
                 self.joined.entry((correspondent_id, id)).or_default().push(origin);
             }
-            Verdict::Duplicate { id, media_id: original } => {
+            Verdict::Duplicate { id } => {
                 self.notice_duplicate(cx, &correspondent_id, *id.get());
                 self.answer(cx, origin, Receipt::Duplicate { message_id: id });
-                if let Some(media_id) = media_id.filter(|media_id| Some(*media_id) != original) {
+                if let Some(media_id) = media_id {
                     self.drop_file(cx, media_id);
                 }
             }

@@ -201,7 +201,7 @@ impl Bot {
         self.tick_lifecycle(cx);
         self.retry_id_reads(cx);
         self.retry_inserts(cx);
-        self.retry_results(cx);
+        self.tick_results(cx);
         self.retry_archive(cx);
         self.tick_sends(cx);
         self.with_outbox(cx, Outbox::tick);
@@ -222,11 +222,13 @@ impl Bot {
         let grace = self.grace_until.map(|at| (at, Deadline::DisconnectGrace));
         let drain = self.phase.drain_until().map(|at| (at, Deadline::DrainTimeout));
         let silent = self.silent.due_at().map(|at| (at, Deadline::SilentCorrespondents));
+        let results = self.results.look_at().map(|at| (at, Deadline::ResultsPoll));
         let echo = self.sends.echo_due_at().map(|at| (at, Deadline::EchoWait));
         retries
             .chain(grace)
             .chain(drain)
             .chain(silent)
+            .chain(results)
             .chain(echo)
             .chain(self.outbox.next_deadline())
             .min()

@@ -24,6 +24,8 @@ const RESULTS_PAGE: u32 = 200;
 pub(super) struct Results {
     /// Results may wait in the store.
     waiting: bool,
+    /// When to look for results that nobody told of: another node may have made them.
+    look_at: Option<Timestamp>,
     /// The page being read, with where it begins.
     page: Lane<Option<MediaId>>,
     /// Where the next page begins, while there are more.
@@ -40,6 +42,11 @@ impl Results {
 
     pub fn retry_at(&self) -> Option<Timestamp> {
         self.page.retry_at().into_iter().chain(self.revise.retry_at()).min()
+    }
+
+    /// When to look for results that nobody told of.
+    pub fn look_at(&self) -> Option<Timestamp> {
+        self.look_at
     }
 
     pub fn is_quiet(&self) -> bool {
@@ -141,6 +148,12 @@ impl Bot {
     }
 
     pub(super) fn pump_results(&mut self, cx: &mut Context<'_>) {
+        if self.media.is_empty() {
+            self.results.look_at = None;
+        } else if self.results.look_at.is_none() {
+            let wait = cx.source.jittered(cx.settings.lease.poll_every);
+            self.results.look_at = Some(cx.now + wait);
+        }
         if self.results.page.is_idle() && (self.results.waiting || self.results.next_page.is_some())
         {
             let after = self.results.next_page.take();
@@ -156,7 +169,11 @@ impl Bot {
         }
     }
 
-    pub(super) fn retry_results(&mut self, cx: &mut Context<'_>) {
+    pub(super) fn tick_results(&mut self, cx: &mut Context<'_>) {
+        if self.results.look_at.is_some_and(|at| at <= cx.now) {
+            self.results.look_at = None;
+            self.results.waiting = true;
+        }
         if let Some(after) = self.results.page.take_due(cx.now) {
             self.ask_results(cx, after);
         }

@@ -8,20 +8,14 @@
 use std::collections::{HashMap, VecDeque};
 
 use crate::durable::Durable;
-use crate::id::{MediaId, MessageId, ProviderMessageId};
+use crate::id::{MessageId, ProviderMessageId};
 
 #[derive(Debug, Default)]
 pub(super) struct DedupeWindow {
     pending: HashMap<ProviderMessageId, MessageId>,
-    durable: HashMap<ProviderMessageId, Known>,
+    durable: HashMap<ProviderMessageId, Durable<MessageId>>,
     /// The durable ones, oldest first.
     order: VecDeque<ProviderMessageId>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Known {
-    message_id: Durable<MessageId>,
-    media_id: Option<MediaId>,
 }
 
 /// What the window knows of a provider message.
@@ -29,7 +23,7 @@ struct Known {
 pub(super) enum Seen {
     Never,
     Pending { message_id: MessageId },
-    Durable { message_id: Durable<MessageId>, media_id: Option<MediaId> },
+    Durable { message_id: Durable<MessageId> },
 }
 
 impl DedupeWindow {
@@ -39,7 +33,7 @@ impl DedupeWindow {
         }
         match self.durable.get(provider_message_id) {
             None => Seen::Never,
-            Some(&Known { message_id, media_id }) => Seen::Durable { message_id, media_id },
+            Some(&message_id) => Seen::Durable { message_id },
         }
     }
 
@@ -55,12 +49,10 @@ impl DedupeWindow {
         &mut self,
         provider_message_id: &ProviderMessageId,
         message_id: Durable<MessageId>,
-        media_id: Option<MediaId>,
         capacity: usize,
     ) {
         self.pending.remove(provider_message_id);
-        let known = Known { message_id, media_id };
-        if self.durable.insert(provider_message_id.clone(), known).is_none() {
+        if self.durable.insert(provider_message_id.clone(), message_id).is_none() {
             self.order.push_back(provider_message_id.clone());
         }
         while self.order.len() > capacity {

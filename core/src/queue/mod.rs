@@ -116,8 +116,6 @@ pub enum Verdict {
     Duplicate {
         /// The message's id.
         id: Durable<MessageId>,
-        /// The media that the message came with.
-        media_id: Option<MediaId>,
     },
     /// It was not taken, and took no id.
     Rejected {
@@ -258,8 +256,8 @@ impl CorrespondentQueue {
             Seen::Pending { message_id } => {
                 return Addition::only(Verdict::Joined { id: message_id });
             }
-            Seen::Durable { message_id, media_id } => {
-                return Addition::only(Verdict::Duplicate { id: message_id, media_id });
+            Seen::Durable { message_id } => {
+                return Addition::only(Verdict::Duplicate { id: message_id });
             }
         }
         if draft.media.as_ref().is_some_and(|media| self.by_media.contains_key(&media.media_id)) {
@@ -296,12 +294,7 @@ impl CorrespondentQueue {
             return Injection::AlreadyPresent;
         }
         let id = message.id;
-        self.window.confirm(
-            &message.provider_message_id,
-            durable_id,
-            Some(media_id),
-            limits.dedupe_window,
-        );
+        self.window.confirm(&message.provider_message_id, durable_id, limits.dedupe_window);
         self.raise_next_id(id.next());
         self.total_chars += message.message_size;
         self.by_media.insert(media_id, id);
@@ -397,8 +390,7 @@ impl CorrespondentQueue {
         let origin = entry.origin.take();
         let provider_message_id = entry.message.provider_message_id.clone();
         let durable_id = media_id.map(|_| id);
-        let media_id = Some(*media_id.get());
-        self.window.confirm(&provider_message_id, durable_id, media_id, limits.dedupe_window);
+        self.window.confirm(&provider_message_id, durable_id, limits.dedupe_window);
         Some((durable_id, origin))
     }
 
@@ -407,10 +399,9 @@ impl CorrespondentQueue {
         &mut self,
         provider_message_id: &ProviderMessageId,
         id: Durable<MessageId>,
-        media_id: Option<MediaId>,
         limits: &Limits,
     ) {
-        self.window.confirm(provider_message_id, id, media_id, limits.dedupe_window);
+        self.window.confirm(provider_message_id, id, limits.dedupe_window);
     }
 
     /// A popped message will not become durable.

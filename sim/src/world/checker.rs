@@ -62,10 +62,16 @@ impl Checker {
 
     pub fn stepped(&mut self, event: &Event) {
         self.steps += 1;
+        if std::env::var("SIM_TRACE").is_ok() {
+            eprintln!("#{} > {event:?}", self.steps);
+        }
         format!("{event:?}").hash(&mut self.hasher);
     }
 
     pub fn effect(&mut self, effect: &Effect) {
+        if std::env::var("SIM_TRACE").is_ok() {
+            eprintln!("     < {effect:?}");
+        }
         format!("{effect:?}").hash(&mut self.hasher);
     }
 

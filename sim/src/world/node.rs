@@ -74,7 +74,9 @@ impl World {
     }
 
     pub(super) fn tick(&mut self, node: usize, incarnation: u32) {
-        if self.nodes[node].incarnation == incarnation {
+        // A tick that an earlier deadline has overtaken is not made.
+        let due = self.nodes[node].ticking_at.is_some_and(|at| at <= self.now);
+        if self.nodes[node].incarnation == incarnation && due {
             self.nodes[node].ticking_at = None;
             self.deliver(node, incarnation, Event::Tick);
         }
@@ -88,6 +90,7 @@ impl World {
         let Some(machine) = &mut self.nodes[node].machine else { return };
         let mut effects = Vec::new();
         self.checker.stepped(&event);
+        let ticked = event == Event::Tick;
         machine.step(self.now, event, &mut effects);
         if let Err(broken) = machine.check_invariants() {
             self.checker.break_rule(format!("invariant: {broken}"));
@@ -102,12 +105,15 @@ impl World {
                 return;
             }
         }
-        self.schedule_tick(node, incarnation);
+        self.schedule_tick(node, incarnation, ticked);
     }
 
-    fn schedule_tick(&mut self, node: usize, incarnation: u32) {
+    fn schedule_tick(&mut self, node: usize, incarnation: u32, ticked: bool) {
         let Some(machine) = &self.nodes[node].machine else { return };
-        let Some((at, _)) = machine.next_deadline() else { return };
+        let Some((at, why)) = machine.next_deadline() else { return };
+        if ticked && at <= self.now {
+            self.checker.break_rule(format!("{why:?} at {at} is due after its step"));
+        }
         let at = at.max(self.now + Millis::from_ms(1));
         if self.nodes[node].ticking_at.is_none_or(|ticking| at < ticking) {
             self.nodes[node].ticking_at = Some(at);

@@ -177,7 +177,7 @@ impl Outbox {
         if lane.remove(key).is_some() {
             self.in_window = self.in_window.saturating_sub(1);
         }
-        if lane.needs_refill() {
+        if lane.needs_refill(self.lane_max) {
             self.refill(&key.correspondent_id);
         }
         self.list_unless_empty(&key.correspondent_id);

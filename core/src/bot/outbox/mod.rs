@@ -55,7 +55,9 @@ pub(crate) struct Outbox {
     marks: Marks,
     /// Lanes that wait for a moment: a refused message, or the end of a gate.
     waits: BTreeSet<(Timestamp, Deadline, CorrespondentId)>,
+    /// Entries in memory at most, of the bot and of one correspondent.
     window: usize,
+    lane_max: usize,
 }
 
 /// A callback that is with the consumer.
@@ -111,6 +113,7 @@ impl Outbox {
             marks: Marks::default(),
             waits: BTreeSet::new(),
             window: settings.callbacks.outbox_window,
+            lane_max: settings.callbacks.correspondent_window,
         }
     }
 
@@ -208,7 +211,7 @@ impl Outbox {
         // A lane that has spilled reads its own pages; everything else is found by the bot's.
         match self.lanes.get(correspondent_id) {
             Some(lane) if lane.spilled => {
-                if lane.needs_refill() {
+                if lane.needs_refill(self.lane_max) {
                     self.refill(correspondent_id);
                 }
             }

@@ -102,9 +102,9 @@ impl Paging {
 }
 
 impl OutboxLane {
-    /// Whether it is short of what the store owes.
-    pub fn needs_refill(&self) -> bool {
-        self.spilled && !self.refilling && self.entries.len() <= 1
+    /// Whether it is short of what the store owes, and has room for at least half a page.
+    pub fn needs_refill(&self, max: usize) -> bool {
+        self.spilled && !self.refilling && self.entries.len() + self.reserved <= max / 2
     }
 }
 
@@ -143,14 +143,15 @@ impl Outbox {
         correspondent_id: &CorrespondentId,
     ) -> Option<Page> {
         let lane = self.lanes.get(correspondent_id)?;
-        let limit = cx.settings.callbacks.correspondent_window;
+        let max = cx.settings.callbacks.correspondent_window;
         let correspondent_id = correspondent_id.clone();
-        let scope = if cx.settings.is_gated(&correspondent_id) {
-            OwedScope::CorrespondentById { correspondent_id, after: None }
-        } else {
-            OwedScope::Correspondent { correspondent_id, after: lane.last_seq }
-        };
-        Some(Page { scope, limit })
+        if cx.settings.is_gated(&correspondent_id) {
+            let scope = OwedScope::CorrespondentById { correspondent_id, after: None };
+            return Some(Page { scope, limit: max });
+        }
+        let room = max.saturating_sub(lane.entries.len() + lane.reserved);
+        let scope = OwedScope::Correspondent { correspondent_id, after: lane.last_seq };
+        Some(Page { scope, limit: room.max(1) })
     }
 
     pub(super) fn retry_page(&mut self, cx: &mut OutboxContext<'_, '_>) {
@@ -186,8 +187,8 @@ impl Outbox {
                         self.on_bot_page(cx, &reply, callbacks, *more, &ended);
                     }
                     OwedScope::Correspondent { correspondent_id, .. } => {
-                        self.load(cx, &reply, callbacks, &ended, false);
-                        self.on_lane_page(&correspondent_id, *more, None);
+                        let all = self.load(cx, &reply, callbacks, &ended, false);
+                        self.on_lane_page(&correspondent_id, *more || !all, None);
                     }
                     OwedScope::CorrespondentById { correspondent_id, .. } => {
                         let through = callbacks.last().map(|owed| owed.message.id);
@@ -247,7 +248,8 @@ impl Outbox {
         self.list(correspondent_id);
     }
 
-    /// Takes callbacks into memory, less those that are there, or have ended meanwhile.
+    /// Takes callbacks into memory, less those that are there, or have ended meanwhile. False when
+    /// a lane had no room for one of them, and has spilled.
     fn load(
         &mut self,
         cx: &mut OutboxContext<'_, '_>,
@@ -255,7 +257,8 @@ impl Outbox {
         callbacks: &[OwedCallback],
         ended: &BTreeSet<CallbackKey>,
         by_id: bool,
-    ) {
+    ) -> bool {
+        let mut all = true;
         let max = cx.settings.callbacks.correspondent_window;
         for owed in callbacks {
             let correspondent_id = &owed.correspondent_id;
@@ -274,6 +277,7 @@ impl Outbox {
             }
             if lane.entries.len() + lane.reserved >= max && !by_id {
                 self.spill(correspondent_id, gated);
+                all = false;
                 continue;
             }
             let entry = Entry {
@@ -289,6 +293,7 @@ impl Outbox {
         for owed in callbacks {
             self.forget_if_empty(&owed.correspondent_id);
         }
+        all
     }
 
     /// The store owes more for a correspondent than is in memory: its lane reads its own pages.
