@@ -1,6 +1,6 @@
 //! Media: where files wait, and what turns them into text.
 //!
-//! * `staging` owns the directory in which media files wait for their jobs, and nothing else writes
+//! * [`staging`] owns the directory in which media files wait for their jobs, and nothing else writes
 //!   or deletes there.
 //! * [`processor`] is the port: one file in, one outcome or failure out, isolated and cancellable.
 //! * `document`, [`command`], [`explain`] and [`stub`] are the processors that need no network.
@@ -18,3 +18,5 @@ pub mod stub;
 mod child;
 #[cfg(not(madsim))]
 pub mod command;
+#[cfg(not(madsim))]
+pub mod staging;
