@@ -3,7 +3,7 @@
 //! * [`staging`] owns the directory in which media files wait for their jobs, and nothing else writes
 //!   or deletes there.
 //! * [`processor`] is the port: one file in, one outcome or failure out, isolated and cancellable.
-//! * `document`, [`command`], [`explain`] and [`stub`] are the processors that need no network.
+//! * [`document`], [`command`], [`explain`] and [`stub`] are the processors that need no network.
 //! * `engines` finds out which of them each pool uses on this machine.
 //!
 //! **Architecture invariant:** a processor never touches queues, jobs, captions or formatting, never
@@ -18,5 +18,9 @@ pub mod stub;
 mod child;
 #[cfg(not(madsim))]
 pub mod command;
+#[cfg(not(madsim))]
+pub mod document;
+#[cfg(not(madsim))]
+mod programs;
 #[cfg(not(madsim))]
 pub mod staging;
