@@ -4,7 +4,7 @@
 //!   or deletes there.
 //! * [`processor`] is the port: one file in, one outcome or failure out, isolated and cancellable.
 //! * [`document`], [`command`], [`explain`] and [`stub`] are the processors that need no network.
-//! * `engines` finds out which of them each pool uses on this machine.
+//! * [`engines`] finds out which of them each pool uses on this machine.
 //!
 //! **Architecture invariant:** a processor never touches queues, jobs, captions or formatting, never
 //! deletes the file it reads, and never outlives the call that started it. What reads hostile input
@@ -20,6 +20,8 @@ mod child;
 pub mod command;
 #[cfg(not(madsim))]
 pub mod document;
+#[cfg(not(madsim))]
+pub mod engines;
 #[cfg(not(madsim))]
 mod programs;
 #[cfg(not(madsim))]
