@@ -1,1 +1,3 @@
 //! The runtime of Anteroom.
+
+pub mod media;

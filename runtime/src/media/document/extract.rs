@@ -1,0 +1,158 @@
+//! The child's side: `anteroom extract --mime TYPE --cpu-seconds N PATH`.
+//!
+//! It confines itself, reads one file, prints one report and ends with success, whatever it found.
+//! Any other end means that it broke, and its parent says so. What a parser prints is thrown away; a
+//! panic becomes part of the report.
+
+use std::cell::RefCell;
+use std::ffi::{OsStr, OsString};
+use std::fs::File;
+use std::io::{self, Write};
+use std::panic::{self, AssertUnwindSafe};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use super::format::{self, Format, Recognised};
+use super::report::{Reading, Report, Unread};
+use super::text::{CHARACTERS_MAX, Text};
+use super::{confine, epub, html, office, open_document, pdf, picture, plain, rtf, workbook};
+
+/// The name of the subcommand.
+pub const SUBCOMMAND: &str = "extract";
+
+/// The arguments were not understood.
+const USAGE: u8 = 2;
+
+/// The child could not set itself up.
+const NOT_CONFINED: u8 = 3;
+
+/// How much of a panic's message is told.
+const PANIC_CHARACTERS_MAX: usize = 200;
+
+/// The subcommand and its options; the path follows.
+pub(super) fn arguments(mime_type: &str, processor_seconds: u64) -> [OsString; 5] {
+    // A NUL would make the whole command impossible to start.
+    let mime_type = mime_type.replace('\0', "");
+    [
+        SUBCOMMAND.into(),
+        "--mime".into(),
+        mime_type.into(),
+        "--cpu-seconds".into(),
+        processor_seconds.to_string().into(),
+    ]
+}
+
+/// Runs the subcommand with the arguments after its name.
+pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let Some(request) = Request::parse(arguments) else {
+        eprintln!("usage: anteroom {SUBCOMMAND} --mime TYPE --cpu-seconds N PATH");
+        return ExitCode::from(USAGE);
+    };
+    let mut answer = match prepare(&request) {
+        Ok(answer) => answer,
+        Err(error) => {
+            eprintln!("the reader could not be confined: {error}");
+            return ExitCode::from(NOT_CONFINED);
+        }
+    };
+    let report = guarded(&request);
+    let written = serde_json::to_writer(&mut answer, &report).map_err(io::Error::from);
+    match written.and_then(|()| answer.write_all(b"\n")) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(_) => ExitCode::FAILURE,
+    }
+}
+
+/// What is to be read.
+struct Request {
+    mime_type: String,
+    processor_seconds: u64,
+    path: PathBuf,
+}
+
+impl Request {
+    fn parse(arguments: impl IntoIterator<Item = OsString>) -> Option<Self> {
+        let mut arguments = arguments.into_iter();
+        let mut option =
+            |name: &str| (arguments.next()? == OsStr::new(name)).then(|| arguments.next())?;
+        let mime_type = option("--mime")?.to_string_lossy().into_owned();
+        let processor_seconds = option("--cpu-seconds")?.to_str()?.parse().ok()?;
+        let path = arguments.next()?.into();
+        arguments.next().is_none().then_some(Self { mime_type, processor_seconds, path })
+    }
+}
+
+/// Sets the limits and takes standard output away from everybody but the report.
+fn prepare(request: &Request) -> io::Result<File> {
+    confine::confine(request.processor_seconds)?;
+    let answer = rustix::io::dup(io::stdout())?;
+    let nowhere = File::options().write(true).open("/dev/null")?;
+    rustix::stdio::dup2_stdout(&nowhere)?;
+    Ok(File::from(answer))
+}
+
+thread_local! {
+    /// What the last panic said.
+    static PANIC: RefCell<String> = const { RefCell::new(String::new()) };
+}
+
+/// Reads the file; a panic is a failure like any other.
+fn guarded(request: &Request) -> Report {
+    panic::set_hook(Box::new(|panic| {
+        let message: String =
+            panic.to_string().replace('\n', " ").chars().take(PANIC_CHARACTERS_MAX).collect();
+        PANIC.with_borrow_mut(|said| *said = message);
+    }));
+    panic::catch_unwind(AssertUnwindSafe(|| report(request))).unwrap_or_else(|_| Report {
+        reading: Unread::Broke(PANIC.with_borrow(String::clone)).into(),
+        actual_type: None,
+    })
+}
+
+/// Recognises the file and reads it.
+fn report(request: &Request) -> Report {
+    let recognised = File::open(&request.path)
+        .and_then(|mut file| format::recognise(&mut file, &request.mime_type));
+    match recognised {
+        Ok(Recognised { format, actual_type }) => {
+            let mut text = Text::new(CHARACTERS_MAX);
+            let read = read(&request.path, format, &request.mime_type, &mut text);
+            let reading = match read {
+                Err(unread) => unread.into(),
+                Ok(()) if text.is_empty() => Reading::Nothing,
+                Ok(()) => {
+                    let (text, truncated) = text.finish();
+                    Reading::Text { text, truncated }
+                }
+            };
+            Report { reading, actual_type }
+        }
+        Err(error) => Report { reading: Unread::from(error).into(), actual_type: None },
+    }
+}
+
+/// Sends the file to the reader of its format.
+fn read(path: &Path, format: Format, mime_type: &str, text: &mut Text) -> Result<(), Unread> {
+    let file = File::open(path)?;
+    match format {
+        Format::Empty { is_text: true } => Ok(()),
+        Format::Empty { is_text: false } => Err(Unread::damaged("the file is empty")),
+        Format::Plain => plain::read(file, mime_type, text),
+        Format::Html => html::read(file, mime_type, text),
+        Format::Rtf => rtf::read(file, text),
+        Format::Pdf => pdf::read(path, text),
+        Format::Word => office::read_document(file, text),
+        Format::Slides => office::read_slides(file, text),
+        Format::OpenDocument => open_document::read(file, text),
+        Format::Epub => epub::read(file, text),
+        Format::Workbook => workbook::read_xlsx(file, text),
+        Format::OldWorkbook => workbook::read_xls(file, text),
+        Format::Picture => picture::read(path, text),
+        Format::Unknown => Err(Unread::damaged(
+            "the file is not of its declared type, nor of another that is known",
+        )),
+        Format::Other(other) => {
+            Err(Unread::Unsupported(format!("the file is {}", other.media_type())))
+        }
+    }
+}
