@@ -33,12 +33,11 @@ pub(crate) fn run(runner_arguments: &[&str]) -> Result<()> {
 /// The test runner: nextest where it is installed, else cargo's own.
 fn runner(arguments: &[&str], skipped: &[&str]) -> Command {
     let is_nextest = step::succeeds(&mut step::cargo(["nextest", "--version"]));
-    let mut command = if is_nextest {
-        step::cargo(["nextest", "run"])
-    } else {
+    let mut command = step::cargo(if is_nextest { &["nextest", "run"][..] } else { &["test"] });
+    if !is_nextest && arguments.is_empty() {
         // The documentation's examples have run already.
-        step::cargo(["test", "--tests"])
-    };
+        command.arg("--tests");
+    }
     let names_a_package = arguments
         .iter()
         .any(|argument| argument.starts_with("-p") || argument.starts_with("--package"));
