@@ -1,6 +1,6 @@
 //! A value that one task writes and tests wait on.
 
-use std::sync::Mutex;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -20,15 +20,19 @@ impl<T> Observed<T> {
 
     /// Changes the value and wakes whoever waits.
     pub fn update<R>(&self, change: impl FnOnce(&mut T) -> R) -> R {
-        let result =
-            change(&mut self.value.lock().expect("no writer panics while it holds the lock"));
+        let result = change(&mut self.lock());
         self.changed.send_replace(());
         result
     }
 
     /// Looks at the value.
     pub fn read<R>(&self, look: impl FnOnce(&T) -> R) -> R {
-        look(&self.value.lock().expect("no writer panics while it holds the lock"))
+        look(&self.lock())
+    }
+
+    /// A test that fails while it looks leaves the value whole: others may go on with it.
+    fn lock(&self) -> MutexGuard<'_, T> {
+        self.value.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Waits until `look` sees something, or for `patience` at the most.
