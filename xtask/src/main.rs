@@ -1,1 +1,48 @@
-fn main() {}
+//! `cargo xtask …`: what a maintainer runs, in one place and without a shell.
+//!
+//! Owns the order of steps and their headings; the steps themselves are cargo's.
+
+mod bench;
+mod engines;
+mod step;
+mod test;
+
+use std::process::ExitCode;
+
+const USAGE: &str = "\
+Usage: cargo xtask <COMMAND>
+
+Commands:
+  test [-- <RUNNER ARGUMENTS>]  Everything that must hold: format, lints, documentation, tests
+  bench latency                 How long a text takes through an idle server
+
+Exit codes: 0 all went well, 1 a step failed, 2 the command is not known";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let result = match words.as_slice() {
+        ["test"] => test::run(&[]),
+        ["test", "--", runner_arguments @ ..] => test::run(runner_arguments),
+        ["bench", "latency"] => bench::latency(),
+        ["help" | "--help" | "-h"] => {
+            println!("{USAGE}");
+            return ExitCode::SUCCESS;
+        }
+        [] => {
+            eprintln!("{USAGE}");
+            return ExitCode::from(2);
+        }
+        unknown => {
+            eprintln!("unknown command: {}\n\n{USAGE}", unknown.join(" "));
+            return ExitCode::from(2);
+        }
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("\ncargo xtask {}: {error:#}", words.join(" "));
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,16 @@
+//! `cargo xtask bench …`: measures, and asserts nothing.
+
+use anyhow::Result;
+
+use crate::step;
+
+/// How long a text takes through an idle server.
+///
+/// # Errors
+/// When something does not build, or a promise is broken meanwhile.
+pub(crate) fn latency() -> Result<()> {
+    let build = ["build", "--release", "--package", "anteroom-runtime", "--bin", "anteroom"];
+    step::run("the binary under test", &mut step::cargo(build))?;
+    let run = ["run", "--release", "--package", "anteroom-tests", "--bin", "bench_latency"];
+    step::run_last("latency", &mut step::cargo(run))
+}

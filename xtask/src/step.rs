@@ -1,0 +1,63 @@
+//! One step: a heading, a command, and how long it took.
+
+use std::ffi::OsStr;
+use std::path::Path;
+use std::process::Command;
+use std::time::Instant;
+
+use anyhow::{Context, Result, bail};
+
+/// Cargo, at the root of the workspace.
+pub(crate) fn cargo<A: AsRef<OsStr>>(arguments: impl IntoIterator<Item = A>) -> Command {
+    // Cargo names itself to the programs it runs.
+    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    let xtask = Path::new(env!("CARGO_MANIFEST_DIR"));
+    command.args(arguments).current_dir(xtask.parent().unwrap_or(xtask));
+    command
+}
+
+/// Runs a step to its end, with its output where it belongs.
+///
+/// # Errors
+/// When the command cannot be started, or fails.
+pub(crate) fn run(title: &str, command: &mut Command) -> Result<()> {
+    println!("\n=== {title}\n    {}", shown(command));
+    let begun = Instant::now();
+    let status = command.status().with_context(|| format!("cannot start {title}"))?;
+    if !status.success() {
+        bail!("{title}: {status} after {:.1} s", begun.elapsed().as_secs_f64());
+    }
+    println!("--- {title}: {:.1} s", begun.elapsed().as_secs_f64());
+    Ok(())
+}
+
+/// Runs the last step, whose own closing lines are the last output. Without a failure nothing is
+/// printed behind them.
+///
+/// # Errors
+/// As [`run`].
+pub(crate) fn run_last(title: &str, command: &mut Command) -> Result<()> {
+    println!("\n=== {title}\n    {}", shown(command));
+    let status = command.status().with_context(|| format!("cannot start {title}"))?;
+    if !status.success() {
+        bail!("{title}: {status}");
+    }
+    Ok(())
+}
+
+/// Whether a program starts and succeeds; its output is thrown away.
+pub(crate) fn succeeds(command: &mut Command) -> bool {
+    command.output().is_ok_and(|output| output.status.success())
+}
+
+/// The command as one would type it.
+fn shown(command: &Command) -> String {
+    let program = Path::new(command.get_program()).file_name().unwrap_or_default();
+    let variables = command.get_envs().filter_map(|(name, value)| {
+        let value = value?.to_string_lossy();
+        Some(format!("{}={value:?}", name.to_string_lossy()))
+    });
+    let words = std::iter::once(program).chain(command.get_args());
+    let words = words.map(|word| word.to_string_lossy().into_owned());
+    variables.chain(words).collect::<Vec<_>>().join(" ")
+}
