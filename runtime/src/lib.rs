@@ -1,1 +1,5 @@
 //! The runtime of Anteroom.
+
+#![warn(missing_docs)]
+
+pub mod store;
