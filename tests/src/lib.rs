@@ -22,6 +22,7 @@ pub mod provider;
 pub mod server;
 pub mod sse;
 pub mod staging;
+pub mod store_contract;
 
 pub use connection::Connection;
 pub use consumer::{Acknowledge, Consumer};

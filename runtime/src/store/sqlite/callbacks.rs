@@ -1,0 +1,209 @@
+//! The durable half of the outbox: owed callbacks, their attempts, and their end.
+//!
+//! **Invariant:** an attempt number is written before it is told, and never told twice.
+
+use std::cmp::Ordering;
+use std::sync::Arc;
+
+use anteroom_core::id::{
+    ArchiveSeq, Attempt, BotId, CallbackId, CallbackKey, CorrespondentId, ProviderName,
+};
+use anteroom_core::message::Message;
+use anteroom_core::store::{Fence, Mark, MarkAnswer, OwedCallback, OwedScope, Send, StoreReply};
+use rusqlite::{Params, Row};
+
+use super::archive_rows::{ArchiveRow, CallbackState};
+use super::columns::{message_number, moment, read_body, saturating, to_body, unsigned};
+use super::failure::Answer;
+use super::work::{Work, page_size, rows_to_read};
+use super::{archive_rows, bots, quarantine, sends};
+
+/// A page of a bot, less some correspondents (a JSON array).
+pub(super) const OWED_BOT: &str =
+    "SELECT position, seq, correspondent_id, revision, attempts, failures, body
+     FROM archive INDEXED BY archive_owed_bot
+     WHERE bot_id = ?1 AND callback = 'owed' AND seq > ?2
+        AND correspondent_id NOT IN (SELECT value FROM json_each(?3))
+     ORDER BY seq LIMIT ?4";
+
+/// A page of a correspondent, in archive order.
+pub(super) const OWED_CORRESPONDENT: &str =
+    "SELECT position, seq, correspondent_id, revision, attempts, failures, body
+     FROM archive INDEXED BY archive_owed_correspondent
+     WHERE bot_id = ?1 AND callback = 'owed' AND correspondent_id = ?2 AND seq > ?3
+     ORDER BY seq LIMIT ?4";
+
+/// A page of a correspondent, in the order of message ids.
+pub(super) const OWED_MESSAGE: &str =
+    "SELECT position, seq, correspondent_id, revision, attempts, failures, body
+     FROM archive INDEXED BY archive_owed_message
+     WHERE bot_id = ?1 AND callback = 'owed' AND correspondent_id = ?2 AND id > ?3
+     ORDER BY id LIMIT ?4";
+
+/// An owed callback as it is stored.
+struct OwedRow {
+    position: i64,
+    seq: i64,
+    correspondent_id: CorrespondentId,
+    revision: u32,
+    attempts: u32,
+    failures: u32,
+    message: Result<Message, String>,
+}
+
+/// The next owed callbacks of a scope, each with an attempt number that is durable with the answer.
+pub(super) fn owed(
+    work: &Work<'_>,
+    fence: &Fence,
+    scope: &OwedScope,
+    limit: u32,
+) -> Answer<StoreReply> {
+    bots::pass_fence(work, fence)?;
+    let size = page_size(limit);
+    let mut rows = select(work, &fence.bot_id, scope, rows_to_read(size))?;
+    let more = rows.len() > size;
+    rows.truncate(size);
+    let mut callbacks = Vec::with_capacity(rows.len());
+    for row in rows {
+        match row.message {
+            Err(reason) => quarantine::archived(work, row.position, &reason)?,
+            Ok(message) => callbacks.push(OwedCallback {
+                seq: ArchiveSeq(unsigned(row.seq)),
+                correspondent_id: row.correspondent_id,
+                message: Arc::new(message),
+                revision: row.revision,
+                attempt: raise_one(work, row.position, row.attempts, row.failures)?,
+                failures: row.failures,
+            }),
+        }
+    }
+    Ok(StoreReply::OwedCallbacks { callbacks, more })
+}
+
+fn select(work: &Work<'_>, bot_id: &BotId, scope: &OwedScope, limit: i64) -> Answer<Vec<OwedRow>> {
+    let bot_id = bot_id.as_str();
+    match scope {
+        OwedScope::Bot { after, except } => {
+            let except = to_body(except)?;
+            rows(work, OWED_BOT, (bot_id, saturating(after.0), except, limit))
+        }
+        OwedScope::Correspondent { correspondent_id, after } => {
+            let key = (bot_id, correspondent_id.as_str(), saturating(after.0), limit);
+            rows(work, OWED_CORRESPONDENT, key)
+        }
+        OwedScope::CorrespondentById { correspondent_id, after } => {
+            let after = saturating(after.map_or(0, |id| id.get()));
+            rows(work, OWED_MESSAGE, (bot_id, correspondent_id.as_str(), after, limit))
+        }
+    }
+}
+
+fn rows(work: &Work<'_>, sql: &str, params: impl Params) -> Answer<Vec<OwedRow>> {
+    work.all(sql, params, |row: &Row<'_>| {
+        Ok(OwedRow {
+            position: row.get(0)?,
+            seq: row.get(1)?,
+            correspondent_id: row.get::<_, String>(2)?.into(),
+            revision: row.get(3)?,
+            attempts: row.get(4)?,
+            failures: row.get(5)?,
+            message: read_body(row, 6),
+        })
+    })
+}
+
+/// Raises attempt numbers and stores the refusals counted so far.
+pub(super) fn raise(
+    work: &Work<'_>,
+    fence: &Fence,
+    callbacks: &[(CallbackKey, u32)],
+) -> Answer<Vec<Option<Attempt>>> {
+    bots::pass_fence(work, fence)?;
+    callbacks
+        .iter()
+        .map(|(key, failures)| {
+            let owed = find(work, &fence.bot_id, key)?
+                .filter(|row| row.callback == CallbackState::Owed && row.revision == key.revision);
+            owed.map(|row| raise_one(work, row.position, row.attempts, *failures)).transpose()
+        })
+        .collect()
+}
+
+fn raise_one(work: &Work<'_>, position: i64, attempts: u32, failures: u32) -> Answer<Attempt> {
+    let raised = attempts.saturating_add(1);
+    work.run(
+        "UPDATE archive SET attempts = ?2, failures = ?3 WHERE position = ?1",
+        (position, raised, failures),
+    )?;
+    Ok(Attempt(raised))
+}
+
+/// Ends a callback that was sent and is owed.
+pub(super) const END: &str = "UPDATE archive SET callback = ?6, ended_at = ?7
+     WHERE bot_id = ?1 AND provider_name = ?2 AND correspondent_id = ?3 AND id = ?4
+        AND revision = ?5 AND callback = 'owed' AND attempts > 0";
+
+/// Ends owed callbacks, and makes the consumers' replies durable.
+pub(super) fn mark(work: &Work<'_>, fence: &Fence, marks: &[Mark]) -> Answer<Vec<MarkAnswer>> {
+    bots::pass_fence(work, fence)?;
+    let provider_name = bots::provider_name(work, &fence.bot_id)?;
+    marks.iter().map(|mark| mark_one(work, &fence.bot_id, &provider_name, mark)).collect()
+}
+
+fn mark_one(
+    work: &Work<'_>,
+    bot_id: &BotId,
+    provider_name: &ProviderName,
+    mark: &Mark,
+) -> Answer<MarkAnswer> {
+    let key = &mark.key;
+    let ended = work.run(
+        END,
+        (
+            bot_id.as_str(),
+            provider_name.as_str(),
+            key.correspondent_id.as_str(),
+            message_number(key.message_id)?,
+            key.revision,
+            CallbackState::ended(mark.end),
+            moment(work.now),
+        ),
+    )?;
+    if ended == 0 {
+        return not_ended(work, bot_id, key);
+    }
+    if let Some(reply) = &mark.reply {
+        enqueue_reply(work, bot_id, key, reply)?;
+    }
+    Ok(MarkAnswer::Ended)
+}
+
+/// What is said of a callback that was not owed, or never sent.
+fn not_ended(work: &Work<'_>, bot_id: &BotId, key: &CallbackKey) -> Answer<MarkAnswer> {
+    let Some(row) = find(work, bot_id, key)? else { return Ok(MarkAnswer::Unknown) };
+    Ok(match (key.revision.cmp(&row.revision), row.callback) {
+        // A revision is made only after the callback before it has ended.
+        (Ordering::Less, _) => MarkAnswer::Ended,
+        (Ordering::Greater, _) => MarkAnswer::Unknown,
+        (Ordering::Equal, CallbackState::Acknowledged | CallbackState::Undeliverable) => {
+            MarkAnswer::Ended
+        }
+        (Ordering::Equal, CallbackState::None | CallbackState::Owed) => MarkAnswer::Unknown,
+    })
+}
+
+fn enqueue_reply(work: &Work<'_>, bot_id: &BotId, key: &CallbackKey, reply: &str) -> Answer<()> {
+    let callback_id = CallbackId { bot_id: bot_id.clone(), key: key.clone() };
+    let send = Send {
+        send_id: callback_id.to_string().into(),
+        correspondent_id: key.correspondent_id.clone(),
+        message: reply.to_owned(),
+    };
+    // The key belongs to this callback: whatever is stored under it was its reply before.
+    sends::enqueue(work, bot_id, &send)?;
+    Ok(())
+}
+
+fn find(work: &Work<'_>, bot_id: &BotId, key: &CallbackKey) -> Answer<Option<ArchiveRow>> {
+    archive_rows::find(work, bot_id, &key.correspondent_id, key.message_id)
+}

@@ -1,0 +1,231 @@
+//! A bot's jobs: inserting them, and moving them between active and holding.
+
+use anteroom_core::id::{BotId, CorrespondentId, MediaId, MessageId};
+use anteroom_core::job::{Command, FailedCopy, Job, Place, Status};
+use anteroom_core::store::{Fence, InsertAnswer, JobPage, NewJob};
+use rusqlite::types::Value;
+
+use super::archive_rows::ArchiveRow;
+use super::columns::{AsBlob, StoredMessageId};
+use super::failure::{Answer, Failure};
+use super::job_rows::FoundJobs;
+use super::work::{Work, page_size, rows_to_read};
+use super::{archive_rows, bots, failed_copies, job_rows};
+
+/// How many jobs are moved to holding at a time.
+const HOLD_CHUNK_JOBS: usize = 1_000;
+
+/// A page of all jobs of a bot.
+pub(super) const RESTORE: &str = "SELECT media_id, body FROM jobs
+     WHERE bot_id = ?1 AND media_id > ?2 ORDER BY media_id LIMIT ?3";
+
+/// A page of the active jobs of a bot.
+pub(super) const HOLD: &str = "SELECT media_id, body FROM jobs
+     WHERE bot_id = ?1 AND media_id > ?2 AND place = 'active' ORDER BY media_id LIMIT ?3";
+
+/// A page of the results of a bot.
+pub(super) const COMPLETED: &str = "SELECT media_id, body FROM jobs
+     WHERE bot_id = ?1 AND media_id > ?2 AND place = 'active' AND status = 'completed'
+     ORDER BY media_id LIMIT ?3";
+
+/// The highest message id of a correspondent, in archive, jobs and what was set aside.
+pub(super) const HIGHEST_ID: &str = "SELECT max(
+     coalesce((SELECT id FROM archive
+         WHERE bot_id = ?1 AND provider_name = (SELECT provider_name FROM bots WHERE bot_id = ?1)
+             AND correspondent_id = ?2
+         ORDER BY id DESC LIMIT 1), 0),
+     coalesce((SELECT message_id FROM jobs WHERE bot_id = ?1 AND correspondent_id = ?2
+         ORDER BY message_id DESC LIMIT 1), 0),
+     coalesce((SELECT message_id FROM quarantine WHERE bot_id = ?1 AND correspondent_id = ?2
+         ORDER BY message_id DESC LIMIT 1), 0))";
+
+/// Inserts jobs, each on its own.
+pub(super) fn insert(
+    work: &Work<'_>,
+    fence: &Fence,
+    new_jobs: &[NewJob],
+) -> Answer<Vec<InsertAnswer>> {
+    bots::pass_fence(work, fence)?;
+    new_jobs
+        .iter()
+        .map(|new| {
+            check_new(fence, &new.job)?;
+            insert_one(work, new)
+        })
+        .collect()
+}
+
+/// A new job is the bot's own, pending and active.
+fn check_new(fence: &Fence, job: &Job) -> Answer<()> {
+    let media_id = job.media_id;
+    if job.bot_id != fence.bot_id {
+        return Err(Failure::invalid(format!("the job {media_id} belongs to {}", job.bot_id)));
+    }
+    if job.status != Status::Pending || job.place != Place::Active || job.revision != 0 {
+        return Err(Failure::invalid(format!("the job {media_id} is not a new one")));
+    }
+    Ok(())
+}
+
+fn insert_one(work: &Work<'_>, new: &NewJob) -> Answer<InsertAnswer> {
+    let archived = find_archived(work, &new.job)?;
+    let failed = failed_copies::find(work, new.job.media_id)?;
+    if archived.is_none() && failed.is_none() {
+        // What is not new is rare, and told apart only when one of the unique keys is taken.
+        if let Some(answer) = insert_new(work, new)? {
+            return Ok(answer);
+        }
+    }
+    known(work, new, archived, failed)
+}
+
+/// Inserts a job, leased if that was asked for; none when its media or its message has a job.
+fn insert_new(work: &Work<'_>, new: &NewJob) -> Answer<Option<InsertAnswer>> {
+    let claimed = new.lease.and_then(|lease| {
+        let applied = new.job.apply(&Command::Claim(lease), work.now).ok()?;
+        applied.job
+    });
+    let inserted = job_rows::insert(work, claimed.as_ref().unwrap_or(&new.job))?;
+    Ok(inserted.then_some(InsertAnswer::Inserted { leased: claimed.is_some() }))
+}
+
+fn find_archived(work: &Work<'_>, job: &Job) -> Answer<Option<ArchiveRow>> {
+    let provider_message_id = &job.placeholder_message.provider_message_id;
+    archive_rows::find_by_provider_message(
+        work,
+        &job.bot_id,
+        &job.correspondent_id,
+        provider_message_id,
+    )
+}
+
+/// What is said of a job whose media or message is known.
+fn known(
+    work: &Work<'_>,
+    new: &NewJob,
+    archived: Option<ArchiveRow>,
+    failed: Option<FailedCopy>,
+) -> Answer<InsertAnswer> {
+    let job = &new.job;
+    let message = &job.placeholder_message;
+    let stored = job_rows::find(work, job.media_id)?;
+    let owner = stored.as_ref().or(failed.as_ref().map(|copy| &copy.job));
+    if owner.is_some_and(|owner| !same_provider_message(owner, job)) {
+        return Ok(InsertAnswer::MediaIdInUse);
+    }
+    if let Some(row) = archived {
+        // The call repeated after all of its job's life: what it asked for has happened.
+        let repeated = row.id == message.id && row.media_id == Some(job.media_id);
+        return Ok(if repeated {
+            InsertAnswer::Inserted { leased: false }
+        } else {
+            InsertAnswer::DuplicateProviderMessage { message_id: row.id }
+        });
+    }
+    let waiting = job_rows::find_by_provider_message(
+        work,
+        &job.bot_id,
+        &job.correspondent_id,
+        &message.provider_message_id,
+    )?;
+    match waiting {
+        Some((message_id, media_id)) if message_id == message.id && media_id == job.media_id => {
+            let asked = new.lease.map(|lease| lease.token);
+            let held = stored.as_ref().and_then(|stored| stored.lease()).map(|held| held.token);
+            Ok(InsertAnswer::Inserted { leased: asked.is_some() && held == asked })
+        }
+        Some((message_id, _)) => Ok(InsertAnswer::DuplicateProviderMessage { message_id }),
+        // A copy is left of the same message, whose row and job are gone: it begins anew.
+        None => Ok(insert_new(work, new)?.unwrap_or(InsertAnswer::MediaIdInUse)),
+    }
+}
+
+fn same_provider_message(one: &Job, other: &Job) -> bool {
+    one.bot_id == other.bot_id
+        && one.correspondent_id == other.correspondent_id
+        && one.placeholder_message.provider_message_id
+            == other.placeholder_message.provider_message_id
+}
+
+/// Activates a page of a bot's jobs and returns them.
+pub(super) fn restore(
+    work: &Work<'_>,
+    fence: &Fence,
+    after: Option<MediaId>,
+    limit: u32,
+) -> Answer<JobPage> {
+    bots::pass_fence(work, fence)?;
+    let mut page = page(work, RESTORE, &fence.bot_id, after, page_size(limit))?;
+    for job in &mut page.jobs {
+        // Activating has no guard and never removes a job.
+        if let Ok(Some(activated)) = job_rows::apply(work, job, &Command::Activate)? {
+            *job = activated;
+        }
+    }
+    Ok(page)
+}
+
+/// A page of a bot's results.
+pub(super) fn completed(
+    work: &Work<'_>,
+    fence: &Fence,
+    after: Option<MediaId>,
+    limit: u32,
+) -> Answer<JobPage> {
+    bots::pass_fence(work, fence)?;
+    page(work, COMPLETED, &fence.bot_id, after, page_size(limit))
+}
+
+/// Moves all of a bot's active jobs to holding, and returns how many are held.
+pub(super) fn hold(work: &Work<'_>, fence: &Fence) -> Answer<u32> {
+    bots::pass_fence(work, fence)?;
+    let mut after = None;
+    loop {
+        let page = page(work, HOLD, &fence.bot_id, after, HOLD_CHUNK_JOBS)?;
+        for job in &page.jobs {
+            // Holding has no guard: there is no rejection to tell.
+            let _held = job_rows::apply(work, job, &Command::Hold)?;
+            after = Some(job.media_id);
+        }
+        if !page.more {
+            break;
+        }
+    }
+    let held = work.first(
+        "SELECT count(*) FROM jobs WHERE bot_id = ?1 AND place = 'holding'",
+        [fence.bot_id.as_str()],
+        |row| row.get(0),
+    )?;
+    Ok(held.unwrap_or_default())
+}
+
+/// One page of a query over a bot's media ids. Unreadable jobs of it are set aside, so a page that
+/// lost some still makes progress.
+fn page(
+    work: &Work<'_>,
+    sql: &str,
+    bot_id: &BotId,
+    after: Option<MediaId>,
+    size: usize,
+) -> Answer<JobPage> {
+    let after = Value::Blob(after.map(|media_id| media_id.blob().to_vec()).unwrap_or_default());
+    let FoundJobs { mut jobs, rows } =
+        job_rows::select(work, sql, (bot_id.as_str(), after, rows_to_read(size)))?;
+    jobs.truncate(size);
+    Ok(JobPage { jobs, more: rows > size })
+}
+
+/// The first free message id of a correspondent.
+pub(super) fn next_id(
+    work: &Work<'_>,
+    bot_id: &BotId,
+    correspondent_id: &CorrespondentId,
+) -> Answer<MessageId> {
+    let highest = work.first(HIGHEST_ID, (bot_id.as_str(), correspondent_id.as_str()), |row| {
+        match row.get::<_, i64>(0)? {
+            0 => Ok(None),
+            _ => row.get(0).map(|StoredMessageId(id)| Some(id)),
+        }
+    })?;
+    Ok(highest.flatten().map_or(MessageId::FIRST, MessageId::next))
+}

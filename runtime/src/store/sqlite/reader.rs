@@ -1,0 +1,68 @@
+//! The thread that reads beside the writer.
+//!
+//! Owns the reading connection. Each request gets a snapshot of its own, taken after it was asked, so
+//! that it sees every write that was answered before.
+
+use std::path::Path;
+
+use anteroom_core::store::{BotRecord, StoreError, StoreRequest, StoreResult};
+use rusqlite::Connection;
+use tokio::sync::{mpsc, oneshot};
+
+use super::failure::Answer;
+use super::work::Work;
+use super::{Clock, bots, dispatch};
+
+/// A question that waits for the reader.
+pub(super) enum Read {
+    /// A request that only reads.
+    Request {
+        /// What is asked.
+        request: StoreRequest,
+        /// Who waits.
+        answer: oneshot::Sender<StoreResult>,
+    },
+    /// All registered bots.
+    ListBots {
+        /// Who waits.
+        answer: oneshot::Sender<Result<Vec<BotRecord>, StoreError>>,
+    },
+}
+
+/// Serves the queue until all its senders are gone.
+pub(super) fn run(
+    connection: &Connection,
+    mut queue: mpsc::Receiver<Read>,
+    clock: &Clock,
+    directory: &Path,
+) {
+    while let Some(read) = queue.blocking_recv() {
+        let work = Work { connection, now: clock() };
+        // Who does not listen has timed out, and will ask again.
+        match read {
+            Read::Request { answer, .. } if answer.is_closed() => {}
+            Read::Request { request, answer } => {
+                let _ = answer
+                    .send(snapshot(&work, directory, |work| dispatch::execute(work, request)));
+            }
+            Read::ListBots { answer } => {
+                let _ = answer.send(snapshot(&work, directory, bots::list));
+            }
+        }
+    }
+}
+
+/// Answers a question in one snapshot.
+fn snapshot<T>(
+    work: &Work<'_>,
+    directory: &Path,
+    question: impl FnOnce(&Work<'_>) -> Answer<T>,
+) -> Result<T, StoreError> {
+    let answer = work.run("BEGIN", []).and_then(|_| question(work));
+    // Nothing was written: whether the end is a commit makes no difference, and it cannot fail twice.
+    let ended = work.connection.is_autocommit() || work.run("COMMIT", []).is_ok();
+    if !ended {
+        tracing::error!("a snapshot could not be ended");
+    }
+    answer.map_err(|failure| failure.into_store_error(directory))
+}

@@ -1,0 +1,130 @@
+//! Stopping and starting a bot: its jobs between active and holding.
+
+use anteroom_core::job::{Command, Job, Place};
+use anteroom_core::store::TokenAnswer;
+use anteroom_core::time::Millis;
+use anteroom_runtime::store::Store;
+
+use super::fixtures::{TTL, job, lease, media, token, unleased, words};
+use super::rig::MANY;
+use super::{Rig, TestClock};
+
+fn applied(job: &Job, command: &Command, clock: &TestClock) -> Job {
+    let applied = job.apply(command, clock.now()).expect("the command is allowed");
+    applied.job.expect("the job stays")
+}
+
+/// Goal: restoring activates every job of the bot with its status, lease and result, also those that
+/// were active all along, and touches no other bot's.
+pub async fn restoring_activates_and_keeps_everything(store: &dyn Store, clock: &TestClock) {
+    let rig = Rig::new(store, clock);
+    let (fence, other) = (rig.bot("b").await, rig.bot("b2").await);
+    let jobs: Vec<Job> = (1..=3).map(|n| job(&fence, "c", n, n, clock.now())).collect();
+    rig.inserted(&fence, &jobs[0]).await;
+    rig.inserted_leased(&fence, &jobs[1], lease(2)).await;
+    rig.inserted_leased(&fence, &jobs[2], lease(3)).await;
+    rig.inserted(&other, &job(&other, "c", 4, 4, clock.now())).await;
+    rig.complete(media(3), token(3), words("x")).await;
+    let mut expected = jobs;
+    expected[1] = applied(&expected[1], &Command::Claim(lease(2)), clock);
+    expected[2] = applied(&expected[2], &Command::Claim(lease(3)), clock);
+    let complete = Command::Complete { token: token(3), outcome: words("x") };
+    expected[2] = applied(&expected[2], &complete, clock);
+    clock.advance(Millis::from_secs(1));
+    assert_eq!(rig.hold(&fence).await, 3);
+    clock.advance(Millis::from_secs(1));
+    for job in &mut expected {
+        *job = applied(job, &Command::Activate, clock);
+    }
+    assert_eq!(rig.restore(&fence).await, expected);
+    clock.advance(Millis::from_secs(1));
+    for job in &mut expected {
+        *job = applied(job, &Command::Activate, clock);
+    }
+    assert_eq!(rig.restore(&fence).await, expected, "adopted from an earlier owner");
+    assert_eq!(rig.hold(&other).await, 1);
+}
+
+/// Goal: pages go by media id, each as large as asked for, and together hold every job once.
+pub async fn restoring_goes_by_pages(store: &dyn Store, clock: &TestClock) {
+    let rig = Rig::new(store, clock);
+    let fence = rig.bot("b").await;
+    let numbers = [5, 1, 4, 2, 3];
+    let jobs = numbers.map(|n| unleased(job(&fence, "c", n, n, clock.now())));
+    rig.insert(&fence, jobs.to_vec()).await;
+    rig.hold(&fence).await;
+    let mut after = None;
+    for (expected, more) in [(&[1, 2][..], true), (&[3, 4], true), (&[5], false)] {
+        let page = rig.restore_page(&fence, after, 2).await;
+        let expected: Vec<_> = expected.iter().map(|n| media(*n)).collect();
+        assert_eq!(page.jobs.iter().map(|job| job.media_id).collect::<Vec<_>>(), expected);
+        assert!(page.jobs.iter().all(|job| job.place == Place::Active));
+        assert_eq!(page.more, more);
+        after = expected.last().copied();
+    }
+    let page = rig.restore_page(&fence, after, 2).await;
+    assert!(page.jobs.is_empty() && !page.more);
+}
+
+/// Goal: a page restored leaves the rest in holding until its turn.
+pub async fn only_the_restored_page_is_active(store: &dyn Store, clock: &TestClock) {
+    let rig = Rig::new(store, clock);
+    let fence = rig.bot("b").await;
+    for n in 1..=3 {
+        rig.inserted(&fence, &job(&fence, "c", n, n, clock.now())).await;
+    }
+    rig.hold(&fence).await;
+    rig.restore_page(&fence, None, 1).await;
+    let claimed = rig.claim(super::fixtures::POOL, None, lease(1), MANY).await;
+    assert_eq!(claimed.jobs.len(), 1);
+    assert_eq!(claimed.jobs[0].media_id, media(1));
+}
+
+/// Goal: holding counts what is held, every time it is asked.
+pub async fn holding_counts_what_is_held(store: &dyn Store, clock: &TestClock) {
+    let rig = Rig::new(store, clock);
+    let fence = rig.bot("b").await;
+    assert_eq!(rig.hold(&fence).await, 0);
+    rig.inserted(&fence, &job(&fence, "c", 1, 1, clock.now())).await;
+    assert_eq!(rig.hold(&fence).await, 1);
+    rig.inserted(&fence, &job(&fence, "c", 2, 2, clock.now())).await;
+    assert_eq!(rig.hold(&fence).await, 2);
+}
+
+/// Goal: a worker keeps its lease across a stop and a start: it renews and completes in holding, and
+/// nobody else gets the job meanwhile.
+pub async fn a_live_lease_survives_the_move(store: &dyn Store, clock: &TestClock) {
+    let rig = Rig::new(store, clock);
+    let fence = rig.bot("b").await;
+    rig.inserted_leased(&fence, &job(&fence, "c", 1, 1, clock.now()), lease(1)).await;
+    rig.hold(&fence).await;
+    assert_eq!(rig.renew(media(1), token(1), TTL).await, TokenAnswer::Ok);
+    rig.restore(&fence).await;
+    assert!(rig.claim(super::fixtures::POOL, None, lease(2), 1).await.jobs.is_empty());
+    rig.hold(&fence).await;
+    assert_eq!(rig.complete(media(1), token(1), words("x")).await, TokenAnswer::Ok);
+    let restored = rig.restore(&fence).await;
+    assert_eq!(restored[0].outcome(), Some(&words("x")), "the result is kept through it all");
+}
+
+/// Goal: results wait, page by page, while their bot runs; those of a stopped bot wait for its start.
+pub async fn results_wait_in_pages(store: &dyn Store, clock: &TestClock) {
+    let rig = Rig::new(store, clock);
+    let (fence, other) = (rig.bot("b").await, rig.bot("b2").await);
+    for n in [3, 1, 2, 4] {
+        let owner = if n == 4 { &other } else { &fence };
+        rig.inserted_leased(owner, &job(owner, "c", n, n, clock.now()), lease(n)).await;
+    }
+    assert!(rig.completed(&fence, None, MANY).await.jobs.is_empty());
+    for n in [1, 3, 4] {
+        rig.complete(media(n), token(n), words("x")).await;
+    }
+    let page = rig.completed(&fence, None, 1).await;
+    assert_eq!((page.jobs[0].media_id, page.more), (media(1), true));
+    let page = rig.completed(&fence, Some(media(1)), 1).await;
+    assert_eq!((page.jobs[0].media_id, page.more), (media(3), false));
+    rig.hold(&fence).await;
+    assert!(rig.completed(&fence, None, MANY).await.jobs.is_empty());
+    rig.restore(&fence).await;
+    assert_eq!(rig.completed(&fence, None, MANY).await.jobs.len(), 2);
+}

@@ -1,0 +1,173 @@
+//! Operators: discard, retry, and the revision that a retry makes.
+
+use anteroom_core::id::Attempt;
+use anteroom_core::job::{Rejection, Status};
+use anteroom_core::message::Outcome;
+use anteroom_core::store::{
+    ArchiveItem, CallbackPlan, Fence, MarkAnswer, OperatorAnswer, ReviseAnswer, StoreError,
+    StoreRequest, TokenAnswer,
+};
+use anteroom_runtime::store::Store;
+
+use super::fixtures::{
+    POOL, acknowledged, ended, failure, id, item_of_lease, item_of_result, job, key, lease, media,
+    placeholder, token, words,
+};
+use super::rig::MANY;
+use super::{Rig, TestClock};
+
+fn done() -> OperatorAnswer {
+    OperatorAnswer::Done { bot_id: "b".into(), pool: POOL.into() }
+}
+
+/// A bot with one job that failed, was archived and called back.
+async fn failed_job(rig: &Rig<'_>) -> Fence {
+    let fence = rig.bot("b").await;
+    rig.inserted_leased(&fence, &job(&fence, "c", 1, 1, rig.clock.now()), lease(1)).await;
+    rig.archived(&fence, item_of_lease("c", ended(1, 1, failure()), 1)).await;
+    assert_eq!(rig.mark(&fence, acknowledged(key("c", 1, 0))).await, MarkAnswer::Ended);
+    fence
+}
+
+/// The same, its retry completed under token 2.
+async fn retried_job(rig: &Rig<'_>, outcome: Outcome) -> Fence {
+    let fence = failed_job(rig).await;
+    assert_eq!(rig.retry(media(1)).await, done());
+    assert_eq!(rig.claim(POOL, None, lease(2), 1).await.jobs.len(), 1);
+    assert_eq!(rig.complete(media(1), token(2), outcome).await, TokenAnswer::Ok);
+    fence
+}
+
+/// Goal: a discarded job ends as a result, whoever holds it, and its holder's work is void.
+pub async fn a_discarded_job_ends_as_a_result(store: &dyn Store, clock: &TestClock) {
+    let rig = Rig::new(store, clock);
+    let fence = rig.bot("b").await;
+    rig.inserted_leased(&fence, &job(&fence, "c", 1, 1, clock.now()), lease(1)).await;
+    assert_eq!(rig.discard(media(1)).await, done());
+    assert_eq!(rig.complete(media(1), token(1), words("x")).await, TokenAnswer::Stale);
+    let page = rig.completed(&fence, None, MANY).await;
+    assert_eq!(page.jobs[0].outcome(), Some(&Outcome::Discarded));
+    rig.archived(&fence, item_of_result("c", ended(1, 1, Outcome::Discarded))).await;
+    assert_eq!(rig.known(vec![media(1)]).await, [], "nothing is kept of it");
+    assert_eq!(rig.discard(media(1)).await, OperatorAnswer::NotFound);
+}
+
+/// Goal: a result that stands is not discarded.
+pub async fn a_result_is_not_discarded(store: &dyn Store, clock: &TestClock) {
+    let rig = Rig::new(store, clock);
+    let fence = rig.bot("b").await;
+    rig.inserted_leased(&fence, &job(&fence, "c", 1, 1, clock.now()), lease(1)).await;
+    rig.complete(media(1), token(1), words("x")).await;
+    let rejected = OperatorAnswer::Rejected(Rejection::WrongState);
+    assert_eq!(rig.discard(media(1)).await, rejected);
+}
+
+/// Goal: a retry waits until the message is archived and its callback has ended.
+pub async fn a_retry_waits_for_the_callback(store: &dyn Store, clock: &TestClock) {
+    let rig = Rig::new(store, clock);
+    let fence = rig.bot("b").await;
+    assert_eq!(rig.retry(media(1)).await, OperatorAnswer::NotFound);
+    rig.inserted_leased(&fence, &job(&fence, "c", 1, 1, clock.now()), lease(1)).await;
+    assert_eq!(rig.retry(media(1)).await, OperatorAnswer::NotFound, "it has not failed");
+    rig.complete(media(1), token(1), failure()).await;
+    let not_yet = OperatorAnswer::Rejected(Rejection::NotCalledBack);
+    assert_eq!(rig.retry(media(1)).await, not_yet, "not archived");
+    rig.archived(&fence, item_of_result("c", ended(1, 1, failure()))).await;
+    assert_eq!(rig.retry(media(1)).await, not_yet, "not called back");
+    rig.mark(&fence, acknowledged(key("c", 1, 0))).await;
+    assert_eq!(rig.retry(media(1)).await, done());
+}
+
+/// Goal: what owes no callback may be retried at once.
+pub async fn a_retry_waits_for_no_callback_that_is_not_owed(store: &dyn Store, clock: &TestClock) {
+    let rig = Rig::new(store, clock);
+    let fence = rig.bot("b").await;
+    rig.inserted_leased(&fence, &job(&fence, "c", 1, 1, clock.now()), lease(1)).await;
+    let item = item_of_lease("c", ended(1, 1, failure()), 1);
+    rig.archived(&fence, ArchiveItem { callback: CallbackPlan::None, ..item }).await;
+    assert_eq!(rig.retry(media(1)).await, done());
+}
+
+/// Goal: a retry begins anew as the next revision, however often it is asked for.
+pub async fn a_retry_begins_the_next_revision(store: &dyn Store, clock: &TestClock) {
+    let rig = Rig::new(store, clock);
+    let fence = failed_job(&rig).await;
+    clock.advance(super::fixtures::TTL);
+    assert_eq!(rig.retry(media(1)).await, done());
+    let [retried] = &rig.restore(&fence).await[..] else { panic!("one job is stored") };
+    assert_eq!((retried.revision, retried.claims), (1, 0));
+    assert_eq!((&retried.status, retried.created_at), (&Status::Pending, clock.now()));
+    assert_eq!(retried.placeholder_message, placeholder(1, 1));
+}
+
+/// Goal: a revision gives the row its new content and owes it anew, behind everything archived before,
+/// under a callback id of its own whose attempts count from the start.
+pub async fn a_revision_is_owed_behind_the_rest(store: &dyn Store, clock: &TestClock) {
+    let rig = Rig::new(store, clock);
+    let fence = retried_job(&rig, words("again")).await;
+    let last = rig.archived(&fence, super::fixtures::item("d", super::fixtures::text(9))).await;
+    let revised = ended(1, 1, words("again"));
+    let answer = rig.revise(&fence, "c", revised.clone(), 1, CallbackPlan::OwedInWindow).await;
+    let ReviseAnswer::Revised { seq } = answer else { panic!("{answer:?}") };
+    assert!(seq > last);
+    assert!(rig.restore(&fence).await.is_empty());
+    let owed = rig.owed(&fence).await;
+    let [_, owed] = &owed[..] else { panic!("two callbacks are owed") };
+    assert_eq!((owed.seq, owed.revision, owed.attempt), (seq, 1, Attempt(2)));
+    assert_eq!(*owed.message, revised);
+    assert_eq!(rig.mark(&fence, acknowledged(key("c", 1, 0))).await, MarkAnswer::Ended);
+    assert_eq!(rig.owed(&fence).await.len(), 2, "the first revision's mark ends nothing");
+    assert_eq!(rig.mark(&fence, acknowledged(key("c", 1, 1))).await, MarkAnswer::Ended);
+    assert_eq!(rig.owed(&fence).await.len(), 1);
+    assert_eq!(rig.known(vec![media(1)]).await, [], "a good revision needs no copy");
+    assert_eq!(rig.next_id(&fence, "c").await, id(2));
+}
+
+/// Goal: a revision that fails keeps its copy, owes nothing, and can be retried once more.
+pub async fn a_failed_revision_can_be_retried(store: &dyn Store, clock: &TestClock) {
+    let rig = Rig::new(store, clock);
+    let fence = retried_job(&rig, failure()).await;
+    let not_yet = OperatorAnswer::Rejected(Rejection::NotCalledBack);
+    assert_eq!(rig.retry(media(1)).await, not_yet, "not applied yet");
+    let answer = rig.revise(&fence, "c", ended(1, 1, failure()), 1, CallbackPlan::None).await;
+    assert!(matches!(answer, ReviseAnswer::Revised { .. }));
+    assert!(rig.owed(&fence).await.is_empty());
+    assert_eq!(rig.retry(media(1)).await, done());
+    assert_eq!(rig.restore(&fence).await[0].revision, 2);
+}
+
+/// Goal: revisions follow one another, and are made only of results.
+pub async fn revisions_follow_one_another(store: &dyn Store, clock: &TestClock) {
+    let rig = Rig::new(store, clock);
+    let fence = failed_job(&rig).await;
+    let plan = CallbackPlan::Owed;
+    let message = || ended(1, 1, words("x"));
+    let revise = async |n| rig.revise(&fence, "c", message(), n, plan).await;
+    assert_eq!(revise(1).await, ReviseAnswer::NotFound, "there is no job");
+    rig.retry(media(1)).await;
+    let wrong_state = ReviseAnswer::Rejected(Rejection::WrongState);
+    assert_eq!(revise(1).await, wrong_state, "there is no result");
+    assert_eq!(revise(2).await, ReviseAnswer::NotFound, "nor a second retry");
+    let unknown = rig.revise(&fence, "d", message(), 1, plan).await;
+    assert_eq!(unknown, ReviseAnswer::NotFound, "nor such a message");
+    rig.claim(POOL, None, lease(2), 1).await;
+    rig.complete(media(1), token(2), words("x")).await;
+    assert!(matches!(revise(1).await, ReviseAnswer::Revised { .. }));
+    assert_eq!(rig.owed(&fence).await.len(), 1);
+}
+
+/// Goal: a row is never revised to a placeholder.
+pub async fn a_revision_is_no_placeholder(store: &dyn Store, clock: &TestClock) {
+    let rig = Rig::new(store, clock);
+    let fence = retried_job(&rig, words("x")).await;
+    let request = StoreRequest::Revise {
+        fence: fence.clone(),
+        media_id: media(1),
+        revision: 1,
+        message: std::sync::Arc::new(placeholder(1, 1)),
+        correspondent_id: "c".into(),
+        callback: CallbackPlan::Owed,
+    };
+    assert!(matches!(rig.refused(request).await, StoreError::Invalid { .. }));
+    assert_eq!(rig.completed(&fence, None, MANY).await.jobs.len(), 1);
+}

@@ -1,0 +1,182 @@
+//! The one writer: group commit, and what happens when nothing can be written.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anteroom_core::store::{
+    ArchiveAnswer, Fence, StoreError, StoreReply, StoreRequest, StoreResult,
+};
+use anteroom_runtime::store::Store;
+use anteroom_runtime::store::sqlite::SqliteStore;
+use anteroom_tests::store_contract::Rig;
+use anteroom_tests::store_contract::fixtures::{id, item, placeholder, text};
+use tokio::task::JoinHandle;
+
+use crate::Place;
+
+fn archive(fence: &Fence, n: u64) -> StoreRequest {
+    StoreRequest::Archive { fence: fence.clone(), items: vec![item("c", text(n))] }
+}
+
+/// A batch whose first message is sound and whose second one cannot be archived.
+fn half_invalid(fence: &Fence, n: u64) -> StoreRequest {
+    let items = vec![item("c", text(n)), item("c", placeholder(n + 1, n + 1))];
+    StoreRequest::Archive { fence: fence.clone(), items }
+}
+
+fn ask(store: &Arc<SqliteStore>, request: StoreRequest) -> JoinHandle<StoreResult> {
+    let store = Arc::clone(store);
+    tokio::spawn(async move { store.execute(request).await })
+}
+
+fn unavailable(result: &StoreResult) -> &str {
+    match result {
+        Err(StoreError::Unavailable { detail }) => detail,
+        other => panic!("expected the store to be unavailable, got {other:?}"),
+    }
+}
+
+/// Goal: requests that wait are committed together, each answered on its own, and a refused one takes
+/// nothing of the others with it. Method: another connection holds the database while the requests
+/// gather; one request in five fails half-way; the commits are counted in the log.
+#[tokio::test]
+async fn a_group_answers_all_and_rolls_back_the_refused_alone() {
+    let place = Place::new();
+    let store = Arc::new(place.open());
+    let rig = Rig::new(&*store, &place.clock);
+    let fence = rig.bot("b").await;
+    let commits_before = commits(&place);
+    let elsewhere = place.database();
+    elsewhere.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let requests = (0..100_u64).map(|n| match n % 5 {
+        0 => half_invalid(&fence, 10 * n + 1),
+        _ => archive(&fence, 10 * n + 1),
+    });
+    let waiting: Vec<_> = requests.map(|request| ask(&store, request)).collect();
+    tokio::task::yield_now().await;
+    elsewhere.execute_batch("COMMIT").unwrap();
+    for (n, answer) in waiting.into_iter().enumerate() {
+        match (n % 5, answer.await.unwrap()) {
+            (0, Err(StoreError::Invalid { .. })) => {}
+            (1.., Ok(StoreReply::Archive(answers))) => {
+                assert!(matches!(answers[..], [ArchiveAnswer::Stored { .. }]), "{answers:?}");
+            }
+            (_, other) => panic!("request {n} was answered by {other:?}"),
+        }
+    }
+    let commits = commits(&place) - commits_before;
+    assert!((1..=50).contains(&commits), "100 requests took {commits} commits");
+    let owed = rig.owed(&fence).await;
+    assert_eq!(owed.len(), 80, "no half of a refused batch");
+    assert!(owed.is_sorted_by(|a, b| a.seq < b.seq), "no place given twice");
+}
+
+/// How many commits the write-ahead log holds: the frames that name a database size.
+fn commits(place: &Place) -> usize {
+    let log = place.directory.path().join("anteroom.sqlite3-wal");
+    let log = std::fs::read(log).unwrap();
+    let page_bytes = u32::from_be_bytes(log[8..12].try_into().unwrap()) as usize;
+    log[32..].chunks_exact(24 + page_bytes).filter(|frame| frame[4..8] != [0; 4]).count()
+}
+
+/// Goal: while another process holds the database, calls end as unavailable, naming it; afterwards the
+/// same calls go through.
+#[tokio::test]
+async fn a_held_database_is_unavailable_for_a_while() {
+    let place = Place::new();
+    let mut settings = place.settings();
+    settings.call_timeout = Duration::from_millis(400);
+    let store = Arc::new(SqliteStore::open(settings, place.clock.as_clock()).unwrap());
+    let rig = Rig::new(&*store, &place.clock);
+    let fence = rig.bot("b").await;
+    let elsewhere = place.database();
+    elsewhere.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let first = store.execute(archive(&fence, 1)).await;
+    assert!(unavailable(&first).contains("another process holds the database"), "{first:?}");
+    assert_eq!(rig.next_id(&fence, "c").await, id(1), "reading goes on");
+    elsewhere.execute_batch("COMMIT").unwrap();
+    rig.archived(&fence, item("c", text(1))).await;
+}
+
+/// Goal: a call ends by its time-out, also while it waits behind others.
+#[tokio::test]
+async fn a_call_ends_by_its_time_out() {
+    let place = Place::new();
+    let mut settings = place.settings();
+    settings.call_timeout = Duration::from_millis(100);
+    let store = Arc::new(SqliteStore::open(settings, place.clock.as_clock()).unwrap());
+    let rig = Rig::new(&*store, &place.clock);
+    let fence = rig.bot("b").await;
+    let elsewhere = place.database();
+    elsewhere.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let waiting: Vec<_> = (1..=20).map(|n| ask(&store, archive(&fence, n))).collect();
+    let mut timed_out = 0;
+    for answer in waiting {
+        let answer = answer.await.unwrap();
+        timed_out += usize::from(unavailable(&answer).contains("no answer within 100ms"));
+    }
+    assert!(timed_out > 10, "the writer can refuse only a few itself in that time: {timed_out}");
+    elsewhere.execute_batch("COMMIT").unwrap();
+}
+
+/// Goal: when the space is used up, writes end as unavailable with a text that says so, what was
+/// stored stays readable, and nothing of a refused write is left.
+#[tokio::test]
+async fn a_full_disk_is_unavailable_and_loses_nothing() {
+    let place = Place::new();
+    let mut settings = place.settings();
+    settings.size_bytes_max = Some(1 << 20);
+    let store = SqliteStore::open(settings, place.clock.as_clock()).unwrap();
+    let rig = Rig::new(&store, &place.clock);
+    let fence = rig.bot("b").await;
+    let mut stored = 0;
+    let refusal = loop {
+        let mut message = text(stored + 1);
+        message.content = "x".repeat(20_000);
+        let items = vec![item("c", message)];
+        let request = StoreRequest::Archive { fence: fence.clone(), items };
+        match store.execute(request).await {
+            Ok(_) => stored += 1,
+            refused => break refused,
+        }
+        assert!(stored < 1_000, "the limit never bites");
+    };
+    assert!(unavailable(&refusal).contains("no space left"), "{refusal:?}");
+    assert!(stored > 10);
+    assert_eq!(rig.next_id(&fence, "c").await, id(stored + 1));
+    drop(store);
+    let store = place.open();
+    let rig = Rig::new(&store, &place.clock);
+    let fence = rig.acquired("b", 2).await;
+    assert_eq!(rig.owed(&fence).await.len() as u64, stored, "with more space all of it is there");
+    rig.archived(&fence, item("c", text(stored + 1))).await;
+}
+
+/// Goal: after a shutdown every call ends as unavailable, and a second shutdown does nothing.
+#[tokio::test]
+async fn after_a_shutdown_nothing_is_answered() {
+    let place = Place::new();
+    let store = place.open();
+    let rig = Rig::new(&store, &place.clock);
+    let fence = rig.bot("b").await;
+    store.shutdown().await;
+    store.shutdown().await;
+    let answer = store.execute(archive(&fence, 1)).await;
+    assert!(unavailable(&answer).contains("shut down"), "{answer:?}");
+    assert!(store.list_bots().await.is_err());
+}
+
+/// Goal: what was asked before a shutdown is answered, not dropped.
+#[tokio::test]
+async fn a_shutdown_answers_what_was_asked_before() {
+    let place = Place::new();
+    let store = Arc::new(place.open());
+    let rig = Rig::new(&*store, &place.clock);
+    let fence = rig.bot("b").await;
+    let waiting: Vec<_> = (1..=50).map(|n| ask(&store, archive(&fence, n))).collect();
+    tokio::task::yield_now().await;
+    store.shutdown().await;
+    for answer in waiting {
+        assert!(matches!(answer.await.unwrap(), Ok(StoreReply::Archive(_))));
+    }
+}
