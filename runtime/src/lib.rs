@@ -1,1 +1,16 @@
 //! The runtime of Anteroom.
+
+#![warn(missing_docs)]
+
+#[cfg(not(madsim))]
+pub mod cli;
+pub mod clock;
+pub mod driver;
+#[cfg(not(madsim))]
+pub mod http;
+pub mod media;
+#[cfg(not(madsim))]
+pub mod serve;
+pub mod store;
+#[cfg(not(madsim))]
+pub mod telemetry;
