@@ -10,9 +10,9 @@
 //! ```
 //!
 //! * [`handle`] is what listeners hold: the only way in from outside.
-//! * [`run`] is the loop, [`carry_out`] what it does with effects.
-//! * [`outlets`] are the ways out: one bounded channel a connection or stream, one answer a request.
-//! * [`tasks`] runs whatever takes time and reports its end.
+//! * `run` is the loop, `carry_out` what it does with effects.
+//! * `outlets` are the ways out: one bounded channel a connection or stream, one answer a request.
+//! * `tasks` runs whatever takes time and reports its end.
 //! * [`ports`] are the world as the driver needs it. Nothing in here knows a socket, a database, a
 //!   process or a file: all of it runs in the simulation as well.
 //!

@@ -1,7 +1,7 @@
 //! The processors at work.
 //!
 //! Owns the means to cancel each of them. What a processor is, how it is walled in, and when it is
-//! aborted, is [`run_isolated`]'s; here it is started, cancelled, and its end is told in the machine's
+//! aborted, is `run_isolated`'s; here it is started, cancelled, and its end is told in the machine's
 //! words.
 
 use std::collections::BTreeMap;
