@@ -28,3 +28,5 @@ pub mod settings;
 mod signal;
 pub mod store;
 pub mod time;
+
+pub use context::Seed;

@@ -1,0 +1,323 @@
+//! The loop: inputs in, steps, effects out.
+//!
+//! Owns the machine and the order of things. **Invariants:** effects are carried out in the order in which they were given, before the next step; a turn handles a bounded number of
+//! inputs and then lets other tasks run; completions come before commands, and neither can starve the
+//! other, because each has its share of a turn.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use anteroom_core::bot::event::BotEvent;
+use anteroom_core::effect::Effect;
+use anteroom_core::event::{Event, NodeEvent};
+use anteroom_core::janitor::JanitorEvent;
+use anteroom_core::machine::Machine;
+use anteroom_core::pool::event::PoolEvent;
+use anteroom_core::pool::routing::RoutingError;
+use anteroom_core::session::event::SessionEvent;
+use anteroom_core::settings::NodeSettings;
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+use tokio::time::{sleep, timeout};
+use tokio_util::sync::DropGuard;
+use tracing::{trace, warn};
+
+use super::deletions::Deletions;
+use super::handle::{Command, Handle, Status};
+use super::outlets::{Outlets, Reply};
+use super::ports::{Node, Ports, StagedFiles};
+use super::tasks::{Completion, Tasks};
+use super::workers::Workers;
+use crate::clock::Clock;
+use crate::store::Store;
+
+/// Commands that may wait. A frame has at most 256 KiB, so this is also a bound on memory.
+const INBOX_CAPACITY: usize = 256;
+
+/// Inputs of each kind that one turn handles.
+const TURN_INPUTS_MAX: usize = 64;
+
+/// How long the loop sleeps at the most. Timers stand still while the computer is suspended; the
+/// node's clock does not.
+const SLEEP_MAX: Duration = Duration::from_secs(1);
+
+/// How long the loop sleeps at the least when a tick left its deadline standing.
+const SLEEP_AFTER_TICK_MIN: Duration = Duration::from_millis(1);
+
+/// How long tasks may go on once the machine has nothing left to do.
+const LAST_TASKS_MAX: Duration = Duration::from_secs(5);
+
+/// Starts a node. Its task ends after [`Handle::shutdown`], or once all handles are gone; when it
+/// ends by a panic, the process must not go on.
+///
+/// # Errors
+/// When the pools of the settings make no routing.
+pub fn start(node: Node, ports: Ports) -> Result<(Handle, JoinHandle<()>), RoutingError> {
+    let stream_capacity = stream_capacity(&node.settings);
+    let machine = Machine::new(node.settings, node.seed)?;
+    let (inbox_sender, inbox) = mpsc::channel(INBOX_CAPACITY);
+    let (completions_sender, completions) = mpsc::unbounded_channel();
+    let status = Arc::new(Status::default());
+    let handle = Handle {
+        inbox: inbox_sender,
+        completions: completions_sender.clone(),
+        clock: Arc::clone(&ports.clock),
+        status: Arc::clone(&status),
+        last_stream: Arc::new(AtomicU64::new(0)),
+        stream_capacity,
+    };
+    let driver = Driver {
+        machine,
+        clock: ports.clock,
+        inbox,
+        completions,
+        outlets: Outlets::default(),
+        tasks: Tasks::new(completions_sender),
+        store: ports.store,
+        workers: Workers::new(ports.processors, Arc::clone(&ports.files)),
+        deletions: Deletions::new(Arc::clone(&ports.files)),
+        files: ports.files,
+        phase: Phase::Running,
+        effects: Vec::new(),
+        _ended: status.ended.clone().drop_guard(),
+        status,
+    };
+    let start = NodeEvent::Start {
+        bots: node.bots,
+        runs_bots: node.runs_bots,
+        runs_workers: node.runs_workers,
+    };
+    Ok((handle, tokio::spawn(driver.run(start))))
+}
+
+/// Callbacks that may wait for a consumer's reader: every open one, and its next attempt, before the
+/// stream counts as unread.
+fn stream_capacity(settings: &NodeSettings) -> usize {
+    let bots = settings.bots.values().chain([&settings.bot_defaults]);
+    let open = bots.map(|bot| bot.callbacks.max_in_flight).max().unwrap_or_default();
+    open.clamp(8, 4_096) * 2
+}
+
+pub(super) struct Driver {
+    machine: Machine,
+    pub(super) clock: Arc<dyn Clock>,
+    inbox: mpsc::Receiver<Command>,
+    completions: mpsc::UnboundedReceiver<Completion>,
+    pub(super) outlets: Outlets,
+    pub(super) tasks: Tasks,
+    pub(super) store: Arc<dyn Store>,
+    pub(super) workers: Workers,
+    pub(super) deletions: Deletions,
+    pub(super) files: Arc<dyn StagedFiles>,
+    pub(super) phase: Phase,
+    /// Empty between steps; kept for its room.
+    effects: Vec<Effect>,
+    status: Arc<Status>,
+    /// Tells those who wait for the end, however the loop ends.
+    _ended: DropGuard,
+}
+
+/// How far the node's life is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Phase {
+    Running,
+    ShuttingDown,
+    /// The machine has nothing left to do.
+    Stopped,
+}
+
+/// What ended a wait.
+enum Input {
+    Completion(Completion),
+    Command(Command),
+    /// All handles are gone.
+    Abandoned,
+    Time,
+}
+
+impl Driver {
+    async fn run(mut self, start: NodeEvent) {
+        self.step(Event::Node(start));
+        self.status.ready.store(true, Ordering::Release);
+        let mut ticked = false;
+        while self.phase != Phase::Stopped {
+            match self.wait(ticked).await {
+                Input::Completion(completion) => self.complete(completion),
+                Input::Command(command) => self.obey(command),
+                Input::Abandoned => self.shut_down(),
+                Input::Time => {}
+            }
+            self.drain();
+            ticked = self.tick();
+            tokio::task::yield_now().await;
+        }
+        self.outlets.close_all();
+        self.await_last_tasks().await;
+    }
+
+    /// Waits for the next input, or until the machine is to be stepped again.
+    async fn wait(&mut self, ticked: bool) -> Input {
+        let least = if ticked { SLEEP_AFTER_TICK_MIN } else { Duration::ZERO };
+        let pause = match self.machine.next_deadline() {
+            None => SLEEP_MAX,
+            Some((due, _)) => Duration::from(due.since(self.clock.now())).clamp(least, SLEEP_MAX),
+        };
+        // An inbox that has ended is told of once.
+        let may_command = self.phase == Phase::Running || !self.inbox.is_closed();
+        tokio::select! {
+            biased;
+            // The loop holds a sender of its own, so this channel never ends.
+            Some(completion) = self.completions.recv() => Input::Completion(completion),
+            command = self.inbox.recv(), if may_command => {
+                command.map_or(Input::Abandoned, Input::Command)
+            }
+            () = sleep(pause) => Input::Time,
+        }
+    }
+
+    /// Handles what has come in besides, as far as a turn goes.
+    fn drain(&mut self) {
+        for _ in 0..TURN_INPUTS_MAX {
+            let Ok(completion) = self.completions.try_recv() else { break };
+            self.complete(completion);
+        }
+        for _ in 0..TURN_INPUTS_MAX {
+            let Ok(command) = self.inbox.try_recv() else { break };
+            self.obey(command);
+        }
+    }
+
+    /// Steps the machine when its deadline is reached, and says whether it was.
+    fn tick(&mut self) -> bool {
+        let Some((due, reason)) = self.machine.next_deadline() else { return false };
+        let is_due = due <= self.clock.now();
+        if is_due {
+            trace!(?reason, "tick");
+            self.step(Event::Tick);
+        }
+        is_due
+    }
+
+    /// One step, and the steps that its effects make necessary: each of those follows from the loss of
+    /// an outlet, so they are at most as many as there are outlets.
+    fn step(&mut self, event: Event) {
+        let mut effects = std::mem::take(&mut self.effects);
+        let mut lost = VecDeque::new();
+        let mut next = Some(event);
+        while let Some(event) = next {
+            self.machine.step(self.clock.now(), event, &mut effects);
+            lost.extend(effects.drain(..).filter_map(|effect| self.carry_out(effect)));
+            next = lost.pop_front();
+        }
+        self.effects = effects;
+    }
+
+    fn obey(&mut self, command: Command) {
+        match command {
+            Command::OpenSession { session_id, outlet } => {
+                self.outlets.open_session(session_id, outlet);
+                self.step(Event::Session(session_id, SessionEvent::Opened));
+            }
+            Command::Session { session_id, event } => {
+                let is_open = match event {
+                    SessionEvent::Closed => self.outlets.close_session(session_id),
+                    // Said above, once.
+                    SessionEvent::Opened => false,
+                    SessionEvent::Frame { .. }
+                    | SessionEvent::Malformed { .. }
+                    | SessionEvent::Heard => self.outlets.has_session(session_id),
+                };
+                if is_open {
+                    self.step(Event::Session(session_id, event));
+                }
+            }
+            Command::Post { bot_id, draft, reply } => {
+                if let Some(request_id) = self.outlets.expect(Reply::Receipt(reply)) {
+                    let draft = *draft;
+                    self.step(Event::Bot(bot_id, BotEvent::Post { request_id, draft }));
+                }
+            }
+            Command::Attach { bot_id, stream_id, outlet } => {
+                if self.outlets.attach(bot_id.clone(), stream_id, outlet) {
+                    self.step(Event::Bot(bot_id, BotEvent::ConsumerAttached { stream_id }));
+                }
+            }
+            Command::Acknowledge { bot_id, keys, reply } => {
+                if let Some(request_id) = self.outlets.expect(Reply::Acknowledged(reply)) {
+                    self.step(Event::Bot(bot_id, BotEvent::Acknowledge { request_id, keys }));
+                }
+            }
+            Command::Enqueue { bot_id, send, reply } => {
+                if let Some(request_id) = self.outlets.expect(Reply::Enqueued(reply)) {
+                    self.step(Event::Bot(bot_id, BotEvent::Enqueue { request_id, send }));
+                }
+            }
+            Command::Shutdown => self.shut_down(),
+        }
+    }
+
+    fn complete(&mut self, completion: Completion) {
+        match completion {
+            Completion::Answered { asker, op, result } => {
+                self.tasks.ended();
+                self.step(asker.event(op, result));
+            }
+            Completion::Worked { media_id, token, result } => {
+                self.tasks.ended();
+                self.workers.ended(media_id, token);
+                self.step(Event::Pools(PoolEvent::Ended { media_id, token, result }));
+            }
+            Completion::Deleted => {
+                self.tasks.ended();
+                self.deletions.ended(&mut self.tasks);
+            }
+            Completion::Listed { files } => {
+                self.tasks.ended();
+                self.step(Event::Janitor(JanitorEvent::Staged { files }));
+            }
+            // The janitor looks again when its next sweep is due.
+            Completion::NotListed => self.tasks.ended(),
+            Completion::Detached { bot_id, stream_id } => {
+                if self.outlets.detach(stream_id) {
+                    self.step(Event::Bot(bot_id, BotEvent::ConsumerDetached { stream_id }));
+                }
+            }
+        }
+    }
+
+    fn shut_down(&mut self) {
+        if self.phase == Phase::Running {
+            self.phase = Phase::ShuttingDown;
+            self.status.ready.store(false, Ordering::Release);
+            self.step(Event::Node(NodeEvent::Shutdown));
+        }
+    }
+
+    /// The machine has said its last word: what is still under way is cancelled and waited for.
+    async fn await_last_tasks(&mut self) {
+        self.workers.cancel_all();
+        let ending = async {
+            while self.tasks.running() > 0 {
+                match self.completions.recv().await {
+                    None => break,
+                    Some(Completion::Detached { .. }) => {}
+                    Some(Completion::Deleted) => {
+                        self.tasks.ended();
+                        self.deletions.ended(&mut self.tasks);
+                    }
+                    Some(
+                        Completion::Answered { .. }
+                        | Completion::Worked { .. }
+                        | Completion::Listed { .. }
+                        | Completion::NotListed,
+                    ) => self.tasks.ended(),
+                }
+            }
+        };
+        if timeout(LAST_TASKS_MAX, ending).await.is_err() {
+            warn!(tasks = self.tasks.running(), "tasks did not end in time and are left behind");
+        }
+    }
+}

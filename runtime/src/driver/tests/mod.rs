@@ -1,0 +1,7 @@
+//! The driver against a real machine and a scripted world.
+
+mod limits;
+mod messages;
+mod shutdown;
+mod workers;
+mod world;

@@ -1,0 +1,341 @@
+//! A node, composed: which store, which processors, which listeners, and in which order they start and
+//! stop.
+//!
+//! Start: store → machine (ownership, pools, janitor) → listeners → ready. Stop: listeners → machine
+//! (pools stop claiming, bots drain, workers finish or release) → store. **Invariants:** what is told
+//! as durable is in the store before the store is closed; stopping takes a bounded time; a driver that
+//! broke ends the process.
+
+mod signals;
+mod staged_files;
+mod store_place;
+mod usage;
+
+use std::collections::BTreeMap;
+use std::env;
+use std::io::{self, Write};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anteroom_core::Seed;
+use anteroom_core::id::{NodeId, PoolName};
+use anteroom_core::pool::routing::RoutingError;
+use anteroom_core::settings::NodeSettings;
+use anteroom_core::store::StoreError;
+use anteroom_core::time::Timestamp;
+use tokio::net::TcpListener;
+use tokio::task::{JoinError, JoinHandle};
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
+use tracing::{error, info, warn};
+use uuid::Uuid;
+
+use self::signals::Signals;
+use self::staged_files::OnDisk;
+use self::store_place::{StorePlace, StorePlaceError};
+use crate::clock::{BootClock, Clock};
+use crate::driver::{self, Handle, Node, Ports};
+use crate::http::{self, HttpState};
+use crate::media::engines::{self, Engines};
+use crate::media::processor::Processor;
+use crate::media::staging::{Staging, StagingError, StagingLimits};
+use crate::store::Store;
+use crate::store::sqlite::{OpenError, SqliteSettings, SqliteStore};
+use crate::telemetry::{self, LogOptions, TelemetryError};
+
+/// How long stopping may take: a bot's drain, the workers' grace, and some.
+const STOP_MAX: Duration = Duration::from_secs(40);
+
+/// How long the store may take to close when there is nothing to wait for before.
+const CLOSE_MAX: Duration = Duration::from_secs(5);
+
+/// The exit code of a process that was told twice to end.
+const EXIT_INTERRUPTED: i32 = 130;
+
+/// What `anteroom serve` was asked for.
+#[derive(Debug, Clone)]
+pub struct ServeOptions {
+    /// Where to listen. Port 0 takes any free one.
+    pub listen: SocketAddr,
+    /// Where media files wait, and where the embedded store is unless `store` says otherwise.
+    pub data_dir: PathBuf,
+    /// Which store: `sqlite:DIRECTORY`; none for the embedded one in the data directory.
+    pub store: Option<String>,
+    /// What is logged, and how.
+    pub log: LogOptions,
+}
+
+/// Why a node did not start, or did not end well.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// Logging could not be set up.
+    #[error(transparent)]
+    Telemetry(#[from] TelemetryError),
+    /// The address can be reached from elsewhere.
+    #[error(
+        "{0} can be reached from other machines, and this version asks nobody for a token: listen on \
+         a loopback address (127.0.0.1 or [::1])"
+    )]
+    NotLoopback(SocketAddr),
+    /// The store is none that is known.
+    #[error(transparent)]
+    StorePlace(#[from] StorePlaceError),
+    /// The address cannot be used.
+    #[error("cannot listen on {address}: {source}")]
+    Listen {
+        /// Which address.
+        address: SocketAddr,
+        /// What the operating system said.
+        source: io::Error,
+    },
+    /// The embedded store could not be opened.
+    #[error(transparent)]
+    Store(#[from] OpenError),
+    /// The store does not answer.
+    #[error("the store does not list its bots: {0}")]
+    Bots(StoreError),
+    /// The staging directory cannot be used.
+    #[error("{directory}: {source}", directory = directory.display())]
+    Staging {
+        /// Which directory.
+        directory: PathBuf,
+        /// What is wrong.
+        source: StagingError,
+    },
+    /// The operating system gives no randomness, no signals or no threads.
+    #[error("the operating system does not give {what}: {detail}")]
+    System {
+        /// What.
+        what: &'static str,
+        /// What it said.
+        detail: String,
+    },
+    /// The pools make no sense.
+    #[error(transparent)]
+    Pools(#[from] RoutingError),
+    /// The driver ended by a panic.
+    #[error("the driver broke: this is a bug; nothing acknowledged is lost, start the node again")]
+    DriverBroke,
+    /// The listener ended by itself.
+    #[error("the listener ended by itself: {0}")]
+    ListenerEnded(String),
+    /// Stopping took too long.
+    #[error("the node did not stop within {0:?}; what was not finished goes on at the next start")]
+    StopTimeout(Duration),
+}
+
+/// Runs a node until it is told to end (SIGINT, SIGTERM; told twice, the process exits at once).
+///
+/// # Errors
+/// Whatever kept it from starting or from ending well; the process should then exit with a failure.
+pub async fn serve(options: ServeOptions) -> Result<(), ServeError> {
+    if !options.listen.ip().to_canonical().is_loopback() {
+        return Err(ServeError::NotLoopback(options.listen));
+    }
+    let place = StorePlace::parse(options.store.as_deref(), &options.data_dir)?;
+    telemetry::init(&options.log)?;
+    let signals = Signals::listen()
+        .map_err(|error| ServeError::System { what: "signals", detail: error.to_string() })?;
+    // Bound first: an address that is taken is found out before anything else is touched.
+    let listener = TcpListener::bind(options.listen)
+        .await
+        .map_err(|source| ServeError::Listen { address: options.listen, source })?;
+    let clock = Arc::new(BootClock::start());
+    let store = open_store(place, Arc::clone(&clock)).await?;
+    let served = match Running::start(&options, listener, clock, Arc::clone(&store)).await {
+        Ok(running) => running.until_told(signals).await,
+        Err(error) => Err(error),
+    };
+    if timeout(CLOSE_MAX, store.shutdown()).await.is_err() {
+        warn!("the store did not close in time");
+    }
+    served
+}
+
+async fn open_store(
+    place: StorePlace,
+    clock: Arc<BootClock>,
+) -> Result<Arc<dyn Store>, ServeError> {
+    let StorePlace::Sqlite { directory } = place;
+    info!(directory = %directory.display(), "opening the embedded store");
+    let now: Arc<dyn Fn() -> Timestamp + Send + Sync> = Arc::new(move || clock.now());
+    let opening = move || SqliteStore::open(SqliteSettings::new(directory), now);
+    let store = on_a_thread(opening).await??;
+    Ok(Arc::new(store))
+}
+
+/// Runs what blocks on the disk.
+async fn on_a_thread<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, ServeError> {
+    let broke =
+        |error: JoinError| ServeError::System { what: "a thread", detail: error.to_string() };
+    tokio::task::spawn_blocking(work).await.map_err(broke)
+}
+
+/// A node that takes work.
+struct Running {
+    handle: Handle,
+    driver: JoinHandle<()>,
+    http: JoinHandle<io::Result<()>>,
+    stop_http: CancellationToken,
+    _measuring: AbortOnDropHandle<()>,
+}
+
+impl Running {
+    async fn start(
+        options: &ServeOptions,
+        listener: TcpListener,
+        clock: Arc<BootClock>,
+        store: Arc<dyn Store>,
+    ) -> Result<Self, ServeError> {
+        let address = listener
+            .local_addr()
+            .map_err(|source| ServeError::Listen { address: options.listen, source })?;
+        let staging = open_staging(&options.data_dir).await?;
+        let bots = store.list_bots().await.map_err(ServeError::Bots)?;
+        let node =
+            Node { settings: settings(), seed: seed()?, bots, runs_bots: true, runs_workers: true };
+        info!(node_id = %node.settings.node_id, bots = node.bots.len(), "starting");
+        let processors = processors().await?;
+        let files = Arc::new(OnDisk(Arc::clone(&staging)));
+        let (handle, driver) = driver::start(node, Ports { clock, store, processors, files })?;
+        let measuring = tokio::spawn(usage::keep_measured(Arc::clone(&staging)));
+        let stop_http = CancellationToken::new();
+        let state = HttpState::new(handle.clone(), staging);
+        let http = tokio::spawn(http::serve(listener, state, stop_http.clone()));
+        announce(address);
+        let _measuring = AbortOnDropHandle::new(measuring);
+        Ok(Self { handle, driver, http, stop_http, _measuring })
+    }
+
+    /// Works until it is told to end, then stops in order.
+    async fn until_told(mut self, mut signals: Signals) -> Result<(), ServeError> {
+        tokio::select! {
+            biased;
+            _ = &mut self.driver => {
+                error!("the driver broke");
+                self.stop_http.cancel();
+                return Err(ServeError::DriverBroke);
+            }
+            ended = &mut self.http => {
+                let reason = match ended {
+                    Ok(Ok(())) => "without a reason".to_owned(),
+                    Ok(Err(error)) => error.to_string(),
+                    Err(error) => error.to_string(),
+                };
+                error!(reason, "the listener ended by itself");
+                let _ = timeout(STOP_MAX, self.handle.shutdown()).await;
+                return Err(ServeError::ListenerEnded(reason));
+            }
+            signal = signals.next() => info!(signal, "stopping; once more to exit at once"),
+        }
+        tokio::select! {
+            biased;
+            stopped = timeout(STOP_MAX, self.stop()) => {
+                stopped.unwrap_or(Err(ServeError::StopTimeout(STOP_MAX)))
+            }
+            signal = signals.next() => {
+                warn!(signal, "exiting at once");
+                process::exit(EXIT_INTERRUPTED)
+            }
+        }
+    }
+
+    /// Listeners first, then the machine.
+    async fn stop(self) -> Result<(), ServeError> {
+        self.stop_http.cancel();
+        if let Ok(Err(error)) = self.http.await {
+            warn!(%error, "the listener did not end well");
+        }
+        self.handle.shutdown().await;
+        self.driver.await.map_err(|_| ServeError::DriverBroke)?;
+        info!("stopped");
+        Ok(())
+    }
+}
+
+/// The settings of a node that is reached from this machine only, and by everyone on it.
+fn settings() -> NodeSettings {
+    let mut settings = NodeSettings::new(NodeId::from(Uuid::new_v4()));
+    settings.session.auto_create_bots = true;
+    settings
+}
+
+fn seed() -> Result<Seed, ServeError> {
+    let mut bytes = [0; 32];
+    match getrandom::fill(&mut bytes) {
+        Ok(()) => Ok(Seed(bytes)),
+        Err(error) => Err(ServeError::System { what: "randomness", detail: error.to_string() }),
+    }
+}
+
+async fn open_staging(data_dir: &Path) -> Result<Arc<Staging>, ServeError> {
+    let directory = Staging::default_directory(data_dir);
+    match Staging::open(&directory, StagingLimits::default()).await {
+        Ok(staging) => Ok(Arc::new(staging)),
+        Err(source) => Err(ServeError::Staging { directory, source }),
+    }
+}
+
+/// What turns media into text on this machine, said in the log.
+async fn processors() -> Result<BTreeMap<PoolName, Arc<dyn Processor>>, ServeError> {
+    let own_program = env::current_exe()
+        .map_err(|error| ServeError::System { what: "our own path", detail: error.to_string() })?;
+    let Engines { processors, lines } = engines::detect(own_program).await;
+    for line in lines {
+        info!("pool {line}");
+    }
+    Ok(processors)
+}
+
+/// The one line on standard output, for people and for programs that wait for it.
+fn announce(address: SocketAddr) {
+    let mut out = io::stdout().lock();
+    let said = writeln!(out, "listening on http://{address}").and_then(|()| out.flush());
+    if let Err(error) = said {
+        warn!(%error, %address, "nobody reads standard output");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Serves on any free loopback port, in a directory of its own, but for what `change` changes.
+    async fn refused(change: impl FnOnce(&mut ServeOptions)) -> String {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let mut options = ServeOptions {
+            listen: SocketAddr::from(([127, 0, 0, 1], 0)),
+            data_dir: directory.path().join("data"),
+            store: None,
+            log: LogOptions::default(),
+        };
+        change(&mut options);
+        let error = serve(options).await.expect_err("it is refused");
+        assert!(!directory.path().join("data").exists(), "nothing was touched");
+        error.to_string()
+    }
+
+    /// Goal: a node that asks nobody for a token is reached from this machine only. Method: addresses
+    /// that can be reached from elsewhere.
+    #[tokio::test]
+    async fn an_address_that_others_reach_is_refused() {
+        for address in ["0.0.0.0:0", "[::]:0", "192.0.2.1:0", "[::ffff:192.0.2.1]:0"] {
+            let listen = address.parse().expect("an address");
+            let why = refused(|options| options.listen = listen).await;
+            assert!(why.contains("other machines"), "{why}");
+        }
+    }
+
+    /// Goal: a store that is not there is refused with what to do instead.
+    #[tokio::test]
+    async fn a_store_that_is_not_built_in_is_refused() {
+        let why = refused(|options| options.store = Some("mongodb://localhost".to_owned())).await;
+        assert!(why.contains("MongoDB is not built into this version"), "{why}");
+    }
+}

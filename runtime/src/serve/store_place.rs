@@ -1,0 +1,71 @@
+//! Which store a node uses, as it is written on the command line.
+
+use std::path::{Path, PathBuf};
+
+/// Where the store is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum StorePlace {
+    /// The embedded one.
+    Sqlite {
+        /// The directory of its files.
+        directory: PathBuf,
+    },
+}
+
+/// Why a store cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum StorePlaceError {
+    /// MongoDB.
+    #[error(
+        "MongoDB is not built into this version: use the embedded store (leave --store out, or \
+         write --store sqlite:DIRECTORY)"
+    )]
+    Mongodb,
+    /// No directory.
+    #[error("--store sqlite: needs a directory, as in sqlite:./anteroom-data")]
+    NoDirectory,
+    /// Something else. It is not repeated, since it may hold a password.
+    #[error("--store is not understood: write sqlite:DIRECTORY, or leave it out")]
+    Unknown,
+}
+
+impl StorePlace {
+    /// The place that `store` names; without it, the embedded store in the data directory.
+    pub fn parse(store: Option<&str>, data_dir: &Path) -> Result<Self, StorePlaceError> {
+        let Some(store) = store else { return Ok(Self::Sqlite { directory: data_dir.to_owned() }) };
+        match store.split_once(':') {
+            Some(("sqlite", "")) => Err(StorePlaceError::NoDirectory),
+            Some(("sqlite", directory)) => Ok(Self::Sqlite { directory: directory.into() }),
+            Some(("mongodb" | "mongodb+srv", _)) => Err(StorePlaceError::Mongodb),
+            Some(_) | None => Err(StorePlaceError::Unknown),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Goal: every way to name a store is understood or refused with a reason, and no password is
+    /// repeated.
+    #[test]
+    fn stores_are_understood_or_refused() {
+        let sqlite = |directory: &str| Ok(StorePlace::Sqlite { directory: directory.into() });
+        for (given, expected) in [
+            (None, sqlite("./anteroom-data")),
+            (Some("sqlite:./elsewhere"), sqlite("./elsewhere")),
+            (Some("sqlite:/srv/anteroom"), sqlite("/srv/anteroom")),
+            (Some("sqlite:"), Err(StorePlaceError::NoDirectory)),
+            (Some("mongodb://user:secret@db/anteroom"), Err(StorePlaceError::Mongodb)),
+            (Some("mongodb+srv://db/anteroom"), Err(StorePlaceError::Mongodb)),
+            (Some("postgres://user:secret@db/anteroom"), Err(StorePlaceError::Unknown)),
+            (Some("anteroom.db"), Err(StorePlaceError::Unknown)),
+        ] {
+            let parsed = StorePlace::parse(given, Path::new("./anteroom-data"));
+            assert_eq!(parsed, expected, "{given:?}");
+            if let Err(error) = parsed {
+                assert!(!error.to_string().contains("secret"));
+            }
+        }
+    }
+}

@@ -1,0 +1,94 @@
+//! What operators read: log lines on standard error.
+//!
+//! Owns the set-up of `tracing`. Standard output stays free for what programs read.
+
+use std::env;
+use std::io::{self, IsTerminal};
+
+use tracing_subscriber::filter::{EnvFilter, ParseError};
+use tracing_subscriber::util::SubscriberInitExt;
+
+/// How log lines look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum LogFormat {
+    /// One line an event, for people.
+    #[default]
+    Compact,
+    /// One JSON object an event, for programs.
+    Json,
+}
+
+/// What is logged, and how.
+#[derive(Debug, Clone, Default)]
+pub struct LogOptions {
+    /// How lines look.
+    pub format: LogFormat,
+    /// What is logged: a level (`info`), or directives as in `RUST_LOG`
+    /// (`warn,anteroom_runtime=debug`). Without it `RUST_LOG` decides, and without that `info`.
+    pub level: Option<String>,
+}
+
+/// Why logging could not be set up.
+#[derive(Debug, thiserror::Error)]
+pub enum TelemetryError {
+    /// The level makes no sense.
+    #[error(
+        "the log level {directives:?} makes no sense ({source}): use error, warn, info, debug or \
+         trace, or directives such as \"info,anteroom_runtime=debug\""
+    )]
+    Level {
+        /// What was given.
+        directives: String,
+        /// What is wrong with it.
+        source: ParseError,
+    },
+    /// Somebody else has set it up in this process.
+    #[error("logging is set up already")]
+    AlreadySetUp,
+}
+
+/// Sets logging up for the process. Colours are used only on a terminal, and not with `NO_COLOR`.
+///
+/// # Errors
+/// A level that makes no sense, or a second call.
+pub fn init(options: &LogOptions) -> Result<(), TelemetryError> {
+    let filter = filter(options.level.clone().or_else(|| env::var("RUST_LOG").ok()))?;
+    let no_color = env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    let lines = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(io::stderr)
+        .with_ansi(io::stderr().is_terminal() && !no_color);
+    let set_up = match options.format {
+        LogFormat::Compact => lines.compact().finish().try_init(),
+        LogFormat::Json => lines.json().flatten_event(true).finish().try_init(),
+    };
+    set_up.map_err(|_| TelemetryError::AlreadySetUp)
+}
+
+/// The filter that `directives` ask for; `info` when there are none.
+fn filter(directives: Option<String>) -> Result<EnvFilter, TelemetryError> {
+    let directives = directives.filter(|directives| !directives.trim().is_empty());
+    let directives = directives.unwrap_or_else(|| "info".to_owned());
+    EnvFilter::try_new(&directives).map_err(|source| TelemetryError::Level { directives, source })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Goal: levels and directives are understood, nothing means `info`, nonsense is refused by name.
+    #[test]
+    fn log_levels_are_understood_or_refused() {
+        for (given, expected) in [
+            (None, "info"),
+            (Some(" "), "info"),
+            (Some("debug"), "debug"),
+            (Some("warn,anteroom_runtime=trace"), "anteroom_runtime=trace,warn"),
+        ] {
+            let filter = filter(given.map(str::to_owned)).expect("a valid level");
+            assert_eq!(filter.to_string(), expected);
+        }
+        let error = filter(Some("anteroom=loud".to_owned())).expect_err("no level");
+        assert!(error.to_string().contains("\"anteroom=loud\""), "{error}");
+    }
+}
