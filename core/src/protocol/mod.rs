@@ -3,10 +3,10 @@
 //! Owns the frames as types, their JSON form, and the one strict reading of what comes from outside.
 //! The contract, frame by frame, is `docs/protocol/v1.md`; a test parses every example there.
 //!
-//! **Architecture invariant:** whatever comes from outside passes through [`parse_provider_frame`] or
-//! [`parse_ack`] and nothing else. They are total: any text gives a frame or a [`FrameError`] that
-//! names the field and the reason, in memory and time bounded by the text's length. What they let
-//! through is within [`limits`].
+//! **Architecture invariant:** whatever comes from outside passes through [`parse_provider_frame`],
+//! [`parse_ack`] or the readers of [`posted`], and nothing else. They are total: any text gives a
+//! frame or a [`FrameError`] that names the field and the reason, in memory and time bounded by the
+//! text's length. What they let through is within [`limits`].
 //!
 //! | file | idea |
 //! |---|---|
@@ -14,6 +14,7 @@
 //! | [`server`], [`receipt`] | frames Anteroom → provider |
 //! | [`consumer`] | callbacks and their acknowledgement |
 //! | [`parse`] | the strict reading, over `fields`, `envelope` and `surrogate` |
+//! | [`posted`] | the bodies of requests that stand for frames |
 //! | [`error`] | what is wrong with a frame, and how it is told |
 //! | [`limits`] | every bound of the protocol |
 //! | [`secret`] | a token that is not shown |
@@ -24,6 +25,7 @@ pub mod error;
 mod fields;
 pub mod limits;
 pub mod parse;
+pub mod posted;
 pub mod provider;
 pub mod receipt;
 pub mod secret;
@@ -39,6 +41,7 @@ pub use consumer::{AckRequest, AckResponse, CallbackBatch, CallbackFrame, parse_
 pub use error::{ErrorCode, FrameError};
 pub use limits::FRAME_BYTES_MAX;
 pub use parse::parse_provider_frame;
+pub use posted::{parse_posted_message, parse_posted_send};
 pub use provider::{Hello, MessageFrame, ProviderFrame, ProviderStatus, Sent, StatusFrame};
 pub use receipt::{Receipt, ReceiptOutcome, Rejection};
 pub use secret::Secret;
