@@ -1,0 +1,141 @@
+//! The `anteroom` command: what people and scripts type.
+//!
+//! Owns arguments, exit codes and what is printed; results go to stdout, everything else to stderr.
+//! `serve` runs the node; `send` and `tail` are clients that know nothing but the wire protocol.
+
+mod answer;
+mod back_off;
+mod exit;
+mod send;
+mod serve;
+mod server_url;
+mod tail;
+
+use std::env;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+
+use exit::Exit;
+use server_url::ServerUrl;
+
+use crate::media::document::extract;
+
+/// Anteroom stands between chat providers and bots: media wait in it until they have become text.
+#[derive(Debug, Parser)]
+#[command(name = "anteroom", version, after_help = EXAMPLES)]
+struct Cli {
+    #[command(flatten)]
+    client: ClientArgs,
+    #[command(subcommand)]
+    command: Command,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  anteroom serve
+  anteroom send --bot demo --from alice --file note.pdf --caption \"the invoice\"
+  anteroom tail --bot demo
+
+Exit codes:
+  0 done   1 refused or failed   2 wrong usage   3 not reached, or not in time
+  4 another consumer took the stream over   130 interrupted";
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run a node: listeners, bots and workers in one process
+    Serve(serve::ServeArgs),
+    /// Play a provider: hand one message over, and wait for its receipt
+    Send(send::SendArgs),
+    /// Play a consumer: print a bot's callbacks as they come, and acknowledge them
+    Tail(tail::TailArgs),
+}
+
+/// Where the clients find the server.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Client options (send, tail)")]
+struct ClientArgs {
+    /// The server
+    #[arg(
+        long,
+        global = true,
+        value_name = "URL",
+        env = "ANTEROOM_SERVER",
+        hide_env_values = true,
+        default_value = "http://127.0.0.1:8787"
+    )]
+    server: ServerUrl,
+    /// The bot's token, where the server asks for one
+    #[arg(long, global = true, env = "ANTEROOM_TOKEN", hide_env_values = true)]
+    token: Option<String>,
+}
+
+/// Runs the command line of this process.
+pub fn main() -> ExitCode {
+    let mut arguments = env::args_os().skip(1);
+    // Ours alone: the child in which hostile documents are read. Its arguments come from strangers
+    // and are not for a parser that looks for flags everywhere.
+    if arguments.next().is_some_and(|first| first == extract::SUBCOMMAND) {
+        return extract::main(arguments);
+    }
+    let Cli { client, command } = Cli::parse();
+    match command {
+        Command::Serve(args) => serve::run(args),
+        Command::Send(args) => on_one_thread(send::run(args, client)),
+        Command::Tail(args) => on_one_thread(tail::run(args, client)),
+    }
+    .into()
+}
+
+/// Runs a client, which has nothing to do in parallel.
+fn on_one_thread(client: impl Future<Output = Exit>) -> Exit {
+    match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime.block_on(client),
+        Err(error) => Exit::failed(format_args!("the system gives no resources: {error}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    /// Goal: the command line is consistent in itself.
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    /// Goal: the README's first screen is understood as it is written.
+    #[test]
+    fn the_first_screen_is_understood() {
+        for line in [
+            "anteroom serve",
+            "anteroom send --bot demo --from alice --file note.pdf --caption invoice",
+            "anteroom send --bot demo --from alice --text hello --server http://127.0.0.1:9",
+            "anteroom --server http://127.0.0.1:9 tail --bot demo --json --count 3 --timeout 5",
+        ] {
+            Cli::try_parse_from(line.split(' ')).expect(line);
+        }
+    }
+
+    /// Goal: what makes no sense is refused before anything is done.
+    #[test]
+    fn contradictions_are_refused() {
+        for line in [
+            "anteroom send --bot demo --from alice",
+            "anteroom send --bot demo --from alice --text a --file b",
+            "anteroom send --bot demo --from alice --text a --caption b",
+            "anteroom send --bot demo --from alice --text a --kind audio",
+            "anteroom send --from alice --text a",
+            "anteroom tail --bot demo --count 0",
+            "anteroom tail --bot demo --server https://127.0.0.1",
+            "anteroom tail --bot demo --server 127.0.0.1:8787",
+            "anteroom tail",
+            "anteroom",
+        ] {
+            assert!(Cli::try_parse_from(line.split(' ')).is_err(), "{line}");
+        }
+    }
+}

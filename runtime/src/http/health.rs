@@ -1,0 +1,49 @@
+//! Whether the node is there, and what to say to those who ask for nothing.
+
+use axum::extract::State;
+use axum::http::{Method, StatusCode, Uri};
+
+use super::HttpState;
+use super::problem::Problem;
+
+/// `GET /`: what this is.
+pub(super) async fn hello() -> &'static str {
+    concat!(
+        "anteroom ",
+        env!("CARGO_PKG_VERSION"),
+        "\n\n",
+        "GET  /v1/provider                    a provider's connection (WebSocket)\n",
+        "PUT  /v1/media/{media_id}            a media file, before the message that names it\n",
+        "POST /v1/bots/{bot}/messages         a message, without a connection\n",
+        "GET  /v1/bots/{bot}/callbacks        the bot's callbacks (server-sent events)\n",
+        "POST /v1/bots/{bot}/callbacks/ack    acknowledge callbacks\n",
+        "POST /v1/bots/{bot}/sends            send a message\n",
+        "GET  /healthz, /readyz               is it there, is it ready\n",
+    )
+}
+
+/// `GET /healthz`: the process answers.
+pub(super) async fn alive() -> &'static str {
+    "ok\n"
+}
+
+/// `GET /readyz`: the node takes messages.
+pub(super) async fn ready(State(state): State<HttpState>) -> Result<&'static str, Problem> {
+    if state.driver.is_ready() && !state.shutdown.is_cancelled() {
+        return Ok("ready\n");
+    }
+    let detail = "the node is starting or stopping";
+    Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "not_ready", detail))
+}
+
+/// Any path that is none.
+pub(super) async fn not_found(uri: Uri) -> Problem {
+    let detail = format!("there is nothing at {}; GET / lists what there is", uri.path());
+    Problem::new(StatusCode::NOT_FOUND, "not_found", detail)
+}
+
+/// Any method that the path does not take.
+pub(super) async fn method_not_allowed(method: Method, uri: Uri) -> Problem {
+    let detail = format!("{} does not take {method}; GET / lists what does", uri.path());
+    Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", detail)
+}

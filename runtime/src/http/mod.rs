@@ -1,0 +1,142 @@
+//! The listeners: providers, consumers and operators over HTTP, WebSocket and event streams.
+//!
+//! Owns the wire and nothing else: it reads what comes from outside into the core's types, asks the
+//! driver, and writes what the driver answers. It decides nothing, keeps no state of a bot, and knows
+//! no store.
+//!
+//! | file | idea |
+//! |---|---|
+//! | [`listener`] | accepting connections, their bounds, their orderly end |
+//! | [`stall`] | a peer that does not read is let go |
+//! | [`guard`] | who may ask: loopback, and no foreign web page |
+//! | [`problem`] | errors as problem documents |
+//! | [`path`], [`body`] | reading what an address names, and a bounded body |
+//! | [`provider`], [`writer`], [`frames`] | `GET /v1/provider`: one provider connection |
+//! | [`media`] | `PUT /v1/media/{media_id}` |
+//! | [`messages`] | `POST /v1/bots/{bot}/messages` |
+//! | [`callbacks`] | `GET /v1/bots/{bot}/callbacks` and its acknowledgements |
+//! | [`sends`] | `POST /v1/bots/{bot}/sends` |
+//! | [`health`] | whether the node is there, and ready |
+//!
+//! **Architecture invariants:** nothing is buffered without a bound; a slow peer delays itself only;
+//! what carries a `valid_until` is checked against it right before it is written; every task of a
+//! connection ends with the shutdown token.
+
+mod body;
+mod callbacks;
+mod frames;
+mod guard;
+mod health;
+mod listener;
+mod media;
+mod messages;
+mod path;
+mod problem;
+mod provider;
+mod sends;
+mod stall;
+mod writer;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::middleware::from_fn_with_state;
+use axum::routing::{get, post, put};
+use tokio_util::sync::CancellationToken;
+
+pub use listener::serve;
+
+use crate::driver::Handle;
+use crate::media::staging::Staging;
+
+/// What every endpoint needs.
+#[derive(Clone)]
+pub struct HttpState {
+    driver: Handle,
+    staging: Arc<Staging>,
+    limits: HttpLimits,
+    /// Ends streams and sessions, which no graceful shutdown of HTTP would end.
+    shutdown: CancellationToken,
+    access: Access,
+}
+
+/// The bounds of the listeners.
+#[derive(Debug, Clone, Copy)]
+pub struct HttpLimits {
+    /// Connections at once; more wait in the kernel.
+    pub connections_max: usize,
+    /// How long a request's head may take.
+    pub head_time_max: Duration,
+    /// How long a request may take, its answer included; streams and uploads are no such requests.
+    pub request_time_max: Duration,
+    /// How long a peer may read nothing of what is written to it.
+    pub write_stall_max: Duration,
+    /// How often a silent event stream says that it is alive.
+    pub keep_alive_every: Duration,
+    /// How long connections may take to end when the node stops.
+    pub shutdown_grace: Duration,
+}
+
+impl Default for HttpLimits {
+    fn default() -> Self {
+        Self {
+            connections_max: 4_096,
+            head_time_max: Duration::from_secs(15),
+            request_time_max: Duration::from_secs(60),
+            write_stall_max: Duration::from_secs(60),
+            keep_alive_every: Duration::from_secs(15),
+            shutdown_grace: Duration::from_secs(5),
+        }
+    }
+}
+
+/// Who may use the listener.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Access {
+    /// Everybody on this machine: it is bound to the loopback interface, and there are no tokens.
+    Loopback,
+    /// Nobody: it can be reached from elsewhere, and there is no token that could be shown.
+    Nobody,
+}
+
+impl HttpState {
+    /// The state of a listener on the loopback interface, within the default limits.
+    pub fn new(driver: Handle, staging: Arc<Staging>) -> Self {
+        Self {
+            driver,
+            staging,
+            limits: HttpLimits::default(),
+            shutdown: CancellationToken::new(),
+            access: Access::Loopback,
+        }
+    }
+
+    /// The same within other limits.
+    pub fn with_limits(mut self, limits: HttpLimits) -> Self {
+        self.limits = limits;
+        self
+    }
+}
+
+/// Every endpoint.
+pub fn router(state: HttpState) -> Router {
+    let requests = Router::new()
+        .route("/v1/bots/{bot}/messages", post(messages::post))
+        .route("/v1/bots/{bot}/callbacks/ack", post(callbacks::acknowledge))
+        .route("/v1/bots/{bot}/sends", post(sends::post))
+        .route_layer(from_fn_with_state(state.clone(), guard::in_time));
+    let streams = Router::new()
+        .route("/v1/provider", get(provider::connect))
+        .route("/v1/media/{media_id}", put(media::put))
+        .route("/v1/bots/{bot}/callbacks", get(callbacks::stream));
+    requests
+        .merge(streams)
+        .route_layer(from_fn_with_state(state.clone(), guard::authorized))
+        .route("/", get(health::hello))
+        .route("/healthz", get(health::alive))
+        .route("/readyz", get(health::ready))
+        .fallback(health::not_found)
+        .method_not_allowed_fallback(health::method_not_allowed)
+        .with_state(state)
+}

@@ -1,0 +1,126 @@
+//! The writing half of a provider connection: effects in, frames out.
+//!
+//! **Invariant:** what is true only for a while is checked against the clock right before it is
+//! written, however long it waited for the peer to read what came before it.
+
+use anteroom_core::id::SessionId;
+use anteroom_core::protocol::server::WelcomeMedia;
+use anteroom_core::session::event::SessionEffect;
+use anteroom_core::time::Timestamp;
+use axum::extract::ws::Message;
+use futures_util::{Sink, SinkExt};
+use tokio::sync::mpsc;
+use tracing::debug;
+
+use super::frames::{self, Write};
+
+/// Effects that are written before the socket is flushed.
+const EFFECTS_AT_ONCE: usize = 32;
+
+/// How the writing ended.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Written {
+    /// There is nothing more to say.
+    All,
+    /// The peer is gone, or does not read.
+    Broken,
+}
+
+/// Writes what the session has to say until it ends.
+pub(super) async fn write_all(
+    sink: &mut (impl Sink<Message> + Unpin),
+    mut effects: mpsc::Receiver<SessionEffect>,
+    session_id: SessionId,
+    now: impl Fn() -> Timestamp,
+    media: impl Fn() -> WelcomeMedia,
+) -> Written {
+    let mut batch = Vec::with_capacity(EFFECTS_AT_ONCE);
+    while effects.recv_many(&mut batch, EFFECTS_AT_ONCE).await > 0 {
+        for effect in batch.drain(..) {
+            let message = match frames::write(effect, session_id, &media) {
+                Write::Ping => Message::Ping(Default::default()),
+                Write::Close => return flushed(sink, Written::All).await,
+                Write::Frame { valid_until, .. } if now() >= valid_until => {
+                    debug!(%session_id, "a frame came too late to be true");
+                    continue;
+                }
+                Write::Frame { frame, .. } => Message::Text(frame.to_wire().into()),
+            };
+            if sink.feed(message).await.is_err() {
+                return Written::Broken;
+            }
+        }
+        if sink.flush().await.is_err() {
+            return Written::Broken;
+        }
+    }
+    Written::All
+}
+
+async fn flushed(sink: &mut (impl Sink<Message> + Unpin), written: Written) -> Written {
+    match sink.flush().await {
+        Ok(()) => written,
+        Err(_) => Written::Broken,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use anteroom_core::receipt::{Receipt, RejectReason};
+    use serde_json::Value;
+
+    use super::*;
+
+    fn receipt(seq: u64, valid_until: Timestamp) -> SessionEffect {
+        let receipt = Receipt::rejected(RejectReason::Overflow);
+        SessionEffect::Receipt { bot_id: None, seq, receipt, error: None, valid_until }
+    }
+
+    async fn written(effects: Vec<SessionEffect>, now: impl Fn() -> Timestamp) -> Vec<Message> {
+        let (sender, receiver) = mpsc::channel(effects.len());
+        for effect in effects {
+            sender.try_send(effect).expect("there is room");
+        }
+        drop(sender);
+        let mut sink = Vec::new();
+        let session_id = SessionId::from(uuid::Uuid::nil());
+        let media = || unreachable!("nobody is welcomed");
+        assert_eq!(write_all(&mut sink, receiver, session_id, now, media).await, Written::All);
+        sink
+    }
+
+    fn seqs(messages: &[Message]) -> Vec<u64> {
+        let seq = |message: &Message| {
+            let frame: Value = serde_json::from_str(message.to_text().ok()?).ok()?;
+            frame["seq"].as_u64()
+        };
+        messages.iter().filter_map(seq).collect()
+    }
+
+    /// Goal: a frame is written while it is true and dropped from then on; the clock is asked for
+    /// each frame, not once for all that wait.
+    /// Method: a clock that goes on by one each time it is asked.
+    #[tokio::test]
+    async fn what_is_too_late_is_not_written() {
+        let clock = Cell::new(9);
+        let now = || {
+            clock.set(clock.get() + 1);
+            Timestamp::from_ms(clock.get())
+        };
+        let effects = vec![
+            receipt(1, Timestamp::from_ms(11)),
+            receipt(2, Timestamp::from_ms(11)),
+            receipt(3, Timestamp::from_ms(13)),
+        ];
+        assert_eq!(seqs(&written(effects, now).await), [1, 3]);
+    }
+
+    /// Goal: a ping is a ping of the WebSocket, and nothing is written behind the end.
+    #[tokio::test]
+    async fn nothing_is_written_behind_the_end() {
+        let effects = vec![SessionEffect::Ping, SessionEffect::Close, receipt(1, Timestamp::MAX)];
+        assert_eq!(written(effects, || Timestamp::ZERO).await, [Message::Ping(Default::default())]);
+    }
+}
