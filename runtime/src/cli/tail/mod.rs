@@ -8,6 +8,7 @@ mod print;
 mod seen;
 mod sse;
 
+use std::convert::Infallible;
 use std::io::{self, ErrorKind, Write};
 use std::num::NonZeroU64;
 use std::time::Duration;
@@ -17,6 +18,7 @@ use anteroom_core::protocol::consumer::AckRequest;
 use anteroom_core::protocol::limits::ACK_IDS_MAX;
 use anteroom_core::protocol::{AckResponse, CallbackFrame};
 use clap::Args;
+use futures_util::FutureExt;
 use reqwest::header::{ACCEPT, CONTENT_TYPE};
 use reqwest::{Client, Response, StatusCode};
 use tokio::time::sleep;
@@ -64,6 +66,9 @@ const SEEN_MAX: usize = 100_000;
 
 /// The longest that anybody means by a time-out; what is longer overflows clocks.
 const TIMEOUT_SECONDS_MAX: u64 = 365 * 24 * 3_600;
+
+/// Bytes of the stream after which what has come is printed.
+const GATHERED_BYTES_MAX: usize = 1024 * 1024;
 
 /// How long an acknowledgement that is not durable yet waits, if the server names no time.
 const ACK_WAIT: Duration = Duration::from_millis(500);
@@ -147,7 +152,8 @@ impl Tail {
         let mut back_off = BackOff::new();
         let mut told = String::new();
         loop {
-            match self.follow_one_stream(&mut back_off, &mut told).await {
+            let Err(end) = self.follow_one_stream(&mut back_off, &mut told).await;
+            match end {
                 End::Exit(exit) => return exit,
                 End::Lost(trouble) if trouble == told => {}
                 End::Lost(trouble) => {
@@ -160,31 +166,25 @@ impl Tail {
     }
 
     /// Follows one stream to its end.
-    async fn follow_one_stream(&mut self, back_off: &mut BackOff, told: &mut String) -> End {
-        let mut response = match self.open().await {
-            Ok(response) => response,
-            Err(end) => return end,
-        };
+    async fn follow_one_stream(
+        &mut self,
+        back_off: &mut BackOff,
+        told: &mut String,
+    ) -> Result<Infallible, End> {
+        let mut response = self.open().await?;
         told.clear();
         self.reached = true;
         // An acknowledgement whose answer was lost may be durable: then its callback never comes again.
-        if let Err(end) = self.acknowledge().await {
-            return end;
-        }
+        self.acknowledge().await?;
         let mut parser = SseParser::default();
         loop {
-            let piece = match response.chunk().await {
-                Ok(Some(piece)) => piece,
-                Ok(None) => return End::Lost("the server ended the stream".to_owned()),
-                Err(error) => return End::Lost(format!("the stream broke: {error}")),
-            };
-            if let Err(error) = parser.push(&piece) {
-                return End::Lost(error.to_string());
+            let gathered = gather(&mut response, &mut parser).await;
+            if gathered.is_ok() {
+                back_off.reset();
             }
-            back_off.reset();
-            if let Err(end) = self.take_all(&mut parser).await {
-                return end;
-            }
+            // What came before the end counts.
+            self.take_all(&mut parser).await?;
+            gathered?;
         }
     }
 
@@ -322,6 +322,29 @@ impl Tail {
         match self.args.count {
             Some(count) if self.counted >= count.get() => Err(End::Exit(Exit::Done)),
             Some(_) | None => Ok(()),
+        }
+    }
+}
+
+/// Waits for the next piece of the stream and takes along what has come besides, so that it is
+/// acknowledged in one request: each of them takes a durable write.
+async fn gather(response: &mut Response, parser: &mut SseParser) -> Result<(), End> {
+    let mut bytes_left = GATHERED_BYTES_MAX;
+    let mut piece = response.chunk().await;
+    loop {
+        let bytes = match piece {
+            Ok(Some(bytes)) => bytes,
+            Ok(None) => return Err(End::Lost("the server ended the stream".to_owned())),
+            Err(error) => return Err(End::Lost(format!("the stream broke: {error}"))),
+        };
+        parser.push(&bytes).map_err(|error| End::Lost(error.to_string()))?;
+        bytes_left = bytes_left.saturating_sub(bytes.len());
+        if bytes_left == 0 {
+            return Ok(());
+        }
+        match response.chunk().now_or_never() {
+            Some(next) => piece = next,
+            None => return Ok(()),
         }
     }
 }
