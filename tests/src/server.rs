@@ -53,7 +53,7 @@ impl Server {
             stdout: Arc::default(),
             allowed_errors: Vec::new(),
         };
-        server.spawn("127.0.0.1:0").await;
+        server.spawn(&format!("127.0.0.1:{}", quiet_port())).await;
         server
     }
 
@@ -162,6 +162,19 @@ impl Server {
             .map(str::to_owned)
             .collect()
     }
+}
+
+/// A free port that the system gives to no client by itself. While a killed server is away, a
+/// client that reconnects to an ephemeral port may be given that very port, and meet itself there.
+fn quiet_port() -> u16 {
+    const QUIET: std::ops::Range<u16> = 20_000..32_000;
+    let random = uuid::Uuid::new_v4().as_u128();
+    let count = u128::from(QUIET.end - QUIET.start);
+    let start = u16::try_from(random % count).expect("it is below the count");
+    (0..QUIET.end - QUIET.start)
+        .map(|step| QUIET.start + (start + step) % (QUIET.end - QUIET.start))
+        .find(|port| std::net::TcpListener::bind(("127.0.0.1", *port)).is_ok())
+        .expect("one of many ports is free")
 }
 
 impl Drop for Server {

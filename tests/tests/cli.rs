@@ -125,7 +125,7 @@ async fn clients_without_a_server_say_so() {
     drop(free);
     let home = tempfile_home();
     for arguments in [
-        &["send", "--bot", "demo", "--from", "alice", "--text", "hi"][..],
+        &["send", "--bot", "demo", "--from", "alice", "--text", "hi", "--timeout", "1"][..],
         &["tail", "--bot", "demo", "--count", "1", "--timeout", "1"],
     ] {
         let child = cli::command(&format!("http://{address}"), home.path(), arguments).spawn();

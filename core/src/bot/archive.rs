@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use super::Bot;
 use super::event::{BotEffect, Callback};
+use super::lifecycle::Phase;
 use crate::context::Context;
 use crate::durable::Durable;
 use crate::effect::Effect;
@@ -30,6 +31,8 @@ pub(super) struct Archive {
     pub lane: Lane<Batch>,
     /// The messages of a batch that the store called invalid: each goes alone.
     alone: VecDeque<Archiving>,
+    /// The last of a batch and a page was a batch.
+    just_archived: bool,
 }
 
 /// The archive batch in flight.
@@ -63,6 +66,11 @@ impl Archive {
 }
 
 impl Bot {
+    /// The outbox has begun to read a page: the next turn is the archive's.
+    pub(super) fn give_turn_to_archive(&mut self) {
+        self.archive.just_archived = false;
+    }
+
     /// A correspondent has a ready message.
     pub(super) fn list_ready(&mut self, correspondent_id: &CorrespondentId) {
         let Some(entry) = self.correspondents.get_mut(correspondent_id) else { return };
@@ -74,7 +82,11 @@ impl Bot {
 
     pub(super) fn pump_archive(&mut self, cx: &mut Context<'_>) {
         // A page of owed callbacks and an archive batch never overlap: what is read is what is there.
-        if !self.archive.lane.is_idle() || self.outbox.is_paging() {
+        // They take turns, so that neither a flood of messages nor a backlog starves the other.
+        let pages_turn = matches!(self.phase, Phase::Running)
+            && self.archive.just_archived
+            && self.outbox.wants_page();
+        if !self.archive.lane.is_idle() || self.outbox.is_paging() || pages_turn {
             return;
         }
         if let Some(archiving) = self.archive.alone.pop_front() {
@@ -139,6 +151,7 @@ impl Bot {
             .collect();
         let op = self.ask_store(cx, StoreRequest::Archive { fence: self.fence(), items });
         self.archive.lane.begin(op, batch);
+        self.archive.just_archived = true;
     }
 
     pub(super) fn on_archived(&mut self, cx: &mut Context<'_>, batch: Batch, result: StoreResult) {

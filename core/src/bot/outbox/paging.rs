@@ -119,6 +119,16 @@ impl Outbox {
         }
     }
 
+    /// Whether a page is to be read as soon as it may.
+    pub fn wants_page(&self) -> bool {
+        !self.paging.refills.is_empty() || self.wants_bot_page()
+    }
+
+    /// The window is refilled when it is half empty, so that pages are worth their while.
+    fn wants_bot_page(&self) -> bool {
+        !self.paging.caught_up && self.in_window <= self.window / 2
+    }
+
     pub(super) fn pump_pages(&mut self, cx: &mut OutboxContext<'_, '_>) {
         if !cx.may_page || !cx.may_send || self.paging.is_underway() {
             return;
@@ -128,8 +138,7 @@ impl Outbox {
                 return self.ask_page(cx, page);
             }
         }
-        // The window is refilled when it is half empty, so that pages are worth their while.
-        if !self.paging.caught_up && self.in_window <= self.window / 2 {
+        if self.wants_bot_page() {
             let limit = PAGE_MAX.min(self.window - self.in_window);
             let except = self.paging.spilled.iter().cloned().collect();
             let scope = OwedScope::Bot { after: self.paging.cursor, except };

@@ -122,7 +122,7 @@ fn open_writer(settings: &SqliteSettings, file: &Path) -> rusqlite::Result<Conne
     connection.pragma_update(None, "synchronous", "FULL")?;
     connection.pragma_update(None, "journal_size_limit", LOG_BYTES_MAX)?;
     connection.pragma_update(None, "wal_autocheckpoint", LOG_PAGES_MAX)?;
-    connection.pragma_update(None, "cache_size", -65_536)?;
+    connection.pragma_update(None, "cache_size", -8_192)?;
     connection.pragma_update(None, "temp_store", "MEMORY")?;
     if let Some(size_bytes_max) = settings.size_bytes_max {
         let page_bytes: i64 = connection.pragma_query_value(None, "page_size", |row| row.get(0))?;
