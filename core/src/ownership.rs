@@ -65,7 +65,15 @@ enum Tenure {
 #[derive(Debug, Default)]
 struct Renewal {
     due_at: Option<Timestamp>,
-    in_flight: Option<(OpId, Timestamp, Vec<(BotId, Epoch)>)>,
+    in_flight: Option<Renewing>,
+}
+
+/// A renewal that the store has not answered.
+#[derive(Debug)]
+struct Renewing {
+    op: OpId,
+    asked_at: Timestamp,
+    bots: Vec<(BotId, Epoch)>,
 }
 
 impl Ownership {
@@ -190,7 +198,7 @@ impl Ownership {
                 ttl: cx.settings.ownership.ttl,
             },
         });
-        self.renewal.in_flight = Some((op, cx.now, bots));
+        self.renewal.in_flight = Some(Renewing { op, asked_at: cx.now, bots });
     }
 
     fn end_overdue(&mut self, cx: &mut Context<'_>) {
@@ -247,7 +255,7 @@ impl Ownership {
     }
 
     fn on_reply(&mut self, cx: &mut Context<'_>, op: OpId, result: StoreResult) {
-        if self.renewal.in_flight.as_ref().is_some_and(|(asked, ..)| *asked == op) {
+        if self.renewal.in_flight.as_ref().is_some_and(|renewing| renewing.op == op) {
             return self.on_renewed(cx, result);
         }
         let asked = self.tenures.iter().find_map(|(bot_id, tenure)| match tenure {
@@ -343,7 +351,7 @@ impl Ownership {
     }
 
     fn on_renewed(&mut self, cx: &mut Context<'_>, result: StoreResult) {
-        let Some((_, asked_at, bots)) = self.renewal.in_flight.take() else { return };
+        let Some(Renewing { asked_at, bots, .. }) = self.renewal.in_flight.take() else { return };
         let ownership = cx.settings.ownership;
         match result {
             Ok(StoreReply::RenewBots(lost)) => {

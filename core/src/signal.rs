@@ -14,6 +14,10 @@ use crate::time::Timestamp;
 
 /// A word from one room to another.
 #[derive(Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "a message moves once; a box would cost it an allocation"
+)]
 pub(crate) enum Signal {
     Session(SessionId, SessionSignal),
     Bot(BotId, BotSignal),
@@ -42,6 +46,10 @@ pub(crate) enum SessionSignal {
 
 /// A word to a bot.
 #[derive(Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "a message moves once; a box would cost it an allocation"
+)]
 pub(crate) enum BotSignal {
     /// A provider's connection carries the bot from here on.
     Attached { session_id: SessionId, instance: Option<ProviderInstance> },

@@ -16,6 +16,10 @@ use crate::time::{Millis, Timestamp};
 
 /// Something that happened to a bot.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "a message moves once; a box would cost it an allocation"
+)]
 #[serde(rename_all = "snake_case")]
 pub enum BotEvent {
     /// An operator starts it.

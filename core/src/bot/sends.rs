@@ -66,6 +66,10 @@ struct Echo {
 }
 
 /// What is known of a message's source.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "a message moves once; a box would cost it an allocation"
+)]
 pub(super) enum Classified {
     Now {
         source: Source,

@@ -13,13 +13,21 @@ use crate::time::Timestamp;
 #[derive(Debug, Default)]
 pub(super) struct Renewal {
     due_at: Option<Timestamp>,
-    in_flight: Option<(OpId, Timestamp, Vec<(MediaId, LeaseToken)>)>,
+    in_flight: Option<Renewing>,
     failures: u32,
+}
+
+/// A renewal that the store has not answered.
+#[derive(Debug)]
+struct Renewing {
+    op: OpId,
+    asked_at: Timestamp,
+    leases: Vec<(MediaId, LeaseToken)>,
 }
 
 impl Renewal {
     pub fn awaits(&self, op: OpId) -> bool {
-        self.in_flight.as_ref().is_some_and(|(asked, ..)| *asked == op)
+        self.in_flight.as_ref().is_some_and(|renewing| renewing.op == op)
     }
 
     pub fn next(&self) -> Option<Timestamp> {
@@ -48,11 +56,11 @@ impl Pools {
         let ttl = cx.settings.lease.ttl;
         let request = StoreRequest::Renew { leases: leases.clone(), ttl };
         let op = Self::ask_store(cx, request);
-        self.renewal.in_flight = Some((op, cx.now, leases));
+        self.renewal.in_flight = Some(Renewing { op, asked_at: cx.now, leases });
     }
 
     pub(super) fn on_renewed(&mut self, cx: &mut Context<'_>, result: StoreResult) {
-        let Some((_, asked_at, leases)) = self.renewal.in_flight.take() else { return };
+        let Some(Renewing { asked_at, leases, .. }) = self.renewal.in_flight.take() else { return };
         let mut next = asked_at + cx.settings.lease.renew_every;
         match result {
             Ok(StoreReply::Renew(lost)) => {

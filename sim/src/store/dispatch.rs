@@ -15,9 +15,10 @@ impl StoreModel {
     /// as the request.
     ///
     /// # Errors
-    /// [`StoreError::Fenced`] when the request's fence is not the bot's current epoch;
-    /// [`StoreError::Invalid`] when the request contradicts itself or what is stored. Neither changes
-    /// anything. [`StoreError::Unavailable`] never.
+    /// [`StoreError::Fenced`](anteroom_core::store::StoreError::Fenced) when the request's fence is
+    /// not the bot's current epoch;
+    /// [`StoreError::Invalid`](anteroom_core::store::StoreError::Invalid) when the request contradicts itself or what is stored. Neither changes
+    /// anything. [`StoreError::Unavailable`](anteroom_core::store::StoreError::Unavailable) never.
     pub fn apply(&mut self, now: Timestamp, request: &StoreRequest) -> StoreResult {
         use StoreReply as Reply;
         use StoreRequest as Request;

@@ -150,13 +150,13 @@ impl World {
             token: None,
         };
         let frame = ProviderFrame::Hello(hello);
-        self.to_session(node, session_id, SessionEvent::Opened);
-        self.to_session(node, session_id, SessionEvent::Frame { frame, authorized: true });
+        self.tell_node(node, session_id, SessionEvent::Opened);
+        self.tell_node(node, session_id, SessionEvent::Frame { frame, authorized: true });
         let action = Action::Pump { session_id };
         self.soon(1_000, Happening::Provider { provider, action });
     }
 
-    fn to_session(&mut self, node: usize, session_id: SessionId, event: SessionEvent) {
+    fn tell_node(&mut self, node: usize, session_id: SessionId, event: SessionEvent) {
         let incarnation = self.nodes[node].incarnation;
         let event = Event::Session(session_id, event);
         self.at(self.now, Happening::Deliver { node, incarnation, event });
@@ -214,9 +214,9 @@ impl World {
                 self.resend_under_another_number(provider, &frame.draft);
             }
             let frame = ProviderFrame::Message(Box::new(frame));
-            self.to_session(node, session_id, SessionEvent::Frame { frame, authorized: false });
+            self.tell_node(node, session_id, SessionEvent::Frame { frame, authorized: false });
         }
-        self.to_session(node, session_id, SessionEvent::Heard);
+        self.tell_node(node, session_id, SessionEvent::Heard);
         let action = Action::Pump { session_id };
         self.soon(4_000, Happening::Provider { provider, action });
     }
@@ -239,7 +239,7 @@ impl World {
         let (node, session_id) = (connection.node, connection.session_id);
         let frame = MessageFrame { seq, bot_id: None, draft: draft.clone() };
         let frame = ProviderFrame::Message(Box::new(frame));
-        self.to_session(node, session_id, SessionEvent::Frame { frame, authorized: false });
+        self.tell_node(node, session_id, SessionEvent::Frame { frame, authorized: false });
     }
 
     pub(super) fn session_effect(
@@ -315,7 +315,7 @@ impl World {
             self.providers[provider].connection.take()
         {
             self.providers[provider].connections += 1;
-            self.to_session(node, session_id, SessionEvent::Closed);
+            self.tell_node(node, session_id, SessionEvent::Closed);
             self.soon(2_000, Happening::Provider { provider, action: Action::Connect });
         }
     }

@@ -74,8 +74,9 @@ async fn a_group_answers_all_and_rolls_back_the_refused_alone() {
 /// How many commits the write-ahead log holds: the frames that name a database size.
 fn commits(place: &Place) -> usize {
     let log = place.directory.path().join("anteroom.sqlite3-wal");
-    let log = std::fs::read(log).unwrap();
-    let page_bytes = u32::from_be_bytes(log[8..12].try_into().unwrap()) as usize;
+    let log = std::fs::read(log).expect("the log can be read");
+    let page_bytes =
+        u32::from_be_bytes(log[8..12].try_into().expect("four bytes are four bytes")) as usize;
     log[32..].chunks_exact(24 + page_bytes).filter(|frame| frame[4..8] != [0; 4]).count()
 }
 
