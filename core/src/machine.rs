@@ -206,11 +206,17 @@ impl Machine {
                 .filter_map(|(bot_id, bot)| Some((bot_id.clone(), bot.running_epoch()?)))
                 .collect()
         });
-        while let Some((due_at, bot_id)) = self.bot_deadlines.first().cloned()
-            && due_at <= self.last_now
-        {
-            self.bot_deadlines.remove(&(due_at, bot_id.clone()));
-            self.scheduled.remove(&bot_id);
+        let now = self.last_now;
+        let due: Vec<_> = self
+            .bot_deadlines
+            .iter()
+            .take_while(|(due_at, _)| *due_at <= now)
+            .map(|(_, bot_id)| bot_id.clone())
+            .collect();
+        for bot_id in due {
+            if let Some((due_at, _)) = self.scheduled.remove(&bot_id) {
+                self.bot_deadlines.remove(&(due_at, bot_id.clone()));
+            }
             self.with_bot(&bot_id, effects, |bot, cx| bot.tick(cx));
         }
     }

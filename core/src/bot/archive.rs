@@ -248,6 +248,7 @@ impl Bot {
         job: FinishedJob,
         message: &Message,
     ) {
+        self.results.ended(job.media_id);
         if job.token.is_some() {
             cx.tell_pools(PoolSignal::Settled { media_id: job.media_id });
         }

@@ -1,5 +1,7 @@
 //! What became of media jobs: results made here, and results that wait in the store.
 
+use std::collections::BTreeSet;
+
 use super::Bot;
 use super::correspondent::Correspondent;
 use crate::content;
@@ -30,6 +32,8 @@ pub(super) struct Results {
     page: Lane<Option<MediaId>>,
     /// Where the next page begins, while there are more.
     next_page: Option<MediaId>,
+    /// The jobs that ended while a page is under way: it may still have found them.
+    ended: BTreeSet<MediaId>,
     /// Retried jobs whose messages are to be revised.
     revisions: Vec<Job>,
     revise: Lane<Job>,
@@ -42,6 +46,13 @@ impl Results {
 
     pub fn retry_at(&self) -> Option<Timestamp> {
         self.page.retry_at().into_iter().chain(self.revise.retry_at()).min()
+    }
+
+    /// A job has ended with its archived message.
+    pub fn ended(&mut self, media_id: MediaId) {
+        if !self.page.is_idle() {
+            self.ended.insert(media_id);
+        }
     }
 
     /// When to look for results that nobody told of.
@@ -232,7 +243,8 @@ impl Bot {
                 if !self.accepts_results() {
                     return;
                 }
-                for job in &page.jobs {
+                let ended = std::mem::take(&mut self.results.ended);
+                for job in page.jobs.iter().filter(|job| !ended.contains(&job.media_id)) {
                     self.take_job(cx, &reply, job);
                 }
                 let last = page.jobs.last().map(|job| job.media_id);

@@ -19,6 +19,8 @@ use crate::store::{CallbackState, StoreModel};
 
 #[derive(Debug, Default)]
 pub(super) struct Checker {
+    /// Events and effects are printed as they come.
+    pub traced: bool,
     broken: Option<String>,
     /// What providers were told: accepted under which id.
     accepted: BTreeMap<(BotId, CorrespondentId, ProviderMessageId), MessageId>,
@@ -62,20 +64,18 @@ impl Checker {
 
     pub fn stepped(&mut self, event: &Event) {
         self.steps += 1;
-        if std::env::var("SIM_TRACE").is_ok() {
-            eprintln!("#{} > {event:?}", self.steps);
+        if self.traced {
+            println!("{} > {event:?}", self.steps);
         }
         format!("{event:?}").hash(&mut self.hasher);
     }
 
     pub fn effect(&mut self, effect: &Effect) {
-        if std::env::var("SIM_TRACE").is_ok() {
-            eprintln!("     < {effect:?}");
+        if self.traced {
+            println!("    < {effect:?}");
         }
         format!("{effect:?}").hash(&mut self.hasher);
     }
-
-    pub fn sent(&mut self, _bot: usize, _draft: &Draft) {}
 
     /// S8: `duplicate` only of what is durable, and always the same id.
     pub fn receipt(&mut self, bot: usize, draft: &Draft, receipt: &Receipt) {

@@ -106,6 +106,12 @@ impl World {
         world
     }
 
+    /// Prints every event and effect of the run as it comes.
+    pub fn traced(mut self) -> Self {
+        self.checker.traced = true;
+        self
+    }
+
     /// Runs to the end: faults, then healing, then everything has to come to its end.
     ///
     /// # Errors

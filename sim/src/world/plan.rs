@@ -108,6 +108,9 @@ impl Plan {
         bot.callbacks.correspondent_window = 1 + draw(5) as usize;
         bot.callbacks.unavailable_back_off =
             BackOff { first: Millis::from_ms(500), most: Millis::from_secs(20) };
+        settings.janitor.files_every = Millis::from_minutes(1);
+        settings.janitor.orphan_after = Millis::from_minutes(5);
+        settings.janitor.expire_every = Millis::from_secs(30);
         for pool in &mut settings.pools {
             pool.buffer = draw(2) as u32;
         }

@@ -209,7 +209,6 @@ impl World {
             if let Some(media) = &frame.draft.media {
                 self.stage(media.media_id);
             }
-            self.checker.sent(self.providers[provider].bot, &frame.draft);
             if self.strikes(self.plan.faults.resends) {
                 self.resend_under_another_number(provider, &frame.draft);
             }

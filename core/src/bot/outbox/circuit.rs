@@ -26,6 +26,8 @@ pub(super) enum Circuit {
     Closed,
     /// They wait until then.
     Open { probe_at: Timestamp, failures: u32 },
+    /// The next one to go out is the probe.
+    Due { failures: u32 },
     /// One is out, to ask.
     Probing { correspondent_id: CorrespondentId, failures: u32 },
 }
@@ -41,7 +43,7 @@ impl Circuit {
         let (was_closed, failures) = match self {
             Self::Closed => (true, 0),
             // Callbacks that went out together fail together; that is one failure.
-            Self::Open { .. } => return false,
+            Self::Open { .. } | Self::Due { .. } => return false,
             Self::Probing { failures, .. } => (false, failures.saturating_add(1)),
         };
         let wait =
@@ -56,13 +58,11 @@ impl Circuit {
     }
 
     /// Whether a callback of this correspondent may go out, becoming the probe if need be.
-    pub fn lets_through(&mut self, correspondent_id: &CorrespondentId, now: Timestamp) -> bool {
+    pub fn lets_through(&mut self, correspondent_id: &CorrespondentId) -> bool {
         match self {
             Self::Closed => true,
-            Self::Open { probe_at, failures } => {
-                if now < *probe_at {
-                    return false;
-                }
+            Self::Open { .. } => false,
+            Self::Due { failures } => {
                 let failures = *failures;
                 *self = Self::Probing { correspondent_id: correspondent_id.clone(), failures };
                 true
@@ -71,18 +71,28 @@ impl Circuit {
         }
     }
 
-    /// Whether any callback may go out, the probe included.
-    pub fn blocks(&self, now: Timestamp) -> bool {
+    /// Whether no callback may go out, not even a probe.
+    pub fn blocks(&self) -> bool {
         match self {
-            Self::Closed | Self::Probing { .. } => false,
-            Self::Open { probe_at, .. } => now < *probe_at,
+            Self::Closed | Self::Due { .. } | Self::Probing { .. } => false,
+            Self::Open { .. } => true,
+        }
+    }
+
+    /// The wait for the next probe may be over.
+    pub fn tick(&mut self, now: Timestamp) {
+        match self {
+            Self::Open { probe_at, failures } if *probe_at <= now => {
+                *self = Self::Due { failures: *failures };
+            }
+            Self::Open { .. } | Self::Closed | Self::Due { .. } | Self::Probing { .. } => {}
         }
     }
 
     pub fn probe_at(&self) -> Option<Timestamp> {
         match self {
             Self::Open { probe_at, .. } => Some(*probe_at),
-            Self::Closed | Self::Probing { .. } => None,
+            Self::Closed | Self::Due { .. } | Self::Probing { .. } => None,
         }
     }
 }

@@ -51,6 +51,12 @@ impl Marks {
         self.waiting.len() + more <= WAITING_MAX
     }
 
+    /// The callbacks whose ends are on their way to being durable.
+    pub fn underway(&self) -> impl Iterator<Item = &CallbackKey> {
+        let in_flight = self.lane.payload().into_iter().flatten();
+        in_flight.chain(&self.waiting).map(|ending| &ending.mark.key)
+    }
+
     pub fn awaits(&self, op: OpId) -> bool {
         self.lane.awaits(op)
     }
@@ -174,8 +180,11 @@ impl Outbox {
     fn leave(&mut self, key: &CallbackKey) {
         self.paging.ended(key);
         let Some(lane) = self.lanes.get_mut(&key.correspondent_id) else { return };
-        if lane.remove(key).is_some() {
+        if let Some(entry) = lane.remove(key) {
             self.in_window = self.in_window.saturating_sub(1);
+            if let EntryState::Open { order } = entry.state {
+                self.open.remove(&order);
+            }
         }
         if lane.needs_refill(self.lane_max) {
             self.refill(&key.correspondent_id);

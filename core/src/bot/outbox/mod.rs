@@ -251,7 +251,7 @@ impl Outbox {
         while cx.may_send
             && turns > 0
             && self.open.len() < max_in_flight
-            && !self.circuit.blocks(cx.cx.now)
+            && !self.circuit.blocks()
             && let Some(correspondent_id) = self.sendable.pop_front()
         {
             turns -= 1;
@@ -289,7 +289,7 @@ impl Outbox {
             self.wait(until, Deadline::GatingMaxWait, correspondent_id);
             return;
         }
-        if !self.circuit.lets_through(correspondent_id, cx.cx.now) {
+        if !self.circuit.lets_through(correspondent_id) {
             self.list(correspondent_id);
             return;
         }
@@ -333,6 +333,7 @@ impl Outbox {
             self.waits.remove(&(until, why, correspondent_id.clone()));
             self.list(&correspondent_id);
         }
+        self.circuit.tick(cx.cx.now);
         self.time_out(cx);
         self.retry_raises(cx);
         self.retry_marks(cx);
@@ -343,9 +344,7 @@ impl Outbox {
         let open = self.open.first_key_value();
         let ack = open.map(|(_, open)| (open.deadline, Deadline::AckTimeout));
         let wait = self.waits.first().map(|(until, why, _)| (*until, *why));
-        let probing = matches!(self.consumer, Consumer::Present(_)) && !self.sendable.is_empty();
-        let probe = self.circuit.probe_at().filter(|_| probing);
-        let probe = probe.map(|at| (at, Deadline::CircuitProbe));
+        let probe = self.circuit.probe_at().map(|at| (at, Deadline::CircuitProbe));
         let retries = [self.raises.retry_at(), self.marks.retry_at(), self.paging.retry_at()];
         let retry = retries.into_iter().flatten().map(|at| (at, Deadline::StoreRetry));
         ack.into_iter().chain(wait).chain(probe).chain(retry).min()
@@ -410,6 +409,10 @@ impl Outbox {
                 lane.entries.iter().find(|entry| entry.state == EntryState::Open { order: *order })
             });
             ensure(entry.is_some_and(|entry| entry.key() == open.key), "an open callback is owed")?;
+            let same = lane.map_or(0, |lane| {
+                lane.entries.iter().filter(|entry| entry.key() == open.key).count()
+            });
+            ensure(same == 1, "an open callback is owed once")?;
         }
         Ok(())
     }

@@ -186,7 +186,8 @@ impl Outbox {
         match result {
             Ok(reply) => {
                 self.paging.lane.settle();
-                let ended = std::mem::take(&mut self.paging.ended);
+                let mut ended = std::mem::take(&mut self.paging.ended);
+                ended.extend(self.marks.underway().cloned());
                 let StoreReply::OwedCallbacks { callbacks, more } = &reply else {
                     cx.cx.unexpected("outbox: no answer to owed_callbacks");
                     return false;
