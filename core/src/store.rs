@@ -583,7 +583,8 @@ pub struct Claimed {
     pub jobs: Vec<Job>,
     /// Whether more jobs of the pool could be claimed at once.
     pub more: bool,
-    /// In how long the next pending job of the pool ends its back-off.
+    /// In how long the next pending job of the pool ends its back-off, when none could be claimed at
+    /// once.
     pub next_in: Option<Millis>,
 }
 

@@ -87,7 +87,6 @@ impl StoreModel {
         let own = job.bot_id == *bot_id
             && job.correspondent_id == item.correspondent_id
             && job.placeholder_message.id == item.message.id
-            && job.placeholder_message.provider_message_id == item.message.provider_message_id
             && job.revision == 0;
         own.then(|| Arc::clone(job))
     }

@@ -30,7 +30,8 @@ impl Jobs {
             jobs = self.rotate(pool, after_bot, lease, limit, now);
         }
         let more = self.indices.next_claimable(pool, None).is_some();
-        let next_in = self.indices.next_back_off_end(pool).map(|end| end.since(now));
+        let next = self.indices.next_back_off_end(pool).filter(|_| !more);
+        let next_in = next.map(|end| end.since(now));
         Claimed { jobs, more, next_in }
     }
 

@@ -44,7 +44,14 @@ impl StoreModel {
             return Some(InsertAnswer::MediaIdInUse);
         }
         if let Some(message_id) = self.archive.id_of_provider_message(&key) {
-            return Some(InsertAnswer::DuplicateProviderMessage { message_id });
+            // The call repeated after all of its job's life: what it asked for has happened.
+            let repeated = message_id == job.placeholder_message.id
+                && self.archive.of_media(job.media_id).any(|row| row.message.id == message_id);
+            return Some(if repeated {
+                InsertAnswer::Inserted { leased: false }
+            } else {
+                InsertAnswer::DuplicateProviderMessage { message_id }
+            });
         }
         let of_message = self.jobs.indices.of_provider_message(&key);
         let stored = of_message.or(Some(job.media_id)).and_then(|known| self.jobs.get(known))?;

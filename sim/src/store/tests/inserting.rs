@@ -67,13 +67,18 @@ fn a_known_message_under_other_ids_is_a_duplicate() {
     assert_eq!(bench.model.jobs().count(), 1);
 }
 
-/// Goal: an archived message is a duplicate, with the same media or another.
+/// Goal: an archived message is a duplicate, with the same media or another; only the very same call,
+/// repeated, is answered as it was.
 #[test]
 fn an_archived_message_is_a_duplicate() {
     let mut bench = Bench::new();
     bench.called_back_media(1, heard("hello"));
     let of_1 = [InsertAnswer::DuplicateProviderMessage { message_id: id(1) }];
-    assert_eq!(bench.insert(&[job("a", "c", 1)]), of_1);
+    let again = [InsertAnswer::Inserted { leased: false }];
+    assert_eq!(bench.insert(&[job("a", "c", 1)]), again);
+    let resent = Message { id: id(9), ..placeholder(1) };
+    let resent = Job { placeholder_message: resent, ..job("a", "c", 1) };
+    assert_eq!(bench.insert(std::slice::from_ref(&resent)), of_1);
     assert_eq!(bench.insert(&[mixed(2, 1)]), of_1);
 }
 
