@@ -290,10 +290,12 @@ impl CorrespondentQueue {
         let durable_id = message.as_ref().map(|message| message.id);
         let message = message.into_inner();
         let Some(media_id) = message.media_id() else { return Injection::AlreadyPresent };
-        if self.by_media.contains_key(&media_id) || self.media.contains_key(&message.id) {
+        let id = message.id;
+        let id_taken = self.media.contains_key(&id)
+            || self.texts.binary_search_by_key(&id, |text| text.message.id).is_ok();
+        if id_taken || self.by_media.contains_key(&media_id) {
             return Injection::AlreadyPresent;
         }
-        let id = message.id;
         self.window.confirm(&message.provider_message_id, durable_id, limits.dedupe_window);
         self.raise_next_id(id.next());
         self.total_chars += message.message_size;
