@@ -347,6 +347,17 @@ fn an_injection_is_taken_over_every_limit() {
     assert_eq!(bench.text("").verdict, added(3));
 }
 
+/// Goal: captions from before the settings were lowered may grow over the hard bounds with their
+/// text without that being taken for a broken invariant.
+#[test]
+fn a_long_injected_caption_may_grow_over_the_bounds() {
+    let mut bench = Bench::new();
+    bench.limits.max_placeholders = 1;
+    bench.inject(1, 1, &"c".repeat(390));
+    bench.complete(1, "t");
+    assert_eq!(bench.queue.total_chars(), 411);
+}
+
 /// Goal: a resend of a message whose fate is open joins it; once it is durable it is a duplicate
 /// (and of nothing else is that said).
 #[test]
