@@ -58,15 +58,16 @@ fn characters_evict_the_oldest_until_it_fits() {
     }
 }
 
-/// Goal (count, something evictable): the oldest text goes.
+/// Goal (count, something evictable): every entry counts, and the oldest text goes.
 #[test]
 fn count_evicts_the_oldest() {
     for mut bench in [Bench::new(), Bench::bounded(5, 50)] {
-        for _ in 0..10 {
+        bench.media(1, "");
+        for _ in 0..9 {
             bench.text("");
         }
         let addition =
-            Addition { verdict: added(11), evicted: vec![evicted(1, 0, EvictReason::Count)] };
+            Addition { verdict: added(11), evicted: vec![evicted(2, 0, EvictReason::Count)] };
         assert_eq!(bench.text(""), addition);
         assert_eq!(bench.queue.len(), 10);
     }
