@@ -478,3 +478,6 @@ impl Applied {
         Self { job: Some(job), failed_copy: None }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -47,7 +47,8 @@ pub struct CorrespondentQueue {
     text_chars: u64,
     last_accepted_time: Timestamp,
     window: DedupeWindow,
-    /// An injection went over the hard bounds, and the queue has not come under them since.
+    /// An injection went over the hard bounds, or may yet with its text, and not all media have
+    /// left since. The invariants say less meanwhile; nothing else depends on it.
     over_bounds: bool,
 }
 
@@ -290,13 +291,16 @@ impl CorrespondentQueue {
         let durable_id = message.as_ref().map(|message| message.id);
         let message = message.into_inner();
         let Some(media_id) = message.media_id() else { return Injection::AlreadyPresent };
-        if self.by_media.contains_key(&media_id) || self.media.contains_key(&message.id) {
+        let id = message.id;
+        let id_taken = self.media.contains_key(&id)
+            || self.texts.binary_search_by_key(&id, |text| text.message.id).is_ok();
+        if id_taken || self.by_media.contains_key(&media_id) {
             return Injection::AlreadyPresent;
         }
-        let id = message.id;
         self.window.confirm(&message.provider_message_id, durable_id, limits.dedupe_window);
         self.raise_next_id(id.next());
-        self.total_chars += message.message_size;
+        let size = message.message_size;
+        self.total_chars += size;
         self.by_media.insert(media_id, id);
         let entry = MediaEntry {
             message: Arc::new(message),
@@ -305,6 +309,8 @@ impl CorrespondentQueue {
             state: MediaState::Waiting,
         };
         self.media.insert(id, entry);
+        // A caption from before the settings were lowered can grow over the bounds with its text.
+        self.over_bounds |= size > limits.max_characters_single_message;
         self.over_bounds |= !self.is_within_bounds(limits);
         Injection::Injected
     }

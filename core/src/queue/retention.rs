@@ -62,9 +62,11 @@ impl CorrespondentQueue {
             && self.total_chars <= limits.max_characters + limits.overflow.characters() + media_text
     }
 
-    /// Notes that the queue has come under the hard bounds after an injection went over them.
+    /// Notes that the queue is under the hard bounds for good after an injection went over them:
+    /// no medium is left that could bring it over them again.
     pub(super) fn settle_bounds(&mut self, limits: &Limits) {
-        self.over_bounds = self.over_bounds && !self.is_within_bounds(limits);
+        let settled = self.media.is_empty() && self.is_within_bounds(limits);
+        self.over_bounds = self.over_bounds && !settled;
     }
 
     /// Checks every invariant of the queue, the hard way. Linear.
