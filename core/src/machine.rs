@@ -256,8 +256,7 @@ impl Machine {
 
     /// The node is stopped when its bots are, its workers have nothing left, and it owns nothing.
     fn advance_stop(&mut self, effects: &mut Vec<Effect>) {
-        let now = self.last_now;
-        let workers_done = self.pools.is_idle() || self.pools.has_given_up(now);
+        let workers_done = self.pools.is_idle() || self.pools.has_given_up();
         if !workers_done || !self.ownership.is_idle() || !self.bots.values().all(Bot::is_stopped) {
             return;
         }
