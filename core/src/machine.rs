@@ -276,7 +276,10 @@ impl Machine {
     fn register(&mut self, record: BotRecord, effects: &mut Vec<Effect>) {
         let bot_id = record.bot_id.clone();
         self.know(&bot_id);
-        self.with_bot(&bot_id, effects, |bot, cx| bot.register(cx, record));
+        // Where no bots run, or none are to start any more, it stays unregistered and takes nothing in.
+        if matches!(self.phase, Phase::Running { runs_bots: true }) {
+            self.with_bot(&bot_id, effects, |bot, cx| bot.register(cx, record));
+        }
     }
 
     /// Makes a place for a bot that is asked for, known to the store or not.
