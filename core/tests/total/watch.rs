@@ -47,6 +47,7 @@ impl Watch {
                     let origin = Origin::Session { session_id: *session_id, seq: frame.seq };
                     let named = (draft.correspondent_id.clone(), draft.provider_message_id.clone());
                     self.said.insert(origin, named);
+                    self.told.remove(&origin);
                 }
             }
             Event::Bot(_, BotEvent::Post { request_id, draft }) => {

@@ -47,6 +47,7 @@ pub struct World {
     pub(crate) sessions: BTreeMap<u8, u128>,
     numbers: u64,
     watch: Watch,
+    trace: crate::script::trace::Trace,
     events: Vec<(Timestamp, Event)>,
     written: Vec<u8>,
 }
@@ -71,6 +72,7 @@ impl World {
             sessions: BTreeMap::new(),
             numbers: 0,
             watch: Watch::default(),
+            trace: crate::script::trace::Trace::new(now),
             events: Vec::new(),
             written: Vec::new(),
         };
@@ -177,9 +179,13 @@ impl World {
         self.watch.event(&event);
         self.events.push((self.now, event.clone()));
         let mut effects = Vec::new();
+        self.trace.event(self.now, &event);
         self.machine.step(self.now, event, &mut effects);
+        for effect in &effects {
+            self.trace.effect(self.now, effect);
+        }
         if let Err(broken) = self.machine.check_invariants() {
-            panic!("{broken}");
+            panic!("{broken} TRACE\n{}\nEND", self.trace.to_text());
         }
         for effect in &effects {
             write(&mut self.written, effect);
