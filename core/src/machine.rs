@@ -263,6 +263,7 @@ impl Machine {
         self.phase = Phase::Stopped;
         let (mut cx, rooms) = self.rooms(effects);
         rooms.janitor.stop();
+        rooms.pools.abandon(cx.settings);
         rooms.sessions.close_all(&mut cx);
         self.signals.clear();
         effects.push(Effect::Stopped);

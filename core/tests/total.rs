@@ -3,6 +3,8 @@
 
 #[path = "total/action.rs"]
 mod action;
+#[path = "total/lies.rs"]
+mod lies;
 mod script;
 #[path = "total/talk.rs"]
 mod talk;
@@ -15,6 +17,7 @@ use proptest::prelude::*;
 use proptest::test_runner::FileFailurePersistence;
 
 use self::action::{Action, Choice, any_action, any_choice};
+use self::watch::Trust;
 use self::world::World;
 
 /// As many cases as `PROPTEST_CASES` says, or enough for every day.
@@ -28,8 +31,8 @@ fn config() -> ProptestConfig {
     ProptestConfig { cases, failure_persistence: Some(Box::new(file)), ..ProptestConfig::default() }
 }
 
-fn run(choice: &Choice, actions: &[Action]) {
-    let mut world = World::new(choice);
+fn run(choice: &Choice, trust: Trust, actions: &[Action]) {
+    let mut world = World::new(choice, trust);
     for action in actions {
         world.act(action);
     }
@@ -46,8 +49,19 @@ proptest! {
     #[test]
     fn whatever_happens_no_rule_is_broken(
         choice in any_choice(),
-        actions in prop::collection::vec(any_action(), 1..250),
+        actions in prop::collection::vec(any_action(false), 1..250),
     ) {
-        run(&choice, &actions);
+        run(&choice, Trust::Truth, &actions);
+    }
+
+    /// Goal: a store whose answers make no sense harms what it is asked for, and nothing else: no
+    /// panic, no broken invariant, no deadline that is never served, nothing said to be durable that
+    /// the store has not called so.
+    #[test]
+    fn a_store_that_talks_nonsense_breaks_no_rule(
+        choice in any_choice(),
+        actions in prop::collection::vec(any_action(true), 1..150),
+    ) {
+        run(&choice, Trust::Lies, &actions);
     }
 }

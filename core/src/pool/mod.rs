@@ -135,6 +135,11 @@ impl Pools {
         self.pump(cx);
     }
 
+    /// The node has stopped: what is still under way is left to the ends of its leases.
+    pub fn abandon(&mut self, settings: &NodeSettings) {
+        *self = Self { stopping: Some(Stopping::GivenUp), ..Self::new(settings) };
+    }
+
     /// Whether nothing is held and nothing is under way.
     pub fn is_idle(&self) -> bool {
         self.held.is_empty()

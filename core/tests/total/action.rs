@@ -90,6 +90,8 @@ pub enum How {
     Fenced,
     Invalid,
     WrongKind,
+    /// In the right form, with the wrong content.
+    Distorted(u8),
 }
 
 /// What a provider, a consumer or an operator says.
@@ -169,13 +171,14 @@ pub fn any_choice() -> impl Strategy<Value = Choice> {
     })
 }
 
-pub fn any_action() -> impl Strategy<Value = Action> {
+/// Whatever may happen; `lies` says whether the store's answers are to be trusted.
+pub fn any_action(lies: bool) -> impl Strategy<Value = Action> {
     prop_oneof![
         6 => wait().prop_map(|ms| Action::Wait { ms }),
         1 => wait().prop_map(|ms| Action::StepBack { ms }),
         8 => Just(Action::Deadline),
         3 => Just(Action::Tick),
-        22 => (any::<usize>(), any_how()).prop_map(|(which, how)| Action::Answer { which, how }),
+        22 => (any::<usize>(), any_how(lies)).prop_map(|(which, how)| Action::Answer { which, how }),
         12 => Just(Action::AnswerAll),
         2 => any::<usize>().prop_map(|which| Action::Again { which }),
         1 => (0..4u8, 0..200u64).prop_map(|(room, op)| Action::Unasked { room, op }),
@@ -197,8 +200,9 @@ fn wait() -> impl Strategy<Value = u64> {
     prop_oneof![6 => 0..300u64, 3 => 0..8_000u64, 1 => 0..120_000u64, 1 => Just(20_000_000u64)]
 }
 
-fn any_how() -> impl Strategy<Value = How> {
+fn any_how(lies: bool) -> impl Strategy<Value = How> {
     prop_oneof![
+        if lies { 10 } else { 0 } => (0..8u8).prop_map(How::Distorted),
         20 => Just(How::Right),
         3 => Just(How::LostBefore),
         3 => Just(How::LostAfter),

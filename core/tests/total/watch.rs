@@ -21,9 +21,19 @@ use crate::script::Asked;
 
 type Named = (CorrespondentId, ProviderMessageId, MessageId);
 
+/// Whether the store tells the truth. What a callback's number is, and that it is not owed any more,
+/// the machine knows from the store alone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Trust {
+    #[default]
+    Truth,
+    Lies,
+}
+
 /// What has been said so far, as far as rules need it.
 #[derive(Default)]
 pub struct Watch {
+    trust: Trust,
     ops: BTreeSet<OpId>,
     /// Which message a receipt is about.
     said: BTreeMap<Origin, (CorrespondentId, ProviderMessageId)>,
@@ -38,6 +48,10 @@ pub struct Watch {
 }
 
 impl Watch {
+    pub fn new(trust: Trust) -> Self {
+        Self { trust, ..Self::default() }
+    }
+
     /// Something is about to be told to the machine.
     pub fn event(&mut self, event: &Event) {
         match event {
@@ -157,7 +171,7 @@ impl Watch {
             assert_leaves_alone(effect);
         }
         match effect {
-            BotEffect::Callback { callback, .. } => {
+            BotEffect::Callback { callback, .. } if self.trust == Trust::Truth => {
                 let (key, attempt) = (callback.get().key(), callback.get().attempt);
                 let key = (bot_id.clone(), key);
                 assert!(!self.acknowledged.contains(&key), "{key:?} was acknowledged");
@@ -177,6 +191,7 @@ impl Watch {
                 self.acknowledged.extend(ended.map(|key| (bot_id.clone(), key)));
             }
             BotEffect::Store { .. }
+            | BotEffect::Callback { .. }
             | BotEffect::AbortCallback { .. }
             | BotEffect::StreamReplaced { .. }
             | BotEffect::AckAnswer { answer: None, .. }

@@ -20,8 +20,9 @@ use anteroom_core::time::{Millis, Timestamp};
 use anteroom_sim::store::StoreModel;
 
 use crate::action::{Action, Choice, How};
+use crate::lies::distorted;
 use crate::script::{Asked, Asker, media, node_id, node_settings, token, words};
-use crate::watch::Watch;
+use crate::watch::{Trust, Watch};
 
 pub(crate) const BOTS: [&str; 4] = ["a", "b", "unknown", "nobody"];
 
@@ -53,7 +54,7 @@ pub struct World {
 }
 
 impl World {
-    pub fn new(choice: &Choice) -> Self {
+    pub fn new(choice: &Choice, trust: Trust) -> Self {
         let settings = settings(choice);
         let seed = Seed([choice.seed; 32]);
         let now = Timestamp::from_ms(1_000_000);
@@ -71,7 +72,7 @@ impl World {
             frames: BTreeMap::new(),
             sessions: BTreeMap::new(),
             numbers: 0,
-            watch: Watch::default(),
+            watch: Watch::new(trust),
             trace: crate::script::trace::Trace::new(now),
             events: Vec::new(),
             written: Vec::new(),
@@ -230,6 +231,9 @@ impl World {
         let unavailable = Err(StoreError::Unavailable { detail: "lost".to_owned() });
         let result = match how {
             How::Right => self.store.apply(self.clock, &request),
+            How::Distorted(how) => {
+                self.store.apply(self.clock, &request).map(|reply| distorted(reply, how))
+            }
             How::LostBefore => unavailable,
             How::LostAfter => self.store.apply(self.clock, &request).and(unavailable),
             How::Fenced => Err(StoreError::Fenced),
