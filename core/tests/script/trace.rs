@@ -62,6 +62,15 @@ impl Trace {
     }
 }
 
+/// Effects as a trace would show them, without the time: to be compared as a whole.
+pub fn shown(effects: &[Effect]) -> Vec<String> {
+    let line = |effect| {
+        let (room, summary) = of_effect(effect);
+        format!("{room}: {summary}")
+    };
+    effects.iter().map(line).collect()
+}
+
 fn of_event(event: &Event) -> (String, String) {
     match event {
         Event::Tick => ("node".to_owned(), "tick".to_owned()),
