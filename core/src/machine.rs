@@ -262,14 +262,14 @@ impl Machine {
 
     /// The node is stopped when its bots are, its workers have nothing left, and it owns nothing.
     fn advance_stop(&mut self, effects: &mut Vec<Effect>) {
-        let now = self.last_now;
-        let workers_done = self.pools.is_idle() || self.pools.has_given_up(now);
+        let workers_done = self.pools.is_idle() || self.pools.has_given_up();
         if !workers_done || !self.ownership.is_idle() || !self.bots.values().all(Bot::is_stopped) {
             return;
         }
         self.phase = Phase::Stopped;
         let (mut cx, rooms) = self.rooms(effects);
         rooms.janitor.stop();
+        rooms.pools.abandon(cx.settings);
         rooms.sessions.close_all(&mut cx);
         self.signals.clear();
         effects.push(Effect::Stopped);
@@ -283,7 +283,10 @@ impl Machine {
     fn register(&mut self, record: BotRecord, effects: &mut Vec<Effect>) {
         let bot_id = record.bot_id.clone();
         self.know(&bot_id);
-        self.with_bot(&bot_id, effects, |bot, cx| bot.register(cx, record));
+        // Where no bots run, or none are to start any more, it stays unregistered and takes nothing in.
+        if matches!(self.phase, Phase::Running { runs_bots: true }) {
+            self.with_bot(&bot_id, effects, |bot, cx| bot.register(cx, record));
+        }
     }
 
     /// Makes a place for a bot that is asked for, known to the store or not.

@@ -73,13 +73,19 @@ impl Pools {
                 if let Some(last) = claimed.jobs.last() {
                     pool.after_bot = Some(last.bot_id.clone());
                 }
-                let spare = claim.limit.saturating_sub(claimed.jobs.len());
-                cx.board.give_back(name, spare);
                 cx.board.set_work_waiting(name, claimed.more);
                 let lease_end = claim.asked_at + claim.lease.ttl;
+                let mut places = claim.limit;
                 for job in claimed.jobs {
+                    // Each job takes a place that was kept for it; one that has none is left to its lease.
+                    if places == 0 || job.pool != *name {
+                        cx.unexpected(format!("pools: job {} was not asked for", job.media_id));
+                        continue;
+                    }
+                    places -= 1;
                     self.hold(cx, job, claim.lease.token, lease_end);
                 }
+                cx.board.give_back(name, places);
             }
             Err(StoreError::Unavailable { detail }) => {
                 pool.claim.retry_later(cx, claim, "claim", detail);

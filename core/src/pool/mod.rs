@@ -92,6 +92,8 @@ enum Stopping {
     Finishing { until: Timestamp },
     /// They have been cancelled.
     Cancelled { until: Timestamp },
+    /// They did not end; the node stops without them.
+    GivenUp,
 }
 
 impl Pools {
@@ -133,6 +135,11 @@ impl Pools {
         self.pump(cx);
     }
 
+    /// The node has stopped: what is still under way is left to the ends of its leases.
+    pub fn abandon(&mut self, settings: &NodeSettings) {
+        *self = Self { stopping: Some(Stopping::GivenUp), ..Self::new(settings) };
+    }
+
     /// Whether nothing is held and nothing is under way.
     pub fn is_idle(&self) -> bool {
         self.held.is_empty()
@@ -145,8 +152,8 @@ impl Pools {
     }
 
     /// Whether a stopping node has waited for its workers long enough.
-    pub fn has_given_up(&self, now: Timestamp) -> bool {
-        matches!(self.stopping, Some(Stopping::Cancelled { until }) if until <= now)
+    pub fn has_given_up(&self) -> bool {
+        matches!(self.stopping, Some(Stopping::GivenUp))
     }
 
     pub fn on_event(&mut self, cx: &mut Context<'_>, event: PoolEvent) {
@@ -187,10 +194,11 @@ impl Pools {
     }
 
     pub fn next_deadline(&self) -> Option<(Timestamp, Deadline)> {
-        let stopping = self.stopping.as_ref().map(|stopping| match stopping {
+        let stopping = self.stopping.as_ref().and_then(|stopping| match stopping {
             Stopping::Finishing { until } | Stopping::Cancelled { until } => {
-                (*until, Deadline::ShutdownGrace)
+                Some((*until, Deadline::ShutdownGrace))
             }
+            Stopping::GivenUp => None,
         });
         let check = self.check_at.map(|at| (at, Deadline::LeaseEnd));
         let renewal = self.renewal.next().map(|at| (at, Deadline::LeaseRenewal));
@@ -230,13 +238,18 @@ impl Pools {
     }
 
     fn tick_stopping(&mut self, cx: &mut Context<'_>) {
-        let Some(Stopping::Finishing { until }) = self.stopping else { return };
-        if until > cx.now {
-            return;
-        }
-        self.stopping = Some(Stopping::Cancelled { until: cx.now + CANCEL_GRACE });
-        for (media_id, token) in self.processors.keys() {
-            cx.effect(PoolEffect::Cancel { media_id: *media_id, token: *token });
+        match self.stopping {
+            Some(Stopping::Finishing { until }) if until <= cx.now => {
+                self.stopping = Some(Stopping::Cancelled { until: cx.now + CANCEL_GRACE });
+                for (media_id, token) in self.processors.keys() {
+                    cx.effect(PoolEffect::Cancel { media_id: *media_id, token: *token });
+                }
+            }
+            Some(Stopping::Cancelled { until }) if until <= cx.now => {
+                self.stopping = Some(Stopping::GivenUp);
+            }
+            Some(Stopping::Finishing { .. } | Stopping::Cancelled { .. } | Stopping::GivenUp)
+            | None => {}
         }
     }
 

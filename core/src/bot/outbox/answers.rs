@@ -144,15 +144,16 @@ impl Outbox {
         })
     }
 
-    /// A callback in memory has ended; it leaves when that is durable.
+    /// A callback has ended; it leaves when that is durable.
     fn end(&mut self, key: &CallbackKey) {
         let lane = self.lanes.get_mut(&key.correspondent_id);
-        if let Some(entry) = lane.and_then(|lane| lane.find(key)) {
-            if let EntryState::Open { order } = entry.state {
-                self.open.remove(&order);
-            }
-            entry.state = EntryState::Ending;
+        let Some(entry) = lane.and_then(|lane| lane.find(key)) else {
+            return self.marks.came_ahead(key);
+        };
+        if let EntryState::Open { order } = entry.state {
+            self.open.remove(&order);
         }
+        entry.state = EntryState::Ending;
     }
 
     /// The open attempt at a callback has failed.

@@ -1,6 +1,6 @@
 //! What is made durable of callbacks: that they have ended, and the numbers of their next attempts.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use super::lane::EntryState;
 use super::{Outbox, OutboxContext};
@@ -25,6 +25,9 @@ pub(super) struct Marks {
     lane: Lane<Vec<Ending>>,
     /// The requests that wait, with what is known for them so far.
     requests: BTreeMap<RequestId, Progress>,
+    /// Acknowledged while they were not in memory: a page or a batch under way may bring them yet.
+    /// Never iterated.
+    ahead: HashSet<CallbackKey>,
 }
 
 /// The end of one callback.
@@ -67,6 +70,16 @@ impl Marks {
 
     pub fn push(&mut self, ending: Ending) {
         self.waiting.push(ending);
+    }
+
+    /// A callback that is not in memory is acknowledged.
+    pub fn came_ahead(&mut self, key: &CallbackKey) {
+        self.ahead.insert(key.clone());
+    }
+
+    /// The state in which a callback comes into memory.
+    pub fn entry_state(&self, key: &CallbackKey) -> EntryState {
+        if self.ahead.contains(key) { EntryState::Ending } else { EntryState::Ready }
     }
 
     /// A request waits for these marks to be durable.
@@ -158,7 +171,11 @@ impl Outbox {
                     return false;
                 };
                 for (ending, answer) in endings.iter().zip(answers) {
-                    self.leave(&ending.mark.key);
+                    self.marks.ahead.remove(&ending.mark.key);
+                    match answer {
+                        MarkAnswer::Ended => self.leave(&ending.mark.key),
+                        MarkAnswer::Unknown => self.not_ended(&ending.mark.key),
+                    }
                     self.marks.settle(cx, &reply, ending, *answer);
                 }
                 false
@@ -190,6 +207,17 @@ impl Outbox {
             self.refill(&key.correspondent_id);
         }
         self.list_unless_empty(&key.correspondent_id);
+    }
+
+    /// The store says that a callback was never sent: it is still owed, should it be in memory.
+    fn not_ended(&mut self, key: &CallbackKey) {
+        let lane = self.lanes.get_mut(&key.correspondent_id);
+        if let Some(entry) = lane.and_then(|lane| lane.find(key))
+            && entry.state == EntryState::Ending
+        {
+            entry.state = EntryState::Spent;
+            self.list(&key.correspondent_id);
+        }
     }
 
     /// The next attempt number of a callback is to be made durable.

@@ -200,7 +200,8 @@ impl Outbox {
         let correspondent_id = callback.get().correspondent_id.clone();
         let lane = self.lanes.entry(correspondent_id.clone()).or_default();
         lane.reserved = lane.reserved.saturating_sub(1);
-        let entry = Entry { seq, callback, failures: 0, state: EntryState::Ready };
+        let state = self.marks.entry_state(&callback.get().key());
+        let entry = Entry { seq, callback, failures: 0, state };
         lane.insert(entry, settings.is_gated(&correspondent_id));
         self.paging.entered(seq);
         self.list(&correspondent_id);

@@ -10,7 +10,7 @@
 
 use std::collections::{BTreeSet, VecDeque};
 
-use super::lane::{Entry, EntryState, OutboxLane};
+use super::lane::{Entry, OutboxLane};
 use super::{Outbox, OutboxContext};
 use crate::bot::event::Callback;
 use crate::durable::Durable;
@@ -294,7 +294,7 @@ impl Outbox {
                 seq: owed.seq,
                 callback: Durable::by(reply, callback),
                 failures: owed.failures,
-                state: EntryState::Ready,
+                state: self.marks.entry_state(&key),
             };
             lane.insert(entry, gated);
             self.in_window += 1;

@@ -1,0 +1,14 @@
+//! A machine driven by hand: what happens to it, and the answers of a store that the test plays.
+//!
+//! [`node`] owns the machine, its clock and the operations it waits for; [`vocabulary`] the things
+//! that tests talk about; [`trace`] how a run reads.
+
+#![allow(dead_code, reason = "each test binary uses its own part")]
+#![allow(unused_imports, reason = "each test binary uses its own part")]
+
+pub mod node;
+pub mod trace;
+pub mod vocabulary;
+
+pub use self::node::{Asked, Asker, Node};
+pub use self::vocabulary::*;
