@@ -7,6 +7,7 @@ use anteroom_core::time::Timestamp;
 use uuid::Uuid;
 
 /// The content of a text: 64 Unicode scalar values.
+#[allow(dead_code, reason = "each bench is a program of its own, and not all speak of texts")]
 pub const TEXT: &str = "Could you tell me when the shop opens tomorrow, please? Thanks!!";
 
 /// The `number`-th message of a correspondent, whose text is `content`.
@@ -46,6 +47,7 @@ pub fn voice_note(correspondent_id: &CorrespondentId, number: u64) -> Draft {
 }
 
 /// The media id of the `number`-th voice note.
+#[allow(dead_code, reason = "each bench is a program of its own, and not all speak of media")]
 pub fn media_id(number: u64) -> MediaId {
     // Spread over all bits, as random ids are.
     let spread = u128::from(number + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15_F39C_C060_5CED_C835);
