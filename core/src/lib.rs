@@ -15,6 +15,7 @@ pub mod id;
 pub mod janitor;
 pub mod job;
 mod lane;
+mod lookup;
 pub mod machine;
 pub mod message;
 pub mod notice;

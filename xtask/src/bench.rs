@@ -1,5 +1,9 @@
 //! `cargo xtask bench …`: measures, and asserts nothing.
 
+pub(crate) mod core;
+mod divan;
+mod results;
+
 use anyhow::Result;
 
 use crate::step;

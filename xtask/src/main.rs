@@ -14,6 +14,7 @@ Usage: cargo xtask <COMMAND>
 
 Commands:
   test [-- <RUNNER ARGUMENTS>]  Everything that must hold: format, lints, documentation, tests
+  bench core                    The core's speed and memory; rewrites its part of docs/benchmarks.md
   bench latency                 How long a text takes through an idle server
 
 Exit codes: 0 all went well, 1 a step failed, 2 the command is not known";
@@ -24,6 +25,7 @@ fn main() -> ExitCode {
     let result = match words.as_slice() {
         ["test"] => test::run(&[]),
         ["test", "--", runner_arguments @ ..] => test::run(runner_arguments),
+        ["bench", "core"] => bench::core::run(),
         ["bench", "latency"] => bench::latency(),
         ["help" | "--help" | "-h"] => {
             println!("{USAGE}");

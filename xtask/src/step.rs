@@ -2,7 +2,7 @@
 
 use std::ffi::OsStr;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
@@ -11,9 +11,14 @@ use anyhow::{Context, Result, bail};
 pub(crate) fn cargo<A: AsRef<OsStr>>(arguments: impl IntoIterator<Item = A>) -> Command {
     // Cargo names itself to the programs it runs.
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    let xtask = Path::new(env!("CARGO_MANIFEST_DIR"));
-    command.args(arguments).current_dir(xtask.parent().unwrap_or(xtask));
+    command.args(arguments).current_dir(root());
     command
+}
+
+/// The root of the workspace.
+pub(crate) fn root() -> &'static Path {
+    let xtask = Path::new(env!("CARGO_MANIFEST_DIR"));
+    xtask.parent().unwrap_or(xtask)
 }
 
 /// Runs a step to its end, with its output where it belongs.
@@ -43,6 +48,22 @@ pub(crate) fn run_last(title: &str, command: &mut Command) -> Result<()> {
         bail!("{title}: {status}");
     }
     Ok(())
+}
+
+/// Runs a step to its end, shows what it printed and returns it.
+///
+/// # Errors
+/// As [`run`], and when the output is no text.
+pub(crate) fn output(title: &str, command: &mut Command) -> Result<String> {
+    println!("\n=== {title}\n    {}", shown(command));
+    command.stderr(Stdio::inherit());
+    let output = command.output().with_context(|| format!("cannot start {title}"))?;
+    if !output.status.success() {
+        bail!("{title}: {}", output.status);
+    }
+    let printed = String::from_utf8(output.stdout).with_context(|| format!("output of {title}"))?;
+    print!("{printed}");
+    Ok(printed)
 }
 
 /// Whether a program starts and succeeds; its output is thrown away.

@@ -19,10 +19,8 @@ pub(crate) mod outbox;
 mod results;
 mod sends;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::Arc;
-
-use indexmap::IndexMap;
 
 use self::archive::Archive;
 use self::correspondent::{Correspondent, IdReads, SilentList};
@@ -37,6 +35,7 @@ use crate::deadline::Deadline;
 use crate::effect::Effect;
 use crate::id::{BotId, CorrespondentId, Epoch, MediaId, MessageId, OpId, ProviderInstance};
 use crate::lane::Lane;
+use crate::lookup::{Lookup, OrderedLookup};
 use crate::notice::Notice;
 use crate::receipt::{Origin, Receipt};
 use crate::settings::BotSettings;
@@ -63,11 +62,11 @@ pub(crate) struct Bot {
     /// When a bot without a connection stops.
     grace_until: Option<Timestamp>,
     lifecycle: Lane<Start>,
-    correspondents: IndexMap<CorrespondentId, Correspondent>,
+    correspondents: OrderedLookup<CorrespondentId, Correspondent>,
     id_reads: IdReads,
     silent: SilentList,
-    /// Which correspondent a medium in a queue belongs to. Never iterated.
-    media: HashMap<MediaId, CorrespondentId>,
+    /// Which correspondent a medium in a queue belongs to.
+    media: Lookup<MediaId, CorrespondentId>,
     /// Resends that wait for the fate of a message in memory.
     joined: BTreeMap<(CorrespondentId, MessageId), Vec<Origin>>,
     inserts: Inserts,
@@ -93,10 +92,10 @@ impl Bot {
             resume: None,
             grace_until: None,
             lifecycle: Lane::default(),
-            correspondents: IndexMap::new(),
+            correspondents: OrderedLookup::default(),
             id_reads: IdReads::default(),
             silent: SilentList::default(),
-            media: HashMap::new(),
+            media: Lookup::default(),
             joined: BTreeMap::new(),
             inserts: Inserts::default(),
             results: Results::default(),

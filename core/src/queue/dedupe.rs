@@ -5,15 +5,16 @@
 //! `capacity` are remembered. A resend that both have forgotten is caught by the archive's unique
 //! index.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 
 use crate::durable::Durable;
 use crate::id::{MessageId, ProviderMessageId};
+use crate::lookup::Lookup;
 
 #[derive(Debug, Default)]
 pub(super) struct DedupeWindow {
-    pending: HashMap<ProviderMessageId, MessageId>,
-    durable: HashMap<ProviderMessageId, Durable<MessageId>>,
+    pending: Lookup<ProviderMessageId, MessageId>,
+    durable: Lookup<ProviderMessageId, Durable<MessageId>>,
     /// The durable ones, oldest first.
     order: VecDeque<ProviderMessageId>,
 }

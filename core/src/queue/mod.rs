@@ -16,7 +16,7 @@
 mod dedupe;
 mod retention;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use self::dedupe::{DedupeWindow, Seen};
@@ -24,6 +24,7 @@ use crate::content;
 use crate::draft::{Direction, Draft};
 use crate::durable::Durable;
 use crate::id::{MediaId, MessageId, ProviderMessageId};
+use crate::lookup::Lookup;
 use crate::message::{Media, Message, Outcome, Source, size_of, truncate};
 use crate::receipt::{EvictReason, Origin, RejectReason};
 use crate::settings::Limits;
@@ -38,8 +39,8 @@ pub struct CorrespondentQueue {
     texts: VecDeque<Text>,
     /// Placeholders, and media that have become text.
     media: BTreeMap<MessageId, MediaEntry>,
-    /// Which entry waits for which media. Never iterated.
-    by_media: HashMap<MediaId, MessageId>,
+    /// Which entry waits for which media.
+    by_media: Lookup<MediaId, MessageId>,
     /// The media that have become text.
     ready_media: BTreeSet<MessageId>,
     total_chars: u64,
@@ -194,7 +195,7 @@ impl CorrespondentQueue {
             next_id,
             texts: VecDeque::new(),
             media: BTreeMap::new(),
-            by_media: HashMap::new(),
+            by_media: Lookup::default(),
             ready_media: BTreeSet::new(),
             total_chars: 0,
             text_chars: 0,

@@ -14,10 +14,8 @@ mod lane;
 mod marks;
 mod paging;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
-
-use indexmap::IndexMap;
 
 use self::circuit::{Circuit, Consumer};
 use self::lane::{Entry, EntryState, OutboxLane};
@@ -31,6 +29,7 @@ use crate::durable::Durable;
 use crate::effect::Effect;
 use crate::id::{ArchiveSeq, BotId, CallbackKey, CorrespondentId, Epoch, OpId, StreamId};
 use crate::lane::Lane;
+use crate::lookup::{Lookup, OrderedLookup};
 use crate::notice::Notice;
 use crate::settings::BotSettings;
 use crate::store::{CallbackPlan, Fence, StoreRequest, StoreResult};
@@ -38,8 +37,7 @@ use crate::time::Timestamp;
 
 #[derive(Debug)]
 pub(crate) struct Outbox {
-    /// Never iterated.
-    lanes: HashMap<CorrespondentId, OutboxLane>,
+    lanes: Lookup<CorrespondentId, OutboxLane>,
     /// The lanes that may have something to do, in turn.
     sendable: VecDeque<CorrespondentId>,
     /// The callbacks that are with the consumer, in the order in which they were sent.
@@ -75,7 +73,7 @@ pub(crate) struct OutboxContext<'a, 'b> {
     pub valid_until: Timestamp,
     pub settings: &'a Arc<BotSettings>,
     pub running_since: Timestamp,
-    pub correspondents: &'a IndexMap<CorrespondentId, Correspondent>,
+    pub correspondents: &'a OrderedLookup<CorrespondentId, Correspondent>,
     /// No archive batch is in flight: a page may be read.
     pub may_page: bool,
     /// The bot is running: callbacks may be made.
@@ -100,7 +98,7 @@ impl OutboxContext<'_, '_> {
 impl Outbox {
     pub fn new(settings: &BotSettings) -> Self {
         Self {
-            lanes: HashMap::new(),
+            lanes: Lookup::default(),
             sendable: VecDeque::new(),
             open: BTreeMap::new(),
             next_order: 0,
