@@ -84,9 +84,7 @@ impl Machine {
     pub fn step(&mut self, now: Timestamp, event: Event, effects: &mut Vec<Effect>) {
         self.last_now = self.last_now.max(now);
         self.route(event, effects);
-        while let Some(signal) = self.signals.pop_front() {
-            self.route_signal(signal, effects);
-        }
+        self.route_signals(effects);
         if self.phase == Phase::Stopping {
             self.advance_stop(effects);
         }
@@ -151,6 +149,12 @@ impl Machine {
         }
     }
 
+    fn route_signals(&mut self, effects: &mut Vec<Effect>) {
+        while let Some(signal) = self.signals.pop_front() {
+            self.route_signal(signal, effects);
+        }
+    }
+
     fn route_signal(&mut self, signal: Signal, effects: &mut Vec<Effect>) {
         match signal {
             Signal::Register(record) => self.register(record, effects),
@@ -196,8 +200,11 @@ impl Machine {
 
     fn tick(&mut self, effects: &mut Vec<Effect>) {
         let (mut cx, rooms) = self.rooms(effects);
-        rooms.sessions.tick(&mut cx);
         rooms.ownership.tick(&mut cx);
+        // A bot whose time is over hears of it before it can do anything else.
+        self.route_signals(effects);
+        let (mut cx, rooms) = self.rooms(effects);
+        rooms.sessions.tick(&mut cx);
         rooms.pools.tick(&mut cx);
         let bots = &*rooms.bots;
         rooms.janitor.tick(&mut cx, || {
