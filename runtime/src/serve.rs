@@ -25,6 +25,7 @@ use anteroom_core::id::{NodeId, PoolName};
 use anteroom_core::pool::routing::RoutingError;
 use anteroom_core::settings::NodeSettings;
 use anteroom_core::store::StoreError;
+use anteroom_core::time::Millis;
 use anteroom_core::time::Timestamp;
 use tokio::net::TcpListener;
 use tokio::task::{JoinError, JoinHandle};
@@ -263,6 +264,8 @@ impl Running {
 fn settings() -> NodeSettings {
     let mut settings = NodeSettings::new(NodeId::from(Uuid::new_v4()));
     settings.session.auto_create_bots = true;
+    // The embedded store has one node, which hears of all work itself: looking is only a safety net.
+    settings.lease.poll_every = Millis::from_minutes(1);
     settings
 }
 
