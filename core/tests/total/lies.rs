@@ -37,11 +37,11 @@ pub fn distorted(reply: StoreReply, how: u8) -> StoreReply {
                 4 => claimed.next_in = Some(Millis::ZERO),
                 _ => claimed.jobs = longer(longer(claimed.jobs)),
             }
-            claimed.more = how % 2 == 0;
+            claimed.more = how.is_multiple_of(2);
             StoreReply::Claim(claimed)
         }
         StoreReply::RestoreBot(mut page) => {
-            page.more = how % 2 == 0;
+            page.more = how.is_multiple_of(2);
             page.jobs = if how == 0 { Vec::new() } else { longer(page.jobs) };
             StoreReply::RestoreBot(page)
         }
@@ -123,7 +123,7 @@ fn swept(how: u8) -> Vec<Swept> {
         media_id: media(u128::from(number)),
         pool: if number == 0 { "no such" } else { "audio" }.into(),
         worker_id: None,
-        completed: number % 2 == 0,
+        completed: number.is_multiple_of(2),
     };
     (0..how).map(swept).collect()
 }

@@ -55,14 +55,15 @@ impl Watch {
     /// Something is about to be told to the machine.
     pub fn event(&mut self, event: &Event) {
         match event {
-            Event::Session(session_id, SessionEvent::Frame { frame, .. }) => {
-                if let ProviderFrame::Message(frame) = frame {
-                    let draft = &frame.draft;
-                    let origin = Origin::Session { session_id: *session_id, seq: frame.seq };
-                    let named = (draft.correspondent_id.clone(), draft.provider_message_id.clone());
-                    self.said.insert(origin, named);
-                    self.told.remove(&origin);
-                }
+            Event::Session(
+                session_id,
+                SessionEvent::Frame { frame: ProviderFrame::Message(frame), .. },
+            ) => {
+                let draft = &frame.draft;
+                let origin = Origin::Session { session_id: *session_id, seq: frame.seq };
+                let named = (draft.correspondent_id.clone(), draft.provider_message_id.clone());
+                self.said.insert(origin, named);
+                self.told.remove(&origin);
             }
             Event::Bot(_, BotEvent::Post { request_id, draft }) => {
                 let origin = Origin::Request { request_id: *request_id };
