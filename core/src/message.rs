@@ -25,9 +25,9 @@ pub struct Message {
     pub message_size: u64,
     /// When it was written, as the provider says.
     pub originating_time: Timestamp,
-    /// The group it was written in.
+    /// The group it was written in; boxed, for most messages have none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub group: Option<Participant>,
+    pub group: Option<Box<Participant>>,
     /// The provider's own id.
     pub provider_message_id: ProviderMessageId,
     /// The provider's network delivered it late.

@@ -58,6 +58,9 @@ enum Tenure {
     Waiting { retry_at: Timestamp, failures: u32 },
     /// It is ours until then, margin deducted.
     Owned { epoch: Epoch, valid_until: Timestamp },
+    /// It was given up without the store's word. Before it is asked for again it has to be given up
+    /// for certain: the store may still hold it to be ours, and would give the same epoch again.
+    Unconfirmed { epoch: Epoch },
     /// It is being given up; then asked for again, if it is wanted.
     Releasing { op: Option<OpId>, epoch: Epoch, retry_at: Timestamp, failures: u32, wanted: bool },
 }
@@ -101,7 +104,9 @@ impl Ownership {
 
     pub fn next_deadline(&self) -> Option<(Timestamp, Deadline)> {
         let tenures = self.tenures.values().filter_map(|tenure| match tenure {
-            Tenure::Asking { .. } | Tenure::Releasing { op: Some(_), .. } => None,
+            Tenure::Asking { .. }
+            | Tenure::Unconfirmed { .. }
+            | Tenure::Releasing { op: Some(_), .. } => None,
             Tenure::Waiting { retry_at, .. } | Tenure::Releasing { retry_at, .. } => {
                 Some((*retry_at, Deadline::OwnershipRenewal))
             }
@@ -113,7 +118,7 @@ impl Ownership {
 
     /// Whether nothing is owned, asked for or being given up.
     pub fn is_idle(&self) -> bool {
-        self.tenures.is_empty()
+        self.tenures.values().all(|tenure| matches!(tenure, Tenure::Unconfirmed { .. }))
     }
 
     fn acquire(&mut self, cx: &mut Context<'_>, bot_id: BotId) {
@@ -126,13 +131,17 @@ impl Ownership {
                 let (epoch, valid_until) = (*epoch, *valid_until);
                 cx.tell_bot(&bot_id, BotSignal::Owned { epoch, valid_until });
             }
+            Some(Tenure::Unconfirmed { epoch }) => {
+                let epoch = *epoch;
+                self.give_up(cx, bot_id, epoch, 0, true);
+            }
             Some(Tenure::Waiting { .. }) => {}
         }
     }
 
     fn release(&mut self, cx: &mut Context<'_>, bot_id: BotId) {
         match self.tenures.get_mut(&bot_id) {
-            None => {}
+            None | Some(Tenure::Unconfirmed { .. }) => {}
             Some(Tenure::Asking { wanted, .. } | Tenure::Releasing { wanted, .. }) => {
                 *wanted = false;
             }
@@ -183,7 +192,10 @@ impl Ownership {
             .iter()
             .filter_map(|(bot_id, tenure)| match tenure {
                 Tenure::Owned { epoch, .. } => Some((bot_id.clone(), *epoch)),
-                Tenure::Asking { .. } | Tenure::Waiting { .. } | Tenure::Releasing { .. } => None,
+                Tenure::Asking { .. }
+                | Tenure::Waiting { .. }
+                | Tenure::Unconfirmed { .. }
+                | Tenure::Releasing { .. } => None,
             })
             .collect();
         if bots.is_empty() || self.renewal.in_flight.is_some() {
@@ -212,6 +224,7 @@ impl Ownership {
                 Tenure::Owned { .. }
                 | Tenure::Asking { .. }
                 | Tenure::Waiting { .. }
+                | Tenure::Unconfirmed { .. }
                 | Tenure::Releasing { .. } => None,
             })
             .collect();
@@ -243,6 +256,7 @@ impl Ownership {
                 Tenure::Waiting { .. }
                 | Tenure::Releasing { .. }
                 | Tenure::Asking { .. }
+                | Tenure::Unconfirmed { .. }
                 | Tenure::Owned { .. } => None,
             })
             .collect();
@@ -267,6 +281,7 @@ impl Ownership {
             Tenure::Asking { .. }
             | Tenure::Releasing { .. }
             | Tenure::Waiting { .. }
+            | Tenure::Unconfirmed { .. }
             | Tenure::Owned { .. } => None,
         });
         let Some(bot_id) = asked else {
@@ -279,7 +294,8 @@ impl Ownership {
             Some(Tenure::Releasing { epoch, failures, wanted, .. }) => {
                 self.on_released(cx, bot_id, epoch, failures, wanted, result);
             }
-            Some(Tenure::Waiting { .. } | Tenure::Owned { .. }) | None => {}
+            Some(Tenure::Waiting { .. } | Tenure::Unconfirmed { .. } | Tenure::Owned { .. })
+            | None => {}
         }
     }
 
@@ -335,8 +351,9 @@ impl Ownership {
         result: StoreResult,
     ) {
         if let Err(StoreError::Unavailable { detail }) = result {
-            // A release that cannot be confirmed and is not waited for is left to the lease's end.
+            // A release that nobody waits for is left to the lease's end.
             if !wanted {
+                self.tenures.insert(bot_id, Tenure::Unconfirmed { epoch });
                 return;
             }
             cx.notice(Notice::StoreRetried { operation: "release_bot".to_owned(), detail });
@@ -371,6 +388,7 @@ impl Ownership {
                             Tenure::Owned { .. }
                             | Tenure::Asking { .. }
                             | Tenure::Waiting { .. }
+                            | Tenure::Unconfirmed { .. }
                             | Tenure::Releasing { .. },
                         )
                         | None => {}

@@ -23,7 +23,7 @@ use self::dedupe::{DedupeWindow, Seen};
 use crate::content;
 use crate::draft::{Direction, Draft};
 use crate::durable::Durable;
-use crate::id::{MediaId, MessageId, ProviderMessageId};
+use crate::id::{LeaseToken, MediaId, MessageId, ProviderMessageId};
 use crate::lookup::Lookup;
 use crate::message::{Media, Message, Outcome, Source, size_of, truncate};
 use crate::receipt::{EvictReason, Origin, RejectReason};
@@ -84,8 +84,9 @@ enum MediaState {
     Unconfirmed,
     /// Its job is durable, its text has not come.
     Waiting,
-    /// Its text has come.
-    Ready(FinishedJob),
+    /// Its text has come, from a job that was done here under this lease, or whose result the
+    /// store has.
+    Ready(Option<LeaseToken>),
 }
 
 /// What became of an addition.
@@ -334,7 +335,7 @@ impl CorrespondentQueue {
         let old_size = message.message_size;
         let truncated = content::complete(message, outcome, limits.max_characters_media_text);
         let new_size = message.message_size;
-        entry.state = MediaState::Ready(job);
+        entry.state = MediaState::Ready(job.token);
         self.ready_media.insert(id);
         self.total_chars = self.total_chars - old_size + new_size;
         let mut evicted = Vec::new();
@@ -459,7 +460,7 @@ impl CorrespondentQueue {
             source,
             accepted_time: now.max(self.last_accepted_time),
             originating_time: draft.originating_time,
-            group: draft.group,
+            group: draft.group.map(Box::new),
             provider_message_id: draft.provider_message_id,
             replayed: draft.replayed,
             truncated,
@@ -502,7 +503,9 @@ impl CorrespondentQueue {
             self.by_media.remove(&media_id);
         }
         let job = match state {
-            MediaState::Ready(job) => Some(job),
+            MediaState::Ready(token) => {
+                message.media_id().map(|media_id| FinishedJob { media_id, token })
+            }
             MediaState::Unconfirmed | MediaState::Waiting => None,
         };
         Some(Popped { message, origin, job })
