@@ -23,6 +23,7 @@ use crate::draft::DraftMedia;
 use crate::id::LeaseToken;
 use crate::message::{MediaKind, Participant};
 use crate::settings::Overflow;
+use crate::store::FinishedJob;
 use crate::store::StoreReply;
 use crate::time::Millis;
 
@@ -340,7 +341,10 @@ fn entries(queue: &CorrespondentQueue) -> Vec<Entry> {
         state: match entry.state {
             MediaState::Unconfirmed => State::Unconfirmed,
             MediaState::Waiting => State::Waiting,
-            MediaState::Ready(job) => State::Ready(job),
+            MediaState::Ready(token) => {
+                let media_id = entry.message.media_id().expect("an entry of media has media");
+                State::Ready(FinishedJob { media_id, token })
+            }
         },
         excuse: entry.excuse.as_deref().cloned(),
     });
