@@ -25,6 +25,7 @@
 
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
+#![deny(clippy::iter_over_hash_type)]
 
 pub mod bot;
 pub mod content;
