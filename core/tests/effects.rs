@@ -329,6 +329,22 @@ fn a_node_that_cannot_renew_fences_itself() {
     );
 }
 
+/// Goal: an ownership whose release was never confirmed is released for certain before the bot is asked
+/// for again; or else the store, which still holds it to be ours, would give the same epoch again.
+#[test]
+fn a_release_that_was_not_confirmed_is_made_again() {
+    let mut node = running(settings());
+    node.wait(Millis::from_secs(10));
+    node.fail("release_bot");
+    node.open(2);
+    node.step(hello(2, BOT, PROVIDER));
+    let names = node.names();
+    assert!(names.contains(&"release_bot".to_owned()), "{names:?}");
+    assert!(!names.contains(&"acquire_bot".to_owned()), "{names:?}");
+    node.answer("release_bot", Ok(StoreReply::ReleaseBot));
+    assert!(node.names().contains(&"acquire_bot".to_owned()));
+}
+
 /// Goal: a node that wakes up late fences its bots before these do anything else.
 #[test]
 fn a_late_tick_fences_before_anything_else() {
