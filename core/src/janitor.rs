@@ -164,10 +164,7 @@ impl Janitor {
 
     fn on_reclaimed(&mut self, cx: &mut Context<'_>, result: StoreResult) {
         let janitor = cx.settings.janitor;
-        let StoreReply::ReclaimLeases(swept) = (match answered(cx, "reclaim_leases", result) {
-            Some(reply) => reply,
-            None => return self.reclaim.again_in(cx.now, janitor.reclaim_every),
-        }) else {
+        let Some(StoreReply::ReclaimLeases(swept)) = answered(cx, "reclaim_leases", result) else {
             return self.reclaim.again_in(cx.now, janitor.reclaim_every);
         };
         let full = swept.len() >= janitor.batch_max as usize;
@@ -184,10 +181,7 @@ impl Janitor {
 
     fn on_expired(&mut self, cx: &mut Context<'_>, result: StoreResult) {
         let janitor = cx.settings.janitor;
-        let StoreReply::ExpireJobs(swept) = (match answered(cx, "expire_jobs", result) {
-            Some(reply) => reply,
-            None => return self.expire.again_in(cx.now, janitor.expire_every),
-        }) else {
+        let Some(StoreReply::ExpireJobs(swept)) = answered(cx, "expire_jobs", result) else {
             return self.expire.again_in(cx.now, janitor.expire_every);
         };
         let full = swept.len() >= janitor.batch_max as usize;

@@ -322,22 +322,22 @@ impl Ownership {
             _ if !wanted => {}
             Ok(StoreReply::AcquireBot(Acquired::HeldBy { remaining, .. })) => {
                 let wait = remaining.min(ownership.renew_every).max(Millis::from_ms(100));
-                self.wait(cx, bot_id.clone(), cx.now + wait, 0);
+                self.wait(bot_id.clone(), cx.now + wait, 0);
                 cx.tell_bot(&bot_id, BotSignal::HeldElsewhere);
             }
             Ok(_) | Err(StoreError::Fenced | StoreError::Invalid { .. }) => {
                 cx.unexpected(format!("ownership: no answer to acquiring {bot_id}"));
-                self.wait(cx, bot_id, cx.now + cx.settings.store_retry.most, failures);
+                self.wait(bot_id, cx.now + cx.settings.store_retry.most, failures);
             }
             Err(StoreError::Unavailable { detail }) => {
                 cx.notice(Notice::StoreRetried { operation: "acquire_bot".to_owned(), detail });
                 let wait = cx.source.jittered(cx.settings.store_retry.after(failures));
-                self.wait(cx, bot_id, cx.now + wait, failures.saturating_add(1));
+                self.wait(bot_id, cx.now + wait, failures.saturating_add(1));
             }
         }
     }
 
-    fn wait(&mut self, _cx: &Context<'_>, bot_id: BotId, retry_at: Timestamp, failures: u32) {
+    fn wait(&mut self, bot_id: BotId, retry_at: Timestamp, failures: u32) {
         self.tenures.insert(bot_id, Tenure::Waiting { retry_at, failures });
     }
 

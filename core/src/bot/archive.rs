@@ -12,7 +12,7 @@ use super::lifecycle::Phase;
 use crate::context::Context;
 use crate::durable::Durable;
 use crate::effect::Effect;
-use crate::id::{ArchiveSeq, Attempt, CorrespondentId, MessageId};
+use crate::id::{ArchiveSeq, Attempt, CorrespondentId, MediaId, MessageId};
 use crate::lane::Lane;
 use crate::message::{Message, Outcome};
 use crate::notice::Notice;
@@ -253,8 +253,19 @@ impl Bot {
             cx.tell_pools(PoolSignal::Settled { media_id: job.media_id });
         }
         let outcome = message.media.as_ref().and_then(|media| media.outcome.as_ref());
+        self.delete_unless_failed(cx, reply, job.media_id, outcome);
+    }
+
+    /// Deletes the file of a job that has ended, unless an operator may want to retry it.
+    pub(super) fn delete_unless_failed(
+        &self,
+        cx: &mut Context<'_>,
+        reply: &StoreReply,
+        media_id: MediaId,
+        outcome: Option<&Outcome>,
+    ) {
         if !outcome.is_some_and(Outcome::is_failure) {
-            let media_id = Durable::by(reply, job.media_id);
+            let media_id = Durable::by(reply, media_id);
             cx.effect(Effect::Bot(self.id.clone(), BotEffect::DeleteMedia { media_id }));
         }
     }

@@ -10,11 +10,12 @@ use super::archive::Archiving;
 use crate::context::Context;
 use crate::id::{Epoch, MediaId, ProviderInstance, SessionId};
 use crate::job::Job;
+use crate::message::Message;
 use crate::notice::Notice;
 use crate::receipt::{Origin, Receipt, RejectReason};
 use crate::settings::Run;
 use crate::signal::{OwnershipSignal, PoolSignal, SessionSignal};
-use crate::store::{BotRecord, StoreError, StoreReply, StoreRequest, StoreResult};
+use crate::store::{BotRecord, FinishedJob, StoreError, StoreReply, StoreRequest, StoreResult};
 use crate::time::{Millis, Timestamp};
 
 /// How many jobs are restored at a time.
@@ -428,11 +429,7 @@ impl Bot {
     }
 }
 
-fn give_to_job(
-    cx: &mut Context<'_>,
-    job: crate::store::FinishedJob,
-    message: &crate::message::Message,
-) {
+fn give_to_job(cx: &mut Context<'_>, job: FinishedJob, message: &Message) {
     let outcome = message.media.as_ref().and_then(|media| media.outcome.clone());
     if let (Some(token), Some(outcome)) = (job.token, outcome) {
         cx.tell_pools(PoolSignal::Undelivered { media_id: job.media_id, token, outcome });

@@ -270,7 +270,7 @@ impl Bot {
                 match answer {
                     ReviseAnswer::Revised { seq } => {
                         self.outbox.left_in_store(&job.correspondent_id, *seq);
-                        self.drop_revised_file(cx, &reply, &job);
+                        self.delete_unless_failed(cx, &reply, job.media_id, job.outcome());
                     }
                     ReviseAnswer::Rejected(_) | ReviseAnswer::NotFound => {
                         cx.notice(Notice::StaleResult { media_id: job.media_id });
@@ -284,15 +284,6 @@ impl Bot {
             Err(StoreError::Invalid { detail }) => {
                 cx.notice(Notice::StoreRefused { operation: "revise".to_owned(), detail });
             }
-        }
-    }
-
-    /// A revision that succeeded needs its file no more; one that failed may be retried again.
-    fn drop_revised_file(&self, cx: &mut Context<'_>, reply: &StoreReply, job: &Job) {
-        if !job.outcome().is_some_and(Outcome::is_failure) {
-            let media_id = Durable::by(reply, job.media_id);
-            let effect = super::event::BotEffect::DeleteMedia { media_id };
-            cx.effect(crate::effect::Effect::Bot(self.id.clone(), effect));
         }
     }
 }

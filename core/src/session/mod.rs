@@ -263,11 +263,8 @@ impl Sessions {
         detail: &str,
         expected: Option<ProviderName>,
     ) {
-        let field = match code {
-            ErrorCode::ProviderMismatch => Some("provider_name".to_owned()),
-            _ => Some("bot_id".to_owned()),
-        };
-        let mut error = FrameError::new(code, field, detail.to_owned());
+        let field = if expected.is_some() { "provider_name" } else { "bot_id" };
+        let mut error = FrameError::new(code, Some(field.to_owned()), detail.to_owned());
         error.bot_id = Some(bot_id);
         error.fatal = true;
         self.complain(cx, session_id, error, expected);
