@@ -2,6 +2,18 @@
 
 use serde::{Deserialize, Serialize};
 
+/// The earliest of several moments, those that there are.
+pub(crate) fn earliest<T: Ord, const N: usize>(moments: [Option<T>; N]) -> Option<T> {
+    let mut earliest = None;
+    for moment in moments {
+        earliest = match (earliest, moment) {
+            (Some(first), Some(second)) => Some(std::cmp::min(first, second)),
+            (first, second) => first.or(second),
+        };
+    }
+    earliest
+}
+
 /// The reason of a deadline. Deadlines may be early, never late: a tick before its time is a no-op.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

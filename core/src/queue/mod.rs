@@ -247,7 +247,7 @@ impl CorrespondentQueue {
     /// is too old. O(log n), and linear only in what it evicts.
     pub fn add_message(
         &mut self,
-        draft: Draft,
+        draft: Box<Draft>,
         source: Source,
         origin: Option<Origin>,
         limits: &Limits,
@@ -255,11 +255,11 @@ impl CorrespondentQueue {
     ) -> Addition {
         let provider_message_id = &draft.provider_message_id;
         match self.window.look_up(provider_message_id) {
-            Seen::Never => {}
-            Seen::Pending { message_id } => {
+            None => {}
+            Some(Seen::Pending { message_id }) => {
                 return Addition::only(Verdict::Joined { id: message_id });
             }
-            Seen::Durable { message_id } => {
+            Some(Seen::Durable { message_id }) => {
                 return Addition::only(Verdict::Duplicate { id: message_id });
             }
         }
@@ -267,7 +267,7 @@ impl CorrespondentQueue {
             return Addition::only(Verdict::Rejected { reason: RejectReason::Invalid });
         }
         let excuse = excuse(&draft);
-        let message = self.draw_up(draft, source, limits, now);
+        let message = self.draw_up(*draft, source, limits, now);
         let placeholder = message.is_placeholder();
         let mut evicted = self.evict_aged(limits, now);
         if placeholder && self.media.len() >= limits.max_placeholders {
@@ -440,19 +440,25 @@ impl CorrespondentQueue {
         given_up
     }
 
-    fn draw_up(&self, draft: Draft, source: Source, limits: &Limits, now: Timestamp) -> Message {
+    fn draw_up(
+        &self,
+        draft: Draft,
+        source: Source,
+        limits: &Limits,
+        now: Timestamp,
+    ) -> Arc<Message> {
         let mut content = draft.content;
         let truncated = truncate(&mut content, limits.max_characters_single_message);
-        let caption = (!content.is_empty()).then(|| content.clone());
+        let caption = || (!content.is_empty()).then(|| content.clone());
         let media = draft.media.map(|media| Media {
             media_id: media.media_id,
             kind: media.kind,
             mime_type: media.mime_type,
             original_filename: media.original_filename,
-            caption,
+            caption: caption(),
             outcome: None,
         });
-        let mut message = Message {
+        let mut message = Arc::new(Message {
             id: self.next_id,
             message_size: size_of(&content),
             content,
@@ -465,15 +471,20 @@ impl CorrespondentQueue {
             replayed: draft.replayed,
             truncated,
             media,
-        };
+        });
         if draft.direction == Direction::Outgoing {
             let limit = limits.max_characters_media_text;
-            content::complete(&mut message, Outcome::NotProcessed, limit);
+            content::complete(Arc::make_mut(&mut message), Outcome::NotProcessed, limit);
         }
         message
     }
 
-    fn insert(&mut self, message: Message, excuse: Option<Box<Excuse>>, origin: Option<Origin>) {
+    fn insert(
+        &mut self,
+        message: Arc<Message>,
+        excuse: Option<Box<Excuse>>,
+        origin: Option<Origin>,
+    ) {
         let id = message.id;
         self.next_id = id.next();
         self.last_accepted_time = message.accepted_time;
@@ -483,14 +494,13 @@ impl CorrespondentQueue {
         match media_id {
             Some(media_id) => {
                 self.by_media.insert(media_id, id);
-                let message = Arc::new(message);
                 let state = MediaState::Unconfirmed;
                 let entry = MediaEntry { message, excuse, origin, state };
                 self.media.insert(id, entry);
             }
             None => {
                 self.text_chars += message.message_size;
-                self.texts.push_back(Text { message: Arc::new(message), origin });
+                self.texts.push_back(Text { message, origin });
             }
         }
     }

@@ -255,7 +255,7 @@ impl Checked {
                 self.additions += 1;
                 let origin = origin(self.additions);
                 Answer::Added(queue.add_message(
-                    draft(addend),
+                    Box::new(draft(addend)),
                     Source::User,
                     origin,
                     limits,

@@ -81,8 +81,8 @@ pub fn closed(session_number: u128) -> Event {
 
 /// A message over a connection. Its provider's id is told, its number counts.
 pub fn say(session_number: u128, seq: u64, draft: Draft) -> Event {
-    let message = MessageFrame { seq, bot_id: None, draft };
-    frame(session_number, ProviderFrame::Message(Box::new(message)), false)
+    let message = MessageFrame { seq, bot_id: None, draft: Box::new(draft) };
+    frame(session_number, ProviderFrame::Message(message), false)
 }
 
 pub fn text(correspondent: &str, provider_message_id: &str, content: &str) -> Draft {

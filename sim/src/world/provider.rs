@@ -200,7 +200,7 @@ impl World {
                     let seq = this.next_seq;
                     this.next_seq += 1;
                     connection.open.insert(seq, draft.clone());
-                    frames.push(MessageFrame { seq, bot_id: None, draft: draft.clone() });
+                    frames.push(MessageFrame { seq, bot_id: None, draft: Box::new(draft.clone()) });
                 }
             }
         }
@@ -212,7 +212,7 @@ impl World {
             if self.strikes(self.plan.faults.resends) {
                 self.resend_under_another_number(provider, &frame.draft);
             }
-            let frame = ProviderFrame::Message(Box::new(frame));
+            let frame = ProviderFrame::Message(frame);
             self.tell_node(node, session_id, SessionEvent::Frame { frame, authorized: false });
         }
         self.tell_node(node, session_id, SessionEvent::Heard);
@@ -236,8 +236,8 @@ impl World {
         this.next_seq += 1;
         connection.open.insert(seq, draft.clone());
         let (node, session_id) = (connection.node, connection.session_id);
-        let frame = MessageFrame { seq, bot_id: None, draft: draft.clone() };
-        let frame = ProviderFrame::Message(Box::new(frame));
+        let frame = MessageFrame { seq, bot_id: None, draft: Box::new(draft.clone()) };
+        let frame = ProviderFrame::Message(frame);
         self.tell_node(node, session_id, SessionEvent::Frame { frame, authorized: false });
     }
 

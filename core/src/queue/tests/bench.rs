@@ -46,7 +46,8 @@ impl Bench {
     pub(super) fn add(&mut self, draft: Draft) -> Addition {
         self.additions += 1;
         let origin = from(self.additions);
-        let added = self.queue.add_message(draft, Source::User, origin, &self.limits, self.now);
+        let added =
+            self.queue.add_message(Box::new(draft), Source::User, origin, &self.limits, self.now);
         self.check();
         added
     }
