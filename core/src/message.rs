@@ -103,9 +103,9 @@ pub struct Media {
     /// What its sender wrote beside it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub caption: Option<String>,
-    /// What became of it; none while the message is a placeholder.
+    /// What became of it; none while the message is a placeholder. Boxed, for many wait for theirs.
     #[serde(default)]
-    pub outcome: Option<Outcome>,
+    pub outcome: Option<Box<Outcome>>,
 }
 
 /// What a person would call the media.

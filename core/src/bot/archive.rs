@@ -255,7 +255,7 @@ impl Bot {
         if job.token.is_some() {
             cx.tell_pools(PoolSignal::Settled { media_id: job.media_id });
         }
-        let outcome = message.media.as_ref().and_then(|media| media.outcome.as_ref());
+        let outcome = message.media.as_ref().and_then(|media| media.outcome.as_deref());
         self.delete_unless_failed(cx, reply, job.media_id, outcome);
     }
 

@@ -432,7 +432,7 @@ impl Bot {
 fn give_to_job(cx: &mut Context<'_>, job: FinishedJob, message: &Message) {
     let outcome = message.media.as_ref().and_then(|media| media.outcome.clone());
     if let (Some(token), Some(outcome)) = (job.token, outcome) {
-        cx.tell_pools(PoolSignal::Undelivered { media_id: job.media_id, token, outcome });
+        cx.tell_pools(PoolSignal::Undelivered { media_id: job.media_id, token, outcome: *outcome });
     }
 }
 
