@@ -10,7 +10,7 @@ use super::results::{self, Figure};
 use crate::step;
 
 /// Messages of one sample of the `machine` bench.
-const MESSAGES: f64 = 4_096.0;
+const MESSAGES: f64 = 256.0;
 
 /// Runs the core's benches and publishes what they show.
 ///
