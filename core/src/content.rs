@@ -144,14 +144,14 @@ mod tests {
             provider_message_id: "p".into(),
             replayed: false,
             truncated: false,
-            media: Some(Media {
+            media: Some(Box::new(Media {
                 media_id: MediaId::from(uuid::Uuid::nil()),
                 kind,
                 mime_type: "text/calendar".to_owned(),
                 original_filename: filename.map(str::to_owned),
                 caption: caption.map(str::to_owned),
                 outcome: None,
-            }),
+            })),
         }
     }
 

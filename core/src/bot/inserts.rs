@@ -113,7 +113,7 @@ impl Bot {
             pool,
             original_filename: media.original_filename.clone(),
             quota_exceeded: excuse.quota_exceeded,
-            detail: excuse.detail.clone(),
+            detail: excuse.detail.as_deref().map(str::to_owned),
             place: Place::Active,
             status: Status::Pending,
             created_at: cx.now,

@@ -81,7 +81,7 @@ pub struct Excuse {
     /// It had no space for it.
     pub quota_exceeded: bool,
     /// Its reason.
-    pub detail: Option<String>,
+    pub detail: Option<Box<str>>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -467,7 +467,7 @@ impl CorrespondentQueue {
             provider_message_id: draft.provider_message_id,
             replayed: draft.replayed,
             truncated,
-            media,
+            media: media.map(Box::new),
         });
         if draft.direction == Direction::Outgoing {
             let limit = limits.max_characters_media_text;
@@ -513,7 +513,7 @@ impl CorrespondentQueue {
 
 fn excuse(draft: &Draft) -> Excuse {
     let Some(media) = &draft.media else { return Excuse::default() };
-    Excuse { quota_exceeded: media.quota_exceeded, detail: media.detail.clone() }
+    Excuse { quota_exceeded: media.quota_exceeded, detail: media.detail.as_deref().map(Box::from) }
 }
 
 impl Addition {

@@ -400,14 +400,14 @@ fn placeholder_message(placeholder: &Placeholder) -> Message {
         provider_message_id: provider_message_id(placeholder.provider),
         replayed: false,
         truncated: false,
-        media: Some(Media {
+        media: Some(Box::new(Media {
             media_id: media_id(placeholder.media),
             kind: MediaKind::Audio,
             mime_type: "audio/ogg".to_owned(),
             original_filename: None,
             caption: (!content.is_empty()).then(|| content.clone()),
             outcome: None,
-        }),
+        })),
         content,
     }
 }

@@ -319,7 +319,7 @@ impl Sessions {
         binding.highest = binding.highest.max(Some(seq));
         let receipt = Receipt::rejected(RejectReason::Invalid);
         let (bot_id, valid_until) = (bot_id.filter(|_| several), Timestamp::MAX);
-        let error = Some(error);
+        let error = Some(Box::new(error));
         say(cx, session_id, SessionEffect::Receipt { bot_id, seq, receipt, error, valid_until });
     }
 
@@ -359,7 +359,7 @@ impl Sessions {
         expected: Option<ProviderName>,
     ) {
         let fatal = error.fatal;
-        say(cx, session_id, SessionEffect::Error { error, expected });
+        say(cx, session_id, SessionEffect::Error { error: Box::new(error), expected });
         if fatal {
             self.close(cx, session_id);
         }

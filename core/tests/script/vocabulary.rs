@@ -134,14 +134,14 @@ pub fn job(correspondent: &str, id: u64, number: u128, status: Status) -> Job {
         provider_message_id: format!("p-media-{number}").as_str().into(),
         replayed: false,
         truncated: false,
-        media: Some(Media {
+        media: Some(Box::new(Media {
             media_id: media(number),
             kind: MediaKind::Audio,
             mime_type: "audio/ogg".to_owned(),
             original_filename: None,
             caption: None,
             outcome: None,
-        }),
+        })),
     };
     Job {
         media_id: media(number),

@@ -25,7 +25,7 @@ use super::correspondent::Correspondent;
 use super::event::{BotEffect, Callback};
 use crate::ascending::Ascending;
 use crate::context::Context;
-use crate::deadline::{Deadline, earliest};
+use crate::deadline::{Deadline, Earliest};
 use crate::durable::Durable;
 use crate::effect::Effect;
 use crate::id::{
@@ -372,13 +372,14 @@ impl Outbox {
     }
 
     pub fn next_deadline(&self) -> Option<(Timestamp, Deadline)> {
-        let open = self.open.first();
-        let ack = open.map(|(_, open)| (open.deadline, Deadline::AckTimeout));
-        let wait = self.waits.first().map(|(until, why, _)| (*until, *why));
-        let probe = self.circuit.probe_at().map(|at| (at, Deadline::CircuitProbe));
-        let retries = [self.raises.retry_at(), self.marks.retry_at(), self.paging.retry_at()];
-        let retry = earliest(retries).map(|at| (at, Deadline::StoreRetry));
-        earliest([ack, wait, probe, retry])
+        Earliest::default()
+            .of(self.open.first().map(|(_, open)| open.deadline), Deadline::AckTimeout)
+            .and(self.waits.first().map(|(until, why, _)| (*until, *why)))
+            .of(self.circuit.probe_at(), Deadline::CircuitProbe)
+            .of(self.raises.retry_at(), Deadline::StoreRetry)
+            .of(self.marks.retry_at(), Deadline::StoreRetry)
+            .of(self.paging.retry_at(), Deadline::StoreRetry)
+            .get()
     }
 
     /// The store answered. True when it says that the bot has a newer owner.

@@ -229,13 +229,15 @@ impl Model {
             provider_message_id,
             replayed: false,
             truncated,
-            media: draft.media.as_ref().map(|media| Media {
-                media_id: super::media_id(media.number),
-                kind: MediaKind::Audio,
-                mime_type: "audio/ogg".to_owned(),
-                original_filename: None,
-                caption: (!text.is_empty()).then_some(text),
-                outcome: None,
+            media: draft.media.as_ref().map(|media| {
+                Box::new(Media {
+                    media_id: super::media_id(media.number),
+                    kind: MediaKind::Audio,
+                    mime_type: "audio/ogg".to_owned(),
+                    original_filename: None,
+                    caption: (!text.is_empty()).then_some(text),
+                    outcome: None,
+                })
             }),
         };
         let mut state = if message.media.is_some() { State::Unconfirmed } else { State::Text };
