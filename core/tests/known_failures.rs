@@ -304,6 +304,27 @@ fn a_result_that_could_not_be_stored_is_stored_again() {
     assert_eq!(told(&node.wait(Millis::from_ms(100))), [complete]);
 }
 
+/// Goal (K23): a result whose message the archive refuses goes into its job, which is not left under
+/// its lease for ever, and stays there for an operator; it is not tried without an end.
+#[test]
+fn a_result_that_the_archive_refuses_stays_in_its_job() {
+    let mut node = running(settings());
+    let token = processing(&mut node, 1, "alice");
+    node.step(processed(token));
+    let refused = "notice: detail no store_refused operation archive";
+    let complete = "pools: complete [media-a1 under-a-lease text text news]";
+    assert_eq!(told(&node.answer("archive", invalid())), [refused, complete]);
+
+    let effects = node.answer("complete", Ok(StoreReply::Complete(vec![TokenAnswer::Ok])));
+    assert_eq!(told(&effects), ["wa-7: completed_jobs after None"]);
+    let status = Status::Completed { outcome: words("news"), token: Some(token) };
+    let jobs = vec![job("alice", 1, 0xa1, status)];
+    let page = StoreReply::CompletedJobs(JobPage { jobs, more: false });
+    let effects = told(&node.answer("completed_jobs", Ok(page)));
+    assert!(effects[1].starts_with("wa-7: archive [alice/1 \"[Audio transcript: news]\""));
+    assert_eq!(told(&node.answer("archive", invalid())), [refused]);
+}
+
 /// Goal (K28): what a processor says after its result changes nothing.
 #[test]
 fn an_error_after_the_result_changes_nothing() {
