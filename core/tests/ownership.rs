@@ -256,6 +256,24 @@ fn a_renewal_of_an_earlier_ownership_counts_for_nothing() {
     }
 }
 
+/// Goal: a renewal without an answer is asked for again soon, each time after a longer wait, so that a
+/// store that is away for a moment costs no bot; one that was answered begins the waits anew.
+#[test]
+fn a_renewal_without_an_answer_is_asked_for_again() {
+    let mut node = owning();
+    passing(&mut node, 5_000);
+    for wait_ms in [100, 200, 400] {
+        let effects = node.fail("renew_bots");
+        assert_eq!(told(&effects), ["notice: detail down store_retried operation renew_bots"]);
+        assert_eq!(passing(&mut node, wait_ms / 4 * 3 - 1), [""; 0]);
+        assert_eq!(passing(&mut node, wait_ms / 4 + 1), [RENEW]);
+    }
+    node.answer("renew_bots", renewed(&[]));
+    assert_eq!(passing(&mut node, 5_000), [RENEW]);
+    node.fail("renew_bots");
+    assert_eq!(passing(&mut node, 100), [RENEW]);
+}
+
 /// Goal: a renewal with a senseless answer is asked for again at the next turn.
 #[test]
 fn a_renewal_with_a_senseless_answer_waits_for_its_turn() {
