@@ -1,6 +1,6 @@
 //! Counts the instructions of the cases, under valgrind.
 //!
-//! Run by `cargo xtask bench core`, which puts the runner that this needs on the path.
+//! Run by `cargo xtask bench core`, which brings the runner that this needs.
 
 use std::hint::black_box;
 

@@ -24,7 +24,7 @@ const SPOKEN: &str = drafts::TEXT;
 /// A queue in which a group of messages is put.
 pub struct Additions {
     queue: Queue,
-    drafts: Vec<Draft>,
+    drafts: Vec<Box<Draft>>,
     done: Vec<Addition>,
 }
 
@@ -44,7 +44,7 @@ pub struct Pops {
 /// A queue that is full, and a text as long as 700 of its texts.
 pub struct Eviction {
     queue: Queue,
-    draft: Option<Draft>,
+    draft: Option<Box<Draft>>,
     done: Option<Addition>,
 }
 
@@ -58,7 +58,7 @@ pub fn texts(placeholders: u64) -> Additions {
 /// Voice notes for a queue of so many placeholders.
 pub fn voice_notes(placeholders: u64) -> Additions {
     let queue = Queue::of_placeholders(placeholders);
-    let draft = |number| drafts::voice_note(&queue.correspondent_id, placeholders + number);
+    let draft = |number| queue.voice_note(placeholders + number);
     let drafts = (0..GROUP).map(draft).collect();
     Additions { queue, drafts, done: Vec::with_capacity(GROUP as usize) }
 }
@@ -170,16 +170,20 @@ impl Queue {
     fn of_placeholders(count: u64) -> Self {
         let mut queue = Self::empty();
         for number in 0..count {
-            queue.add(drafts::voice_note(&queue.correspondent_id, number));
+            queue.add(queue.voice_note(number));
         }
         queue
     }
 
-    fn text(&self, number: u64, content: &str) -> Draft {
-        drafts::text(&self.correspondent_id, number, content)
+    fn text(&self, number: u64, content: &str) -> Box<Draft> {
+        Box::new(drafts::text(&self.correspondent_id, number, content))
     }
 
-    fn add(&mut self, draft: Draft) -> Addition {
+    fn voice_note(&self, number: u64) -> Box<Draft> {
+        Box::new(drafts::voice_note(&self.correspondent_id, number))
+    }
+
+    fn add(&mut self, draft: Box<Draft>) -> Addition {
         let now = Timestamp::from_ms(1);
         let addition = self.inner.add_message(draft, Source::User, None, &self.limits, now);
         assert!(matches!(addition.verdict, Verdict::Added { .. }));

@@ -16,14 +16,19 @@ use crate::step;
 const TEXT: &str = "text_message";
 const TEXTS: f64 = 256.0;
 
-/// The cases that are groups of operations: their operations, sizes, and what they are.
+/// The cases that are groups of operations: their operations, their sizes, and what is compared.
 const OPERATIONS: &[(&str, f64, [u64; 2], &str)] = &[
-    ("add_text", 8.0, [10, 100_000], "add a text"),
-    ("add_voice_note", 8.0, [10, 100_000], "add a placeholder"),
-    ("complete_oldest", 8.0, [10, 100_000], "complete the oldest placeholder"),
-    ("complete_any", 8.0, [10, 100_000], "complete any placeholder"),
-    ("pop_behind", 8.0, [10, 100_000], "pop a text behind placeholders"),
-    ("evict_700", 1.0, [1_000, 100_000], "an addition that evicts 700"),
+    ("add_text", 8.0, [10, 100_000], "add a text, 100,000 against 10"),
+    ("add_voice_note", 8.0, [10, 100_000], "add a placeholder, 100,000 against 10"),
+    ("complete_oldest", 8.0, [10, 100_000], "complete the oldest placeholder, 100,000 against 10"),
+    ("complete_any", 8.0, [10, 100_000], "complete any placeholder, 100,000 against 10"),
+    ("pop_behind", 8.0, [10, 100_000], "pop a text behind placeholders, 100,000 against 10"),
+    (
+        "evict_700",
+        1.0,
+        [1_000, 100_000],
+        "an addition that evicts 700, of 100,000 against of 1,000",
+    ),
 ];
 
 /// Counts, compares the sizes, and publishes. Says so when this machine cannot count.
@@ -43,14 +48,12 @@ pub(crate) fn run() -> Result<()> {
 fn figures(runner: PathBuf) -> Result<Vec<Figure>> {
     let mut bench = step::cargo(["bench", "--package", "anteroom-instructions"]);
     bench.args(["--features", "callgrind", "--bench", "instructions", "--", "--save-summary"]);
-    bench.env("PATH", with_first(runner)?).env("GUNGRAUN_HOME", home());
+    bench.env("GUNGRAUN_RUNNER", runner).env("GUNGRAUN_HOME", home());
     step::run("instructions", &mut bench)?;
     let mut figures = Vec::new();
     for correspondents in [64, 1_000] {
         figures.push(Figure {
-            what: format!(
-                "instructions of a text through the machine, {correspondents} correspondents"
-            ),
+            what: format!("a text through the machine, {correspondents} correspondents"),
             target: "none".to_owned(),
             value: counted(TEXT, correspondents)? / TEXTS,
             unit: "instructions",
@@ -59,28 +62,22 @@ fn figures(runner: PathBuf) -> Result<Vec<Figure>> {
         });
     }
     for (case, operations, [few, many], what) in OPERATIONS {
-        figures.push(compared(
-            *operations,
-            what,
-            *few,
-            *many,
-            counted(case, *few)?,
-            counted(case, *many)?,
-        ));
+        let of_few = counted(case, *few)? / operations;
+        let of_many = counted(case, *many)? / operations;
+        figures.push(compared(what, of_few, of_many));
     }
     Ok(figures)
 }
 
-fn compared(operations: f64, what: &str, few: u64, many: u64, of_few: f64, of_many: f64) -> Figure {
+fn compared(what: &str, of_few: f64, of_many: f64) -> Figure {
     let ratio = of_many / of_few;
-    let (few, many) = (results::shown(few as f64), results::shown(many as f64));
-    let (of_few, of_many) = (of_few / operations, of_many / operations);
+    let (of_few, of_many) = (results::shown(of_few), results::shown(of_many));
     Figure {
-        what: format!("instructions: {what}, {many} against {few}"),
+        what: what.to_owned(),
         target: "≤ 2 ×".to_owned(),
         value: ratio,
         unit: "×",
-        method: format!("{} and {} instructions", results::shown(of_many), results::shown(of_few)),
+        method: format!("{of_many} and {of_few} instructions"),
         met: Some(ratio <= 2.0),
     }
 }
@@ -101,14 +98,15 @@ fn home() -> PathBuf {
     step::root().join("target/gungraun")
 }
 
-/// The folder of the runner, which is installed if it is not there.
+/// What runs the bench under valgrind; it is installed if it is not there.
 fn runner() -> Result<PathBuf> {
     if !step::succeeds(Command::new("valgrind").arg("--version")) {
         bail!("there is no valgrind");
     }
     let version = locked_version("gungraun")?;
     let folder = step::root().join("target/gungraun-runner");
-    let output = Command::new(folder.join("bin/gungraun-runner")).arg("--version").output();
+    let runner = folder.join("bin/gungraun-runner");
+    let output = Command::new(&runner).arg("--version").output();
     let is_here = output.is_ok_and(|output| {
         String::from_utf8_lossy(&output.stdout).split_whitespace().any(|word| word == version)
     });
@@ -117,7 +115,7 @@ fn runner() -> Result<PathBuf> {
         install.args(["--version", &version]).arg("--root").arg(&folder);
         step::run("what counts instructions", &mut install)?;
     }
-    Ok(folder.join("bin"))
+    Ok(runner)
 }
 
 /// The version of a package in the lock file: the runner has to be of the same.
@@ -128,11 +126,4 @@ fn locked_version(package: &str) -> Result<String> {
         .with_context(|| format!("Cargo.lock knows no {package}"))?;
     let (version, _) = entry.split_once('"').context("Cargo.lock is cut short")?;
     Ok(version.to_owned())
-}
-
-/// The search path with a folder in front.
-fn with_first(folder: PathBuf) -> Result<std::ffi::OsString> {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let folders = std::iter::once(folder).chain(std::env::split_paths(&path));
-    std::env::join_paths(folders).context("the search path")
 }
