@@ -103,7 +103,8 @@ fn runner() -> Result<PathBuf> {
     if !step::succeeds(Command::new("valgrind").arg("--version")) {
         bail!("there is no valgrind");
     }
-    let version = locked_version("gungraun")?;
+    let lock = std::fs::read_to_string(step::root().join("Cargo.lock")).context("Cargo.lock")?;
+    let version = locked_version(&lock, "gungraun")?;
     let folder = step::root().join("target/gungraun-runner");
     let runner = folder.join("bin/gungraun-runner");
     let output = Command::new(&runner).arg("--version").output();
@@ -112,18 +113,38 @@ fn runner() -> Result<PathBuf> {
     });
     if !is_here {
         let mut install = step::cargo(["install", "gungraun-runner", "--locked"]);
-        install.args(["--version", &version]).arg("--root").arg(&folder);
+        install.args(["--version", version]).arg("--root").arg(&folder);
         step::run("what counts instructions", &mut install)?;
     }
     Ok(runner)
 }
 
-/// The version of a package in the lock file: the runner has to be of the same.
-fn locked_version(package: &str) -> Result<String> {
-    let lock = std::fs::read_to_string(step::root().join("Cargo.lock")).context("Cargo.lock")?;
+/// The version of a package in a lock file: the runner has to be of the same.
+fn locked_version<'a>(lock: &'a str, package: &str) -> Result<&'a str> {
     let (_, entry) = lock
         .split_once(&format!("name = \"{package}\"\nversion = \""))
         .with_context(|| format!("Cargo.lock knows no {package}"))?;
     let (version, _) = entry.split_once('"').context("Cargo.lock is cut short")?;
-    Ok(version.to_owned())
+    Ok(version)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Goal: the runner's version is the crate's own, not that of a crate whose name begins alike.
+    #[test]
+    fn the_version_is_the_packages_own() {
+        let lock = "[[package]]\nname = \"count-runner\"\nversion = \"1.0.0\"\n\n\
+                    [[package]]\nname = \"count\"\nversion = \"2.0.0\"\n";
+        assert_eq!(locked_version(lock, "count").expect("it is there"), "2.0.0");
+        assert!(locked_version(lock, "runner").is_err());
+    }
+
+    /// Goal: twice as much is still good, and more is not.
+    #[test]
+    fn the_target_is_met_up_to_twice_as_much() {
+        assert_eq!(compared("", 10.0, 20.0).met, Some(true));
+        assert_eq!(compared("", 10.0, 20.1).met, Some(false));
+    }
 }
