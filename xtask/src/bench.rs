@@ -2,6 +2,7 @@
 
 pub(crate) mod core;
 mod divan;
+pub(crate) mod instructions;
 mod results;
 
 use anyhow::Result;

@@ -4,6 +4,7 @@
 
 mod bench;
 mod engines;
+mod mutants;
 mod step;
 mod test;
 
@@ -15,6 +16,8 @@ Usage: cargo xtask <COMMAND>
 Commands:
   test [-- <RUNNER ARGUMENTS>]  Everything that must hold: format, lints, documentation, tests
   bench core                    The core's speed and memory; rewrites its part of docs/benchmarks.md
+  bench instructions            The part of it that a busy machine does not change
+  mutants [FILES]               Which rules of the core can be broken without a test noticing
   bench latency                 How long a text takes through an idle server
 
 Exit codes: 0 all went well, 1 a step failed, 2 the command is not known";
@@ -26,7 +29,9 @@ fn main() -> ExitCode {
         ["test"] => test::run(&[]),
         ["test", "--", runner_arguments @ ..] => test::run(runner_arguments),
         ["bench", "core"] => bench::core::run(),
+        ["bench", "instructions"] => bench::instructions::run(),
         ["bench", "latency"] => bench::latency(),
+        ["mutants", files @ ..] => mutants::run(files),
         ["help" | "--help" | "-h"] => {
             println!("{USAGE}");
             return ExitCode::SUCCESS;

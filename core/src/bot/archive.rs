@@ -310,7 +310,8 @@ impl Bot {
     }
 
     /// The store calls the batch invalid: its messages go again one by one, so that one bad message
-    /// never takes its neighbours along; one that is refused alone is given up.
+    /// never takes its neighbours along; one that is refused alone is given up, and a result that was
+    /// made here for it goes into its job.
     fn archive_refused(&mut self, cx: &mut Context<'_>, batch: Batch, detail: &str) {
         self.archive.lane.settle();
         if batch.messages.len() > 1 {
@@ -325,10 +326,11 @@ impl Bot {
                 operation: "archive".to_owned(),
                 detail: detail.to_owned(),
             });
-            let Archiving { correspondent_id, message, origin, plan, .. } = archiving;
-            self.outbox.unreserve(&correspondent_id, plan);
+            let Archiving { correspondent_id, message, origin, plan, .. } = &archiving;
+            self.outbox.unreserve(correspondent_id, *plan);
             let receipt = Receipt::rejected(RejectReason::Invalid);
-            self.answer_all(cx, &correspondent_id, message.id, origin, &receipt);
+            self.answer_all(cx, correspondent_id, message.id, *origin, &receipt);
+            self.hand_back(cx, archiving);
         }
     }
 }
