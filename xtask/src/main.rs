@@ -4,7 +4,7 @@
 
 mod bench;
 mod engines;
-mod mutants;
+mod mutate;
 mod step;
 mod test;
 
@@ -17,7 +17,7 @@ Commands:
   test [-- <RUNNER ARGUMENTS>]  Everything that must hold: format, lints, documentation, tests
   bench core                    The core's speed and memory; rewrites its part of docs/benchmarks.md
   bench instructions            The part of it that a busy machine does not change
-  mutants [FILES]               Which rules of the core can be broken without a test noticing
+  mutate [FILES]                Which rules of the core can be broken without a test noticing
   bench latency                 How long a text takes through an idle server
 
 Exit codes: 0 all went well, 1 a step failed, 2 the command is not known";
@@ -31,7 +31,7 @@ fn main() -> ExitCode {
         ["bench", "core"] => bench::core::run(),
         ["bench", "instructions"] => bench::instructions::run(),
         ["bench", "latency"] => bench::latency(),
-        ["mutants", files @ ..] => mutants::run(files),
+        ["mutate", files @ ..] => mutate::run(files),
         ["help" | "--help" | "-h"] => {
             println!("{USAGE}");
             return ExitCode::SUCCESS;

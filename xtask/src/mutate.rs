@@ -1,4 +1,4 @@
-//! `cargo xtask mutants …`: breaks the core's rules one by one, and sees whether a test notices.
+//! `cargo xtask mutate …`: breaks the core's rules one by one, and sees whether a test notices.
 //!
 //! Its settings are in `.cargo/mutants.toml`; what is to be thought of a survivor is in
 //! `docs/mutants.md`.
@@ -19,5 +19,5 @@ pub(crate) fn run(files: &[&str]) -> Result<()> {
     }
     // A case that fails is enough; finding the smallest one takes longer than all else.
     mutants.env("PROPTEST_MAX_SHRINK_ITERS", "0");
-    step::run_last("mutants", &mut mutants)
+    step::run_last("mutate", &mut mutants)
 }
