@@ -54,7 +54,7 @@ fn in_queues(each: u64) -> usize {
             let draft = drafts::voice_note(&correspondent_id, correspondent * each + number);
             strings += bytes_of_strings(&draft);
             let now = Timestamp::from_ms(number);
-            let addition = queue.add_message(draft, Source::User, None, &limits, now);
+            let addition = queue.add_message(Box::new(draft), Source::User, None, &limits, now);
             assert!(matches!(addition.verdict, Verdict::Added { placeholder: true, .. }));
         }
         queues.push(queue);

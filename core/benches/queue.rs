@@ -129,7 +129,8 @@ fn evict(bencher: Bencher<'_, '_>, texts: u64, evicted: usize) {
         .bench_local_values(|(mut queue, draft)| {
             let now = Timestamp::from_ms(1);
             let source = Source::User;
-            let addition = queue.inner.add_message(draft, source, None, &queue.limits, now);
+            let addition =
+                queue.inner.add_message(Box::new(draft), source, None, &queue.limits, now);
             assert_eq!(addition.evicted.len(), evicted);
             (queue, addition)
         });
@@ -182,7 +183,8 @@ impl Queue {
             self.open.push(drafts::media_id(self.next));
             let draft = drafts::voice_note(&self.correspondent_id, self.next);
             let now = Timestamp::from_ms(self.next);
-            let addition = self.inner.add_message(draft, Source::User, None, &self.limits, now);
+            let addition =
+                self.inner.add_message(Box::new(draft), Source::User, None, &self.limits, now);
             assert!(matches!(addition.verdict, Verdict::Added { placeholder: true, .. }));
         }
     }
@@ -194,7 +196,8 @@ impl Queue {
 
     fn add_text(&mut self, content: &str) {
         let (draft, now) = (self.draft(content), Timestamp::from_ms(1));
-        let addition = self.inner.add_message(draft, Source::User, None, &self.limits, now);
+        let addition =
+            self.inner.add_message(Box::new(draft), Source::User, None, &self.limits, now);
         assert!(matches!(addition.verdict, Verdict::Added { placeholder: false, .. }));
     }
 

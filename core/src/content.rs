@@ -52,7 +52,7 @@ pub fn complete(message: &mut Message, mut outcome: Outcome, limit: u64) -> bool
         content.push('\n');
         content.push_str(caption);
     }
-    media.outcome = Some(outcome);
+    media.outcome = Some(Box::new(outcome));
     message.message_size = size_of(&content);
     message.content = content;
     cut
@@ -144,14 +144,14 @@ mod tests {
             provider_message_id: "p".into(),
             replayed: false,
             truncated: false,
-            media: Some(Media {
+            media: Some(Box::new(Media {
                 media_id: MediaId::from(uuid::Uuid::nil()),
                 kind,
                 mime_type: "text/calendar".to_owned(),
                 original_filename: filename.map(str::to_owned),
                 caption: caption.map(str::to_owned),
                 outcome: None,
-            }),
+            })),
         }
     }
 
@@ -199,7 +199,7 @@ mod tests {
             assert!(!complete(&mut message, outcome.clone(), 4_000));
             assert_eq!(message.content, expected);
             assert_eq!(message.message_size, size_of(expected));
-            assert_eq!(message.media.and_then(|media| media.outcome), Some(outcome));
+            assert_eq!(message.media.and_then(|media| media.outcome), Some(Box::new(outcome)));
         }
     }
 

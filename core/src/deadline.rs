@@ -2,6 +2,38 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::time::Timestamp;
+
+/// The earliest of several deadlines, some of which there may be.
+#[derive(Debug, Default)]
+pub(crate) struct Earliest(Option<(Timestamp, Deadline)>);
+
+impl Earliest {
+    pub fn of(mut self, at: Option<Timestamp>, why: Deadline) -> Self {
+        if let Some(at) = at {
+            self.take(at, why);
+        }
+        self
+    }
+
+    pub fn and(mut self, deadline: Option<(Timestamp, Deadline)>) -> Self {
+        if let Some((at, why)) = deadline {
+            self.take(at, why);
+        }
+        self
+    }
+
+    pub fn get(self) -> Option<(Timestamp, Deadline)> {
+        self.0
+    }
+
+    fn take(&mut self, at: Timestamp, why: Deadline) {
+        if self.0.is_none_or(|earliest| (at, why) < earliest) {
+            self.0 = Some((at, why));
+        }
+    }
+}
+
 /// The reason of a deadline. Deadlines may be early, never late: a tick before its time is a no-op.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -12,10 +12,6 @@ use crate::store::BotRecord;
 
 /// Something that happened outside the machine.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "a message moves once; a box would cost it an allocation"
-)]
 #[serde(rename_all = "snake_case")]
 pub enum Event {
     /// A deadline may have been reached. A spurious tick changes nothing.

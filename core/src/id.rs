@@ -1,6 +1,8 @@
 //! Names of things: every id and token has a type of its own, so none can stand in for another.
 
+use std::cmp::Ordering;
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::num::NonZeroU64;
 use std::str::FromStr;
 use std::sync::Arc;
@@ -8,6 +10,8 @@ use std::sync::Arc;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
+
+use crate::lookup;
 
 macro_rules! text_id {
     ($(#[$doc:meta])* $name:ident) => {
@@ -93,10 +97,6 @@ text_id! {
     BotId
 }
 text_id! {
-    /// Whom a bot talks with: a person or a group, as the provider names it.
-    CorrespondentId
-}
-text_id! {
     /// The provider's own id of a message; unique for a correspondent.
     ProviderMessageId
 }
@@ -151,6 +151,86 @@ number_id! {
 number_id! {
     /// The place of a message in its bot's archive; grows with every archived message.
     ArchiveSeq
+}
+
+/// Whom a bot talks with: a person or a group, as the provider names it.
+///
+/// Everything a message goes through looks its correspondent up, so the id carries its own hash. It
+/// is seeded anew in each process, and never seen outside.
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(from = "Arc<str>", into = "Arc<str>")]
+pub struct CorrespondentId {
+    text: Arc<str>,
+    hash: u64,
+}
+
+impl CorrespondentId {
+    /// The id as text.
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+}
+
+impl From<Arc<str>> for CorrespondentId {
+    fn from(text: Arc<str>) -> Self {
+        Self { hash: lookup::hash(&text), text }
+    }
+}
+
+impl From<&str> for CorrespondentId {
+    fn from(text: &str) -> Self {
+        Arc::<str>::from(text).into()
+    }
+}
+
+impl From<String> for CorrespondentId {
+    fn from(text: String) -> Self {
+        Arc::<str>::from(text).into()
+    }
+}
+
+impl From<CorrespondentId> for Arc<str> {
+    fn from(id: CorrespondentId) -> Self {
+        id.text
+    }
+}
+
+impl Hash for CorrespondentId {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write_u64(self.hash);
+    }
+}
+
+impl PartialEq for CorrespondentId {
+    fn eq(&self, other: &Self) -> bool {
+        self.hash == other.hash && self.text == other.text
+    }
+}
+
+impl Eq for CorrespondentId {}
+
+impl PartialOrd for CorrespondentId {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for CorrespondentId {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.text.cmp(&other.text)
+    }
+}
+
+impl fmt::Debug for CorrespondentId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("CorrespondentId").field(&self.text).finish()
+    }
+}
+
+impl fmt::Display for CorrespondentId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
 }
 
 impl MediaId {

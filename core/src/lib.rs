@@ -27,6 +27,7 @@
 #![warn(missing_docs)]
 #![deny(clippy::iter_over_hash_type)]
 
+mod ascending;
 pub mod bot;
 pub mod content;
 pub mod context;

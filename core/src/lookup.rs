@@ -5,8 +5,10 @@
 //! An [`OrderedLookup`] keeps the order of its insertions and may be.
 
 use std::collections::HashMap;
+use std::hash::BuildHasher;
 
-use foldhash::fast::RandomState;
+use foldhash::SharedSeed;
+use foldhash::fast::{RandomState, SeedableRandomState};
 use indexmap::IndexMap;
 
 /// A map that is never iterated.
@@ -14,3 +16,8 @@ pub(crate) type Lookup<K, V> = HashMap<K, V, RandomState>;
 
 /// A map whose order is that of its insertions and removals.
 pub(crate) type OrderedLookup<K, V> = IndexMap<K, V, RandomState>;
+
+/// The hash of a text, the same wherever it is asked for in this process.
+pub(crate) fn hash(text: &str) -> u64 {
+    SeedableRandomState::with_seed(0, SharedSeed::global_random()).hash_one(text)
+}

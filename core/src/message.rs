@@ -36,9 +36,9 @@ pub struct Message {
     /// Its text or caption was cut at the limit of a single message.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub truncated: bool,
-    /// The media it carries.
+    /// The media it carries; boxed, for most messages carry none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub media: Option<Media>,
+    pub media: Option<Box<Media>>,
 }
 
 impl Message {
@@ -103,9 +103,9 @@ pub struct Media {
     /// What its sender wrote beside it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub caption: Option<String>,
-    /// What became of it; none while the message is a placeholder.
+    /// What became of it; none while the message is a placeholder. Boxed, for many wait for theirs.
     #[serde(default)]
-    pub outcome: Option<Outcome>,
+    pub outcome: Option<Box<Outcome>>,
 }
 
 /// What a person would call the media.
@@ -214,7 +214,9 @@ impl Outcome {
 
 /// The size of a text: its Unicode scalar values.
 pub fn size_of(text: &str) -> u64 {
-    text.chars().count() as u64
+    // Most texts are all ASCII, which is quicker to see than to count.
+    let count = if text.is_ascii() { text.len() } else { text.chars().count() };
+    count as u64
 }
 
 /// Cuts `text` to at most `limit` scalar values and says whether it had to.

@@ -69,6 +69,8 @@ enum Tenure {
 struct Renewal {
     due_at: Option<Timestamp>,
     in_flight: Option<Renewing>,
+    /// How often the store has not answered in a row.
+    failures: u32,
 }
 
 /// A renewal that the store has not answered.
@@ -372,6 +374,7 @@ impl Ownership {
         let ownership = cx.settings.ownership;
         match result {
             Ok(StoreReply::RenewBots(lost)) => {
+                self.renewal.failures = 0;
                 let renewed_until = (asked_at + ownership.ttl).minus(ownership.margin);
                 for (bot_id, asked_epoch) in bots {
                     match self.tenures.get_mut(&bot_id) {
@@ -402,7 +405,9 @@ impl Ownership {
             }
             Err(StoreError::Unavailable { detail }) => {
                 cx.notice(Notice::StoreRetried { operation: "renew_bots".to_owned(), detail });
-                self.schedule_renewal(cx.now + cx.settings.store_retry.most.min(ownership.margin));
+                let wait = cx.source.jittered(cx.settings.store_retry.after(self.renewal.failures));
+                self.renewal.failures = self.renewal.failures.saturating_add(1);
+                self.schedule_renewal(cx.now + wait);
             }
         }
     }

@@ -14,10 +14,6 @@ use crate::time::Timestamp;
 
 /// A word from one room to another.
 #[derive(Debug)]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "a message moves once; a box would cost it an allocation"
-)]
 pub(crate) enum Signal {
     Session(SessionId, SessionSignal),
     Bot(BotId, BotSignal),
@@ -46,17 +42,13 @@ pub(crate) enum SessionSignal {
 
 /// A word to a bot.
 #[derive(Debug)]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "a message moves once; a box would cost it an allocation"
-)]
 pub(crate) enum BotSignal {
     /// A provider's connection carries the bot from here on.
     Attached { session_id: SessionId, instance: Option<ProviderInstance> },
     /// It does not any more.
     Detached { session_id: SessionId, resume_after_seq: Option<u64> },
     /// A message came.
-    Intake { origin: Origin, draft: Draft },
+    Intake { origin: Origin, draft: Box<Draft> },
     /// The provider confirmed an outgoing message.
     Sent { send_id: SendId, provider_message_id: ProviderMessageId },
     /// Ownership was acquired or prolonged; outward effects are valid until then.

@@ -424,7 +424,7 @@ fn a_posted_message_is_answered_by_its_request() {
     node.own(1);
     node.answer("restore_bot", Ok(no_jobs()));
     node.answer("owed_callbacks", Ok(nothing_owed()));
-    let draft = text("alice", "p1", "hello");
+    let draft = Box::new(text("alice", "p1", "hello"));
     node.step(bot(BotEvent::Post { request_id: RequestId(7), draft }));
     node.answer("next_id", Ok(next_id(1)));
     let effects = node.answer("archive", Ok(stored(1)));

@@ -2,7 +2,9 @@
 
 pub(crate) mod core;
 mod divan;
+pub(crate) mod instructions;
 mod results;
+pub(crate) mod sim;
 
 use anyhow::Result;
 

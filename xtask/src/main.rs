@@ -4,6 +4,8 @@
 
 mod bench;
 mod engines;
+mod mutate;
+mod sim;
 mod step;
 mod test;
 
@@ -15,9 +17,14 @@ Usage: cargo xtask <COMMAND>
 Commands:
   test [-- <RUNNER ARGUMENTS>]  Everything that must hold: format, lints, documentation, tests
   bench core                    The core's speed and memory; rewrites its part of docs/benchmarks.md
+  bench instructions            The part of it that a busy machine does not change
+  mutate [FILES]                Which rules of the core can be broken without a test noticing
   bench latency                 How long a text takes through an idle server
+  bench sim                     How fast the simulation is, with every rule looking
+  sim [OPTIONS]                 Seeds of the simulation, or one plan; see sim --help
 
-Exit codes: 0 all went well, 1 a step failed, 2 the command is not known";
+Exit codes: 0 all went well, 1 a step failed, 2 the command is not known; of sim: 10 it broke down,
+11 safety, 12 liveness, 13 a situation never occurred, 14 a canary lived";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -26,7 +33,14 @@ fn main() -> ExitCode {
         ["test"] => test::run(&[]),
         ["test", "--", runner_arguments @ ..] => test::run(runner_arguments),
         ["bench", "core"] => bench::core::run(),
+        ["bench", "instructions"] => bench::instructions::run(),
         ["bench", "latency"] => bench::latency(),
+        ["bench", "sim"] => bench::sim::run(),
+        ["sim", arguments @ ..] => match sim::run(arguments) {
+            Ok(code) => return code,
+            Err(error) => Err(error),
+        },
+        ["mutate", files @ ..] => mutate::run(files),
         ["help" | "--help" | "-h"] => {
             println!("{USAGE}");
             return ExitCode::SUCCESS;

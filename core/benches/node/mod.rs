@@ -107,8 +107,9 @@ impl Node {
     /// The event that brings `draft` over the provider's connection.
     pub fn frame(&mut self, draft: Draft) -> Event {
         self.last_message_seq += 1;
+        let draft = Box::new(draft);
         let message = MessageFrame { seq: self.last_message_seq, bot_id: None, draft };
-        let frame = ProviderFrame::Message(Box::new(message));
+        let frame = ProviderFrame::Message(message);
         Event::Session(self.session_id, SessionEvent::Frame { frame, authorized: true })
     }
 
@@ -138,7 +139,8 @@ impl Node {
             } else if !self.callbacks.is_empty() {
                 self.last_request_id += 1;
                 let request_id = RequestId(self.last_request_id);
-                let keys = std::mem::take(&mut self.callbacks);
+                let next = Vec::with_capacity(self.callbacks.len());
+                let keys = std::mem::replace(&mut self.callbacks, next);
                 let acknowledge = BotEvent::Acknowledge { request_id, keys };
                 self.step(Event::Bot(self.bot_id.clone(), acknowledge));
             } else {

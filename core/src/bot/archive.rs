@@ -7,6 +7,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use super::Bot;
+use super::correspondent::Correspondent;
 use super::event::{BotEffect, Callback};
 use super::lifecycle::Phase;
 use crate::context::Context;
@@ -16,7 +17,7 @@ use crate::id::{ArchiveSeq, Attempt, CorrespondentId, MediaId, MessageId};
 use crate::lane::Lane;
 use crate::message::{Message, Outcome};
 use crate::notice::Notice;
-use crate::queue::Popped;
+use crate::queue::{CorrespondentQueue, Popped};
 use crate::receipt::{Origin, Receipt, RejectReason};
 use crate::signal::PoolSignal;
 use crate::store::{
@@ -56,6 +57,14 @@ impl Archive {
         self.ready.is_empty() && self.alone.is_empty() && self.lane.is_idle()
     }
 
+    /// A correspondent may have a ready message that is not listed.
+    pub fn list(&mut self, correspondent_id: &CorrespondentId, entry: &mut Correspondent) {
+        if !entry.listed_ready && entry.queue.has_ready() {
+            entry.listed_ready = true;
+            self.ready.push_back(correspondent_id.clone());
+        }
+    }
+
     /// Gives everything up; returns the messages that were asked for, which may or may not be durable.
     pub fn clear(&mut self) -> Vec<Archiving> {
         self.ready.clear();
@@ -71,15 +80,6 @@ impl Bot {
         self.archive.just_archived = false;
     }
 
-    /// A correspondent has a ready message.
-    pub(super) fn list_ready(&mut self, correspondent_id: &CorrespondentId) {
-        let Some(entry) = self.correspondents.get_mut(correspondent_id) else { return };
-        if !entry.listed_ready {
-            entry.listed_ready = true;
-            self.archive.ready.push_back(correspondent_id.clone());
-        }
-    }
-
     pub(super) fn pump_archive(&mut self, cx: &mut Context<'_>) {
         // A page of owed callbacks and an archive batch never overlap: what is read is what is there.
         // They take turns, so that neither a flood of messages nor a backlog starves the other.
@@ -93,13 +93,14 @@ impl Bot {
             return self.ask_archive(cx, Batch { messages: vec![archiving] });
         }
         let limits = self.settings.limits;
-        let mut messages = Vec::new();
+        let mut messages =
+            Vec::with_capacity(self.archive.ready.len().min(limits.archive_batch_messages));
         let mut bytes = 0;
         while messages.len() < limits.archive_batch_messages
             && bytes < limits.archive_batch_bytes
             && let Some(correspondent_id) = self.archive.ready.pop_front()
         {
-            let Some(archiving) = self.pop_ready(&correspondent_id) else { continue };
+            let Some(archiving) = self.pop_ready(correspondent_id) else { continue };
             bytes += archiving.message.content.len();
             messages.push(archiving);
         }
@@ -109,8 +110,8 @@ impl Bot {
     }
 
     /// Takes one message of a correspondent, and lists it again if it has more.
-    fn pop_ready(&mut self, correspondent_id: &CorrespondentId) -> Option<Archiving> {
-        let entry = self.correspondents.get_mut(correspondent_id)?;
+    fn pop_ready(&mut self, correspondent_id: CorrespondentId) -> Option<Archiving> {
+        let entry = self.correspondents.get_mut(&correspondent_id)?;
         entry.listed_ready = false;
         let Popped { message, origin, job } = entry.queue.pop_ready_message()?;
         entry.archiving += 1;
@@ -118,17 +119,13 @@ impl Bot {
             entry.archiving_media.insert(message.id, message.accepted_time);
             self.media.remove(&job.media_id);
         }
-        if entry.queue.has_ready() {
-            entry.listed_ready = true;
-            self.archive.ready.push_back(correspondent_id.clone());
-        }
+        self.archive.list(&correspondent_id, entry);
         let plan = if self.settings.callbacks.sources.contains(&message.source) {
-            let gated = self.settings.is_gated(correspondent_id);
-            self.outbox.reserve(&self.settings, correspondent_id, gated && job.is_some())
+            let gated_media = job.is_some() && self.settings.is_gated(&correspondent_id);
+            self.outbox.reserve(&self.settings, &correspondent_id, gated_media)
         } else {
             CallbackPlan::None
         };
-        let correspondent_id = correspondent_id.clone();
         Some(Archiving { correspondent_id, message, origin, job, plan })
     }
 
@@ -189,7 +186,6 @@ impl Bot {
         archiving: Archiving,
         answer: &ArchiveAnswer,
     ) {
-        self.leave_archive(&archiving);
         match answer {
             ArchiveAnswer::Stored { seq } | ArchiveAnswer::AlreadyStored { seq } => {
                 self.stored(cx, reply, archiving, *seq);
@@ -201,12 +197,22 @@ impl Bot {
         }
     }
 
-    fn leave_archive(&mut self, archiving: &Archiving) {
-        let Some(entry) = self.correspondents.get_mut(&archiving.correspondent_id) else { return };
+    /// A message is not in the archive batch in flight any more. Returns the queue it came from.
+    fn leave_archive(&mut self, archiving: &Archiving) -> Option<&mut CorrespondentQueue> {
+        let entry = self.correspondents.get_mut(&archiving.correspondent_id)?;
         entry.archiving = entry.archiving.saturating_sub(1);
         if archiving.job.is_some() {
             entry.archiving_media.remove(&archiving.message.id);
             self.outbox.media_settled(&archiving.correspondent_id);
+        }
+        Some(&mut entry.queue)
+    }
+
+    /// The provider's message is durable under `message_id`.
+    fn confirm(&mut self, archiving: &Archiving, message_id: Durable<MessageId>) {
+        let limits = self.settings.limits;
+        if let Some(queue) = self.leave_archive(archiving) {
+            queue.confirm(&archiving.message.provider_message_id, message_id, &limits);
         }
     }
 
@@ -217,12 +223,9 @@ impl Bot {
         archiving: Archiving,
         seq: ArchiveSeq,
     ) {
+        let message_id = Durable::by(reply, archiving.message.id);
+        self.confirm(&archiving, message_id);
         let Archiving { correspondent_id, message, origin, job, plan } = archiving;
-        let message_id = Durable::by(reply, message.id);
-        let limits = self.settings.limits;
-        if let Some(entry) = self.correspondents.get_mut(&correspondent_id) {
-            entry.queue.confirm(&message.provider_message_id, message_id, &limits);
-        }
         let receipt = Receipt::Accepted { message_id };
         self.answer_all(cx, &correspondent_id, message.id, origin, &receipt);
         if let Some(job) = job {
@@ -252,7 +255,7 @@ impl Bot {
         if job.token.is_some() {
             cx.tell_pools(PoolSignal::Settled { media_id: job.media_id });
         }
-        let outcome = message.media.as_ref().and_then(|media| media.outcome.as_ref());
+        let outcome = message.media.as_ref().and_then(|media| media.outcome.as_deref());
         self.delete_unless_failed(cx, reply, job.media_id, outcome);
     }
 
@@ -277,13 +280,10 @@ impl Bot {
         archiving: Archiving,
         original: MessageId,
     ) {
+        let message_id = Durable::by(reply, original);
+        self.confirm(&archiving, message_id);
         let Archiving { correspondent_id, message, origin, job, plan } = archiving;
         self.outbox.unreserve(&correspondent_id, plan);
-        let message_id = Durable::by(reply, original);
-        let limits = self.settings.limits;
-        if let Some(entry) = self.correspondents.get_mut(&correspondent_id) {
-            entry.queue.confirm(&message.provider_message_id, message_id, &limits);
-        }
         self.notice_duplicate(cx, &correspondent_id, original);
         let receipt = Receipt::Duplicate { message_id };
         self.answer_all(cx, &correspondent_id, message.id, origin, &receipt);
@@ -294,6 +294,7 @@ impl Bot {
 
     /// Somebody else has the job, or has ended it: the message waits for that result again.
     fn lease_was_stale(&mut self, cx: &mut Context<'_>, reply: &StoreReply, archiving: Archiving) {
+        self.leave_archive(&archiving);
         let Archiving { correspondent_id, message, job, plan, .. } = archiving;
         self.outbox.unreserve(&correspondent_id, plan);
         let Some(job) = job else {
@@ -309,7 +310,8 @@ impl Bot {
     }
 
     /// The store calls the batch invalid: its messages go again one by one, so that one bad message
-    /// never takes its neighbours along; one that is refused alone is given up.
+    /// never takes its neighbours along; one that is refused alone is given up, and a result that was
+    /// made here for it goes into its job.
     fn archive_refused(&mut self, cx: &mut Context<'_>, batch: Batch, detail: &str) {
         self.archive.lane.settle();
         if batch.messages.len() > 1 {
@@ -317,18 +319,18 @@ impl Bot {
             return;
         }
         for archiving in batch.messages {
-            self.leave_archive(&archiving);
-            self.outbox.unreserve(&archiving.correspondent_id, archiving.plan);
+            if let Some(queue) = self.leave_archive(&archiving) {
+                queue.abandon(&archiving.message.provider_message_id);
+            }
             cx.notice(Notice::StoreRefused {
                 operation: "archive".to_owned(),
                 detail: detail.to_owned(),
             });
-            let Archiving { correspondent_id, message, origin, .. } = archiving;
-            if let Some(entry) = self.correspondents.get_mut(&correspondent_id) {
-                entry.queue.abandon(&message.provider_message_id);
-            }
+            let Archiving { correspondent_id, message, origin, plan, .. } = &archiving;
+            self.outbox.unreserve(correspondent_id, *plan);
             let receipt = Receipt::rejected(RejectReason::Invalid);
-            self.answer_all(cx, &correspondent_id, message.id, origin, &receipt);
+            self.answer_all(cx, correspondent_id, message.id, *origin, &receipt);
+            self.hand_back(cx, archiving);
         }
     }
 }

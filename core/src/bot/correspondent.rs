@@ -27,8 +27,6 @@ pub(crate) struct Correspondent {
     /// Its media in the archive batch in flight, with the time each was accepted.
     pub archiving_media: BTreeMap<MessageId, Timestamp>,
     pub last_active: Timestamp,
-    /// Whether the list of silent correspondents names it.
-    listed_silent: bool,
 }
 
 /// Whether the first free id is known.
@@ -51,7 +49,6 @@ impl Correspondent {
             archiving: 0,
             archiving_media: BTreeMap::new(),
             last_active: now,
-            listed_silent: false,
         }
     }
 
@@ -127,23 +124,40 @@ impl SilentList {
 }
 
 impl Bot {
-    /// The correspondent, in memory from here on.
+    /// The place of a correspondent that is heard of, in memory from here on; none when no more can
+    /// be held. Places stay what they are until a correspondent is let go.
+    pub(super) fn place_of(
+        &mut self,
+        correspondent_id: &CorrespondentId,
+        now: Timestamp,
+    ) -> Option<usize> {
+        let place = match self.correspondents.get_index_of(correspondent_id) {
+            Some(place) => place,
+            None if self.can_hold_another() => self.take_into_memory(correspondent_id, now),
+            None => return None,
+        };
+        self.correspondents[place].last_active = now;
+        Some(place)
+    }
+
+    /// The correspondent, in memory from here on, however many there are.
     pub(super) fn correspondent(
         &mut self,
         correspondent_id: &CorrespondentId,
         now: Timestamp,
     ) -> &mut Correspondent {
-        if !self.correspondents.contains_key(correspondent_id) {
-            self.correspondents.insert(correspondent_id.clone(), Correspondent::new(now));
-        }
-        let due = now + self.settings.limits.silent_after;
-        let entry = &mut self.correspondents[correspondent_id];
+        let known = self.correspondents.get_index_of(correspondent_id);
+        let place = known.unwrap_or_else(|| self.take_into_memory(correspondent_id, now));
+        let entry = &mut self.correspondents[place];
         entry.last_active = now;
-        if !entry.listed_silent {
-            entry.listed_silent = true;
-            self.silent.candidates.push_back((due, correspondent_id.clone()));
-        }
         entry
+    }
+
+    /// Makes a place for a correspondent, to be let go when it has been silent for long enough.
+    fn take_into_memory(&mut self, correspondent_id: &CorrespondentId, now: Timestamp) -> usize {
+        let due = now + self.settings.limits.silent_after;
+        self.silent.candidates.push_back((due, correspondent_id.clone()));
+        self.correspondents.insert_full(correspondent_id.clone(), Correspondent::new(now)).0
     }
 
     /// Lets go of correspondents that have been silent for long enough and have nothing in memory.
@@ -155,7 +169,7 @@ impl Bot {
             let Some((_, correspondent_id)) = self.silent.candidates.pop_front() else { return };
             let Some(entry) = self.correspondents.get_mut(&correspondent_id) else { continue };
             let silent = now.since(entry.last_active) >= silent_after;
-            if silent && entry.is_idle() && !self.outbox.holds(&correspondent_id) {
+            if silent && entry.is_idle() && self.outbox.let_go(&correspondent_id) {
                 self.correspondents.swap_remove(&correspondent_id);
                 continue;
             }
@@ -174,7 +188,7 @@ impl Bot {
             return false;
         };
         let idle = self.correspondents.get(&correspondent_id).is_none_or(Correspondent::is_idle)
-            && !self.outbox.holds(&correspondent_id);
+            && self.outbox.let_go(&correspondent_id);
         if idle {
             self.correspondents.swap_remove(&correspondent_id);
         } else {
@@ -246,13 +260,15 @@ impl Bot {
         correspondent_id: &CorrespondentId,
         next_id: MessageId,
     ) {
-        let Some(entry) = self.correspondents.get_mut(correspondent_id) else { return };
+        let Some((place, _, entry)) = self.correspondents.get_full_mut(correspondent_id) else {
+            return;
+        };
         entry.queue.raise_next_id(next_id);
         let ids = std::mem::replace(&mut entry.ids, Ids::Known);
         match ids {
             Ids::Reading(waiting) => {
-                for Waiting { origin, source, draft } in waiting {
-                    self.take_in(cx, origin, source, draft);
+                for message in waiting {
+                    self.take_in(cx, place, message);
                 }
             }
             Ids::Unread | Ids::Known => {}

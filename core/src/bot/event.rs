@@ -16,10 +16,6 @@ use crate::time::{Millis, Timestamp};
 
 /// Something that happened to a bot.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "a message moves once; a box would cost it an allocation"
-)]
 #[serde(rename_all = "snake_case")]
 pub enum BotEvent {
     /// An operator starts it.
@@ -31,7 +27,7 @@ pub enum BotEvent {
         /// Which request waits for the receipt.
         request_id: RequestId,
         /// The message.
-        draft: Draft,
+        draft: Box<Draft>,
     },
     /// The store answered.
     Store {

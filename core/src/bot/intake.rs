@@ -18,11 +18,11 @@ use crate::signal::Signal;
 pub(crate) struct Waiting {
     pub origin: Origin,
     pub source: Source,
-    pub draft: Draft,
+    pub draft: Box<Draft>,
 }
 
 impl Bot {
-    pub(super) fn intake(&mut self, cx: &mut Context<'_>, origin: Origin, draft: Draft) {
+    pub(super) fn intake(&mut self, cx: &mut Context<'_>, origin: Origin, draft: Box<Draft>) {
         if let Some(reason) = self.phase.refusal() {
             return self.answer(cx, origin, Receipt::rejected(reason));
         }
@@ -38,50 +38,48 @@ impl Bot {
         cx: &mut Context<'_>,
         origin: Origin,
         source: Source,
-        draft: Draft,
+        draft: Box<Draft>,
     ) {
-        let correspondent_id = draft.correspondent_id.clone();
-        let known = self.correspondents.contains_key(&correspondent_id);
-        if !known && !self.can_hold_another() {
-            return self.refuse(cx, origin, &correspondent_id, RejectReason::RetryLater);
-        }
+        let Some(place) = self.place_of(&draft.correspondent_id, cx.now) else {
+            return self.refuse(cx, origin, &draft.correspondent_id, RejectReason::RetryLater);
+        };
         let max_waiting = self.settings.limits.max_waiting_for_id;
-        let entry = self.correspondent(&correspondent_id, cx.now);
-        match &mut entry.ids {
-            Ids::Known => self.take_in(cx, origin, source, draft),
+        match &mut self.correspondents[place].ids {
+            Ids::Known => self.take_in(cx, place, Waiting { origin, source, draft }),
             Ids::Reading(waiting) if waiting.len() < max_waiting => {
                 waiting.push_back(Waiting { origin, source, draft });
             }
             Ids::Reading(_) => {
-                self.refuse(cx, origin, &correspondent_id, RejectReason::RetryLater);
+                self.refuse(cx, origin, &draft.correspondent_id, RejectReason::RetryLater);
             }
-            Ids::Unread => {
-                entry.ids = Ids::Reading([Waiting { origin, source, draft }].into());
+            ids @ Ids::Unread => {
+                let correspondent_id = draft.correspondent_id.clone();
+                *ids = Ids::Reading([Waiting { origin, source, draft }].into());
                 self.read_next_id(cx, correspondent_id);
             }
         }
     }
 
-    /// Puts a message in its queue, whose ids are known.
-    pub(super) fn take_in(
-        &mut self,
-        cx: &mut Context<'_>,
-        origin: Origin,
-        source: Source,
-        draft: Draft,
-    ) {
-        let correspondent_id = draft.correspondent_id.clone();
+    /// Puts a message in its queue, whose ids are known, and which stands at `place`.
+    pub(super) fn take_in(&mut self, cx: &mut Context<'_>, place: usize, message: Waiting) {
+        let Waiting { origin, source, draft } = message;
         let media_id = draft.media.as_ref().map(|media| media.media_id);
-        let settings = self.settings.clone();
+        let Some((correspondent_id, entry)) = self.correspondents.get_index_mut(place) else {
+            return;
+        };
+        let correspondent_id = correspondent_id.clone();
         // A medium that stands in another correspondent's queue cannot be this one's as well.
         if let Some(media_id) = media_id
             && self.media.get(&media_id).is_some_and(|holder| *holder != correspondent_id)
         {
             return self.refuse(cx, origin, &correspondent_id, RejectReason::Invalid);
         }
-        let Some(entry) = self.correspondents.get_mut(&correspondent_id) else { return };
+        let limits = &self.settings.limits;
         let Addition { verdict, evicted } =
-            entry.queue.add_message(draft, source, Some(origin), &settings.limits, cx.now);
+            entry.queue.add_message(draft, source, Some(origin), limits, cx.now);
+        if let Verdict::Added { placeholder: false, .. } = verdict {
+            self.archive.list(&correspondent_id, entry);
+        }
         self.tell_evicted(cx, &correspondent_id, evicted);
         match verdict {
             Verdict::Added { placeholder, overflow, .. } => {
@@ -91,15 +89,11 @@ impl Bot {
                         correspondent_id: correspondent_id.clone(),
                     });
                 }
-                match media_id.filter(|_| placeholder) {
-                    Some(media_id) => self.insert_job(correspondent_id, media_id),
-                    None => {
-                        self.list_ready(&correspondent_id);
-                        // What its sender's own device sent is not processed, so its file is not needed.
-                        if let Some(media_id) = media_id {
-                            self.drop_file(cx, media_id);
-                        }
-                    }
+                match media_id {
+                    Some(media_id) if placeholder => self.insert_job(correspondent_id, media_id),
+                    // What its sender's own device sent is not processed, so its file is not needed.
+                    Some(media_id) => self.drop_file(cx, media_id),
+                    None => {}
                 }
             }
             Verdict::Joined { id } => {

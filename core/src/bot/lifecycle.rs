@@ -264,8 +264,12 @@ impl Bot {
         }
     }
 
+    /// The store refused. What was restored until then is restored again by the next owner.
     fn lifecycle_refused(&mut self, cx: &mut Context<'_>) {
         self.barred = true;
+        if matches!(self.phase, Phase::Restoring { .. }) {
+            self.let_go(cx);
+        }
         self.stopped(cx);
     }
 
@@ -334,15 +338,19 @@ impl Bot {
         }
     }
 
-    /// Empties the memory: what the store did not take goes back to its provider, results that could
-    /// not be archived go to their jobs. Then the jobs are held.
+    /// Empties the memory; then the jobs are held.
     fn hold(&mut self, cx: &mut Context<'_>) {
-        let refused = self.clear(cx);
-        for origin in refused {
-            self.answer(cx, origin, Receipt::rejected(RejectReason::RetryLater));
-        }
+        self.let_go(cx);
         self.phase = Phase::Holding { until: cx.now + HOLD_TIMEOUT };
         self.ask_lifecycle(cx, Start::Hold);
+    }
+
+    /// Empties the memory: what the store did not take goes back to its provider, results that could
+    /// not be archived go to their jobs.
+    fn let_go(&mut self, cx: &mut Context<'_>) {
+        for origin in self.clear(cx) {
+            self.answer(cx, origin, Receipt::rejected(RejectReason::RetryLater));
+        }
     }
 
     fn stopped(&mut self, cx: &mut Context<'_>) {
@@ -432,7 +440,7 @@ impl Bot {
 fn give_to_job(cx: &mut Context<'_>, job: FinishedJob, message: &Message) {
     let outcome = message.media.as_ref().and_then(|media| media.outcome.clone());
     if let (Some(token), Some(outcome)) = (job.token, outcome) {
-        cx.tell_pools(PoolSignal::Undelivered { media_id: job.media_id, token, outcome });
+        cx.tell_pools(PoolSignal::Undelivered { media_id: job.media_id, token, outcome: *outcome });
     }
 }
 

@@ -31,7 +31,7 @@ use self::outbox::Outbox;
 use self::results::Results;
 use self::sends::Sends;
 use crate::context::Context;
-use crate::deadline::Deadline;
+use crate::deadline::{Deadline, Earliest};
 use crate::effect::Effect;
 use crate::id::{BotId, CorrespondentId, Epoch, MediaId, MessageId, OpId, ProviderInstance};
 use crate::lane::Lane;
@@ -209,28 +209,20 @@ impl Bot {
     }
 
     pub fn next_deadline(&self) -> Option<(Timestamp, Deadline)> {
-        let retry = [
-            self.lifecycle.retry_at(),
-            self.id_reads.retry_at(),
-            self.inserts.lane.retry_at(),
-            self.results.retry_at(),
-            self.archive.lane.retry_at(),
-            self.sends.retry_at(),
-        ];
-        let retries = retry.into_iter().flatten().map(|at| (at, Deadline::StoreRetry));
-        let grace = self.grace_until.map(|at| (at, Deadline::DisconnectGrace));
-        let drain = self.phase.drain_until().map(|at| (at, Deadline::DrainTimeout));
-        let silent = self.silent.due_at().map(|at| (at, Deadline::SilentCorrespondents));
-        let results = self.results.look_at().map(|at| (at, Deadline::ResultsPoll));
-        let echo = self.sends.echo_due_at().map(|at| (at, Deadline::EchoWait));
-        retries
-            .chain(grace)
-            .chain(drain)
-            .chain(silent)
-            .chain(results)
-            .chain(echo)
-            .chain(self.outbox.next_deadline())
-            .min()
+        Earliest::default()
+            .of(self.lifecycle.retry_at(), Deadline::StoreRetry)
+            .of(self.id_reads.retry_at(), Deadline::StoreRetry)
+            .of(self.inserts.lane.retry_at(), Deadline::StoreRetry)
+            .of(self.results.retry_at(), Deadline::StoreRetry)
+            .of(self.archive.lane.retry_at(), Deadline::StoreRetry)
+            .of(self.sends.retry_at(), Deadline::StoreRetry)
+            .of(self.grace_until, Deadline::DisconnectGrace)
+            .of(self.phase.drain_until(), Deadline::DrainTimeout)
+            .of(self.silent.due_at(), Deadline::SilentCorrespondents)
+            .of(self.results.look_at(), Deadline::ResultsPoll)
+            .of(self.sends.echo_due_at(), Deadline::EchoWait)
+            .and(self.outbox.next_deadline())
+            .get()
     }
 
     /// Starts whatever can be started: the store is asked for what waits, callbacks go out.

@@ -104,8 +104,8 @@ impl Bot {
             Completion::Updated { evicted, .. } => {
                 let media_id = job.media_id;
                 cx.notice(Notice::MediaEnded { bot_id: self.id.clone(), media_id, outcome });
+                self.archive.list(&correspondent_id, entry);
                 self.tell_evicted(cx, &correspondent_id, evicted);
-                self.list_ready(&correspondent_id);
                 true
             }
         }

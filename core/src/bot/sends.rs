@@ -62,18 +62,14 @@ pub(super) struct Sends {
 struct Echo {
     due_at: Timestamp,
     origin: Origin,
-    draft: Draft,
+    draft: Box<Draft>,
 }
 
 /// What is known of a message's source.
-#[expect(
-    clippy::large_enum_variant,
-    reason = "a message moves once; a box would cost it an allocation"
-)]
 pub(super) enum Classified {
     Now {
         source: Source,
-        draft: Draft,
+        draft: Box<Draft>,
     },
     /// It waits to be told apart.
     Waits,
@@ -282,7 +278,7 @@ impl Bot {
         &mut self,
         cx: &mut Context<'_>,
         origin: Origin,
-        draft: Draft,
+        draft: Box<Draft>,
     ) -> Classified {
         match draft.direction {
             Direction::Incoming => return Classified::Now { source: Source::User, draft },

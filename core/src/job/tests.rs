@@ -271,14 +271,14 @@ fn placeholder() -> Message {
         provider_message_id: "p".into(),
         replayed: false,
         truncated: false,
-        media: Some(Media {
+        media: Some(Box::new(Media {
             media_id: Uuid::from_u128(7).into(),
             kind: MediaKind::Audio,
             mime_type: "audio/ogg; codecs=opus".to_owned(),
             original_filename: Some("voice.ogg".to_owned()),
             caption: None,
             outcome: None,
-        }),
+        })),
     }
 }
 

@@ -109,7 +109,7 @@ fn frame(fields: &mut Fields) -> Result<ProviderFrame, FrameError> {
     })?;
     let frame = match frame_type {
         FrameType::Hello => return hello(fields).map(ProviderFrame::Hello),
-        FrameType::Message => ProviderFrame::Message(Box::new(message(fields)?)),
+        FrameType::Message => ProviderFrame::Message(message(fields)?),
         FrameType::Status => ProviderFrame::Status(status(fields)?),
         FrameType::Sent => ProviderFrame::Sent(sent(fields)?),
         FrameType::Ping => ProviderFrame::Ping(Ping { bot_id: fields.optional("bot_id", id)? }),
@@ -180,7 +180,7 @@ fn message(fields: &mut Fields) -> Result<MessageFrame, FieldError> {
         replayed: fields.optional("replayed", flag)?.unwrap_or(false),
         media,
     };
-    Ok(MessageFrame { seq, bot_id, draft })
+    Ok(MessageFrame { seq, bot_id, draft: Box::new(draft) })
 }
 
 fn participant(fields: &mut Fields, name: &str) -> Result<Option<Participant>, FieldError> {

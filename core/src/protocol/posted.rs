@@ -24,7 +24,7 @@ pub fn parse_posted_message(body: &str) -> Result<MessageFrame, FrameError> {
     object.entry("type").or_insert_with(|| Value::from("message"));
     object.entry("seq").or_insert_with(|| Value::from(0));
     match frame_from_json(Value::Object(object))? {
-        ProviderFrame::Message(message) => Ok(*message),
+        ProviderFrame::Message(message) => Ok(message),
         ProviderFrame::Hello(_)
         | ProviderFrame::Status(_)
         | ProviderFrame::Sent(_)

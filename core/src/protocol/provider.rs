@@ -22,7 +22,7 @@ pub enum ProviderFrame {
     /// It introduces a bot.
     Hello(Hello),
     /// It hands a message over.
-    Message(Box<MessageFrame>),
+    Message(MessageFrame),
     /// It tells how it stands with its network.
     Status(StatusFrame),
     /// It has sent a message of the bot.
@@ -52,7 +52,7 @@ pub struct MessageFrame {
     /// Which bot; none while the connection has only one.
     pub bot_id: Option<BotId>,
     /// The message.
-    pub draft: Draft,
+    pub draft: Box<Draft>,
 }
 
 /// How a provider stands with its network.
@@ -127,7 +127,7 @@ impl ProviderFrame {
     fn wire<'a>(&'a self, token: Option<&'a str>) -> Wire<'a> {
         match self {
             Self::Hello(hello) => Wire::Hello(WireHello::new(hello, token)),
-            Self::Message(message) => Wire::Message(WireMessage::from(&**message)),
+            Self::Message(message) => Wire::Message(WireMessage::from(message)),
             Self::Status(status) => Wire::Status(status),
             Self::Sent(sent) => Wire::Sent(sent),
             Self::Ping(ping) => Wire::Ping(ping),

@@ -13,37 +13,31 @@ use crate::lookup::Lookup;
 
 #[derive(Debug, Default)]
 pub(super) struct DedupeWindow {
-    pending: Lookup<ProviderMessageId, MessageId>,
-    durable: Lookup<ProviderMessageId, Durable<MessageId>>,
+    seen: Lookup<ProviderMessageId, Seen>,
     /// The durable ones, oldest first.
-    order: VecDeque<ProviderMessageId>,
+    durable: VecDeque<ProviderMessageId>,
 }
 
-/// What the window knows of a provider message.
+/// What the window knows of a provider message that it has seen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Seen {
-    Never,
     Pending { message_id: MessageId },
     Durable { message_id: Durable<MessageId> },
 }
 
 impl DedupeWindow {
-    pub fn look_up(&self, provider_message_id: &ProviderMessageId) -> Seen {
-        if let Some(&message_id) = self.pending.get(provider_message_id) {
-            return Seen::Pending { message_id };
-        }
-        match self.durable.get(provider_message_id) {
-            None => Seen::Never,
-            Some(&message_id) => Seen::Durable { message_id },
-        }
+    pub fn look_up(&self, provider_message_id: &ProviderMessageId) -> Option<Seen> {
+        self.seen.get(provider_message_id).copied()
     }
 
     pub fn begin(&mut self, provider_message_id: ProviderMessageId, message_id: MessageId) {
-        self.pending.insert(provider_message_id, message_id);
+        self.seen.insert(provider_message_id, Seen::Pending { message_id });
     }
 
     pub fn abandon(&mut self, provider_message_id: &ProviderMessageId) {
-        self.pending.remove(provider_message_id);
+        if let Some(Seen::Pending { .. }) = self.seen.get(provider_message_id) {
+            self.seen.remove(provider_message_id);
+        }
     }
 
     pub fn confirm(
@@ -52,13 +46,21 @@ impl DedupeWindow {
         message_id: Durable<MessageId>,
         capacity: usize,
     ) {
-        self.pending.remove(provider_message_id);
-        if self.durable.insert(provider_message_id.clone(), message_id).is_none() {
-            self.order.push_back(provider_message_id.clone());
+        let durable = Seen::Durable { message_id };
+        match self.seen.get_mut(provider_message_id) {
+            Some(seen @ Seen::Durable { .. }) => {
+                *seen = durable;
+                return;
+            }
+            Some(seen @ Seen::Pending { .. }) => *seen = durable,
+            None => {
+                self.seen.insert(provider_message_id.clone(), durable);
+            }
         }
-        while self.order.len() > capacity {
-            if let Some(oldest) = self.order.pop_front() {
-                self.durable.remove(&oldest);
+        self.durable.push_back(provider_message_id.clone());
+        while self.durable.len() > capacity {
+            if let Some(oldest) = self.durable.pop_front() {
+                self.seen.remove(&oldest);
             }
         }
     }
@@ -69,7 +71,7 @@ impl DedupeWindow {
 
     /// Whether both halves of the window tell the same story.
     pub fn is_consistent(&self) -> bool {
-        self.order.len() == self.durable.len()
-            && self.order.iter().all(|id| self.durable.contains_key(id))
+        self.durable.len() <= self.seen.len()
+            && self.durable.iter().all(|id| matches!(self.look_up(id), Some(Seen::Durable { .. })))
     }
 }

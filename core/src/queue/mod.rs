@@ -38,9 +38,9 @@ pub struct CorrespondentQueue {
     /// Ready texts, oldest first.
     texts: VecDeque<Text>,
     /// Placeholders, and media that have become text.
-    media: BTreeMap<MessageId, MediaEntry>,
-    /// Which entry waits for which media.
-    by_media: Lookup<MediaId, MessageId>,
+    media: Lookup<MediaId, MediaEntry>,
+    /// The same in the order of ids.
+    media_ids: BTreeMap<MessageId, MediaId>,
     /// The media that have become text.
     ready_media: BTreeSet<MessageId>,
     total_chars: u64,
@@ -62,11 +62,17 @@ struct Text {
 #[derive(Debug)]
 struct MediaEntry {
     message: Arc<Message>,
-    /// What the provider said of a medium that it could not bring.
-    excuse: Option<Box<Excuse>>,
-    /// Where its receipt goes, until its job is durable.
-    origin: Option<Origin>,
+    /// What is to be known of it until its job is known to be durable.
+    unconfirmed: Option<Box<Unconfirmed>>,
     state: MediaState,
+}
+
+#[derive(Debug)]
+struct Unconfirmed {
+    /// Where its receipt goes.
+    origin: Option<Origin>,
+    /// What the provider said of a medium that it could not bring.
+    excuse: Excuse,
 }
 
 /// What a provider says of a medium that it could not bring.
@@ -75,14 +81,12 @@ pub struct Excuse {
     /// It had no space for it.
     pub quota_exceeded: bool,
     /// Its reason.
-    pub detail: Option<String>,
+    pub detail: Option<Box<str>>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum MediaState {
-    /// Its job is not known to be durable.
-    Unconfirmed,
-    /// Its job is durable, its text has not come.
+    /// Its text has not come.
     Waiting,
     /// Its text has come, from a job that was done here under this lease, or whose result the
     /// store has.
@@ -195,8 +199,8 @@ impl CorrespondentQueue {
         Self {
             next_id,
             texts: VecDeque::new(),
-            media: BTreeMap::new(),
-            by_media: Lookup::default(),
+            media: Lookup::default(),
+            media_ids: BTreeMap::new(),
             ready_media: BTreeSet::new(),
             total_chars: 0,
             text_chars: 0,
@@ -233,7 +237,9 @@ impl CorrespondentQueue {
 
     /// The media in the queue, ready or not, by id, with the time each was accepted.
     pub fn media_entries(&self) -> impl Iterator<Item = (MessageId, Timestamp)> + '_ {
-        self.media.iter().map(|(id, entry)| (*id, entry.message.accepted_time))
+        self.media_ids.iter().filter_map(|(id, media_id)| {
+            self.media.get(media_id).map(|entry| (*id, entry.message.accepted_time))
+        })
     }
 
     /// No id below `floor` will be given.
@@ -247,7 +253,7 @@ impl CorrespondentQueue {
     /// is too old. O(log n), and linear only in what it evicts.
     pub fn add_message(
         &mut self,
-        draft: Draft,
+        draft: Box<Draft>,
         source: Source,
         origin: Option<Origin>,
         limits: &Limits,
@@ -255,19 +261,19 @@ impl CorrespondentQueue {
     ) -> Addition {
         let provider_message_id = &draft.provider_message_id;
         match self.window.look_up(provider_message_id) {
-            Seen::Never => {}
-            Seen::Pending { message_id } => {
+            None => {}
+            Some(Seen::Pending { message_id }) => {
                 return Addition::only(Verdict::Joined { id: message_id });
             }
-            Seen::Durable { message_id } => {
+            Some(Seen::Durable { message_id }) => {
                 return Addition::only(Verdict::Duplicate { id: message_id });
             }
         }
-        if draft.media.as_ref().is_some_and(|media| self.by_media.contains_key(&media.media_id)) {
+        if draft.media.as_ref().is_some_and(|media| self.media.contains_key(&media.media_id)) {
             return Addition::only(Verdict::Rejected { reason: RejectReason::Invalid });
         }
         let excuse = excuse(&draft);
-        let message = self.draw_up(draft, source, limits, now);
+        let message = self.draw_up(*draft, source, limits, now);
         let placeholder = message.is_placeholder();
         let mut evicted = self.evict_aged(limits, now);
         if placeholder && self.media.len() >= limits.max_placeholders {
@@ -294,23 +300,19 @@ impl CorrespondentQueue {
         let message = message.into_inner();
         let Some(media_id) = message.media_id() else { return Injection::AlreadyPresent };
         let id = message.id;
-        let id_taken = self.media.contains_key(&id)
+        let id_taken = self.media_ids.contains_key(&id)
             || self.texts.binary_search_by_key(&id, |text| text.message.id).is_ok();
-        if id_taken || self.by_media.contains_key(&media_id) {
+        if id_taken || self.media.contains_key(&media_id) {
             return Injection::AlreadyPresent;
         }
         self.window.confirm(&message.provider_message_id, durable_id, limits.dedupe_window);
         self.raise_next_id(id.next());
         let size = message.message_size;
         self.total_chars += size;
-        self.by_media.insert(media_id, id);
-        let entry = MediaEntry {
-            message: Arc::new(message),
-            excuse: None,
-            origin: None,
-            state: MediaState::Waiting,
-        };
-        self.media.insert(id, entry);
+        self.media_ids.insert(id, media_id);
+        let message = Arc::new(message);
+        let entry = MediaEntry { message, unconfirmed: None, state: MediaState::Waiting };
+        self.media.insert(media_id, entry);
         // A caption from before the settings were lowered can grow over the bounds with its text.
         self.over_bounds |= size > limits.max_characters_single_message;
         self.over_bounds |= !self.is_within_bounds(limits);
@@ -318,20 +320,20 @@ impl CorrespondentQueue {
     }
 
     /// Gives a placeholder its outcome; it becomes a ready message. A second call finds nothing.
-    /// O(log n) whatever else waits, and linear in what it evicts.
+    /// O(1) whatever else waits, O(log n) in what is ready, and linear in what it evicts.
     pub fn update_message_by_media_id(
         &mut self,
         job: FinishedJob,
         outcome: Outcome,
         limits: &Limits,
     ) -> Completion {
-        let Some(&id) = self.by_media.get(&job.media_id) else { return Completion::NotFound };
-        let Some(entry) = self.media.get_mut(&id) else { return Completion::NotFound };
+        let Some(entry) = self.media.get_mut(&job.media_id) else { return Completion::NotFound };
         match entry.state {
-            MediaState::Unconfirmed | MediaState::Waiting => {}
+            MediaState::Waiting => {}
             MediaState::Ready(_) => return Completion::NotFound,
         }
         let message = Arc::make_mut(&mut entry.message);
+        let id = message.id;
         let old_size = message.message_size;
         let truncated = content::complete(message, outcome, limits.max_characters_media_text);
         let new_size = message.message_size;
@@ -364,23 +366,25 @@ impl CorrespondentQueue {
 
     /// Removes an open placeholder: its job was refused, abandoned, or ended by an operator.
     pub fn remove_placeholder(&mut self, media_id: MediaId) -> Option<Removed> {
-        let id = *self.by_media.get(&media_id)?;
-        if self.ready_media.contains(&id) {
-            return None;
+        match self.media.get(&media_id)?.state {
+            MediaState::Waiting => {}
+            MediaState::Ready(_) => return None,
         }
-        let MediaEntry { message, origin, .. } = self.media.remove(&id)?;
-        self.by_media.remove(&media_id);
+        let MediaEntry { message, unconfirmed, .. } = self.media.remove(&media_id)?;
+        self.media_ids.remove(&message.id);
         self.total_chars -= message.message_size;
         self.window.abandon(&message.provider_message_id);
-        Some(Removed { message, origin })
+        Some(Removed { message, origin: unconfirmed.and_then(|unconfirmed| unconfirmed.origin) })
     }
 
     /// The placeholder that waits for that media, as long as its job is not durable, and what its
     /// provider said of a medium that it could not bring.
-    pub fn unconfirmed(&self, media_id: MediaId) -> Option<(&Message, Option<&Excuse>)> {
-        let entry = self.media.get(self.by_media.get(&media_id)?)?;
-        let unconfirmed = entry.state == MediaState::Unconfirmed;
-        unconfirmed.then(|| (&*entry.message, entry.excuse.as_deref()))
+    pub fn unconfirmed(&self, media_id: MediaId) -> Option<(&Message, &Excuse)> {
+        let entry = self.media.get(&media_id)?;
+        match entry.state {
+            MediaState::Waiting => Some((&*entry.message, &entry.unconfirmed.as_ref()?.excuse)),
+            MediaState::Ready(_) => None,
+        }
     }
 
     /// The placeholder's job is durable: it is acknowledged from here on. Returns its id, and where
@@ -390,15 +394,11 @@ impl CorrespondentQueue {
         media_id: Durable<MediaId>,
         limits: &Limits,
     ) -> Option<(Durable<MessageId>, Option<Origin>)> {
-        let id = *self.by_media.get(media_id.get())?;
-        let entry = self.media.get_mut(&id)?;
-        if entry.state == MediaState::Unconfirmed {
-            entry.state = MediaState::Waiting;
-        }
-        let origin = entry.origin.take();
-        let provider_message_id = entry.message.provider_message_id.clone();
-        let durable_id = media_id.map(|_| id);
-        self.window.confirm(&provider_message_id, durable_id, limits.dedupe_window);
+        let entry = self.media.get_mut(media_id.get())?;
+        let origin = entry.unconfirmed.take().and_then(|unconfirmed| unconfirmed.origin);
+        let message = &entry.message;
+        let durable_id = media_id.map(|_| message.id);
+        self.window.confirm(&message.provider_message_id, durable_id, limits.dedupe_window);
         Some((durable_id, origin))
     }
 
@@ -426,12 +426,9 @@ impl CorrespondentQueue {
             self.window.abandon(&message.provider_message_id);
             given_up.push((message.id, origin));
         }
-        let unconfirmed: Vec<_> = self
-            .media
-            .values()
-            .filter(|entry| entry.state == MediaState::Unconfirmed)
-            .filter_map(|entry| entry.message.media_id())
-            .collect();
+        let media_ids = self.media_ids.values().copied();
+        let unconfirmed: Vec<_> =
+            media_ids.filter(|media_id| self.unconfirmed(*media_id).is_some()).collect();
         for media_id in unconfirmed {
             if let Some(Removed { message, origin }) = self.remove_placeholder(media_id) {
                 given_up.push((message.id, origin));
@@ -440,19 +437,25 @@ impl CorrespondentQueue {
         given_up
     }
 
-    fn draw_up(&self, draft: Draft, source: Source, limits: &Limits, now: Timestamp) -> Message {
+    fn draw_up(
+        &self,
+        draft: Draft,
+        source: Source,
+        limits: &Limits,
+        now: Timestamp,
+    ) -> Arc<Message> {
         let mut content = draft.content;
         let truncated = truncate(&mut content, limits.max_characters_single_message);
-        let caption = (!content.is_empty()).then(|| content.clone());
+        let caption = || (!content.is_empty()).then(|| content.clone());
         let media = draft.media.map(|media| Media {
             media_id: media.media_id,
             kind: media.kind,
             mime_type: media.mime_type,
             original_filename: media.original_filename,
-            caption,
+            caption: caption(),
             outcome: None,
         });
-        let mut message = Message {
+        let mut message = Arc::new(Message {
             id: self.next_id,
             message_size: size_of(&content),
             content,
@@ -464,16 +467,16 @@ impl CorrespondentQueue {
             provider_message_id: draft.provider_message_id,
             replayed: draft.replayed,
             truncated,
-            media,
-        };
+            media: media.map(Box::new),
+        });
         if draft.direction == Direction::Outgoing {
             let limit = limits.max_characters_media_text;
-            content::complete(&mut message, Outcome::NotProcessed, limit);
+            content::complete(Arc::make_mut(&mut message), Outcome::NotProcessed, limit);
         }
         message
     }
 
-    fn insert(&mut self, message: Message, excuse: Option<Box<Excuse>>, origin: Option<Origin>) {
+    fn insert(&mut self, message: Arc<Message>, excuse: Excuse, origin: Option<Origin>) {
         let id = message.id;
         self.next_id = id.next();
         self.last_accepted_time = message.accepted_time;
@@ -482,40 +485,35 @@ impl CorrespondentQueue {
         let media_id = message.media_id().filter(|_| message.is_placeholder());
         match media_id {
             Some(media_id) => {
-                self.by_media.insert(media_id, id);
-                let message = Arc::new(message);
-                let state = MediaState::Unconfirmed;
-                let entry = MediaEntry { message, excuse, origin, state };
-                self.media.insert(id, entry);
+                self.media_ids.insert(id, media_id);
+                let unconfirmed = Some(Box::new(Unconfirmed { origin, excuse }));
+                let entry = MediaEntry { message, unconfirmed, state: MediaState::Waiting };
+                self.media.insert(media_id, entry);
             }
             None => {
                 self.text_chars += message.message_size;
-                self.texts.push_back(Text { message: Arc::new(message), origin });
+                self.texts.push_back(Text { message, origin });
             }
         }
     }
 
     fn pop_ready_media(&mut self) -> Option<Popped> {
         let id = self.ready_media.pop_first()?;
-        let MediaEntry { message, origin, state, .. } = self.media.remove(&id)?;
+        let media_id = self.media_ids.remove(&id)?;
+        let MediaEntry { message, unconfirmed, state } = self.media.remove(&media_id)?;
         self.total_chars -= message.message_size;
-        if let Some(media_id) = message.media_id() {
-            self.by_media.remove(&media_id);
-        }
         let job = match state {
-            MediaState::Ready(token) => {
-                message.media_id().map(|media_id| FinishedJob { media_id, token })
-            }
-            MediaState::Unconfirmed | MediaState::Waiting => None,
+            MediaState::Ready(token) => Some(FinishedJob { media_id, token }),
+            MediaState::Waiting => None,
         };
+        let origin = unconfirmed.and_then(|unconfirmed| unconfirmed.origin);
         Some(Popped { message, origin, job })
     }
 }
 
-fn excuse(draft: &Draft) -> Option<Box<Excuse>> {
-    let media = draft.media.as_ref()?;
-    let excuse = Excuse { quota_exceeded: media.quota_exceeded, detail: media.detail.clone() };
-    (excuse != Excuse::default()).then(|| Box::new(excuse))
+fn excuse(draft: &Draft) -> Excuse {
+    let Some(media) = &draft.media else { return Excuse::default() };
+    Excuse { quota_exceeded: media.quota_exceeded, detail: media.detail.as_deref().map(Box::from) }
 }
 
 impl Addition {

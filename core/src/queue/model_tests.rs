@@ -235,7 +235,7 @@ impl StateMachineTest for Checked {
             });
             assert_eq!(
                 queue.unconfirmed(media_id(number)),
-                unconfirmed.map(|entry| (&entry.message, entry.excuse.as_ref()))
+                unconfirmed.map(|entry| (&entry.message, &entry.excuse))
             );
         }
         if !checked.injected {
@@ -255,7 +255,7 @@ impl Checked {
                 self.additions += 1;
                 let origin = origin(self.additions);
                 Answer::Added(queue.add_message(
-                    draft(addend),
+                    Box::new(draft(addend)),
                     Source::User,
                     origin,
                     limits,
@@ -333,20 +333,21 @@ fn entries(queue: &CorrespondentQueue) -> Vec<Entry> {
         message: (*text.message).clone(),
         origin: text.origin,
         state: State::Text,
-        excuse: None,
+        excuse: Excuse::default(),
     });
-    let media = queue.media.values().map(|entry| Entry {
+    let media = queue.media_ids.values().map(|media_id| &queue.media[media_id]);
+    let media = media.map(|entry| Entry {
         message: (*entry.message).clone(),
-        origin: entry.origin,
+        origin: entry.unconfirmed.as_ref().and_then(|unconfirmed| unconfirmed.origin),
         state: match entry.state {
-            MediaState::Unconfirmed => State::Unconfirmed,
+            MediaState::Waiting if entry.unconfirmed.is_some() => State::Unconfirmed,
             MediaState::Waiting => State::Waiting,
             MediaState::Ready(token) => {
                 let media_id = entry.message.media_id().expect("an entry of media has media");
                 State::Ready(FinishedJob { media_id, token })
             }
         },
-        excuse: entry.excuse.as_deref().cloned(),
+        excuse: entry.unconfirmed.as_ref().map_or_else(Excuse::default, |it| it.excuse.clone()),
     });
     let mut entries: Vec<_> = texts.chain(media).collect();
     entries.sort_by_key(Entry::id);
@@ -399,14 +400,14 @@ fn placeholder_message(placeholder: &Placeholder) -> Message {
         provider_message_id: provider_message_id(placeholder.provider),
         replayed: false,
         truncated: false,
-        media: Some(Media {
+        media: Some(Box::new(Media {
             media_id: media_id(placeholder.media),
             kind: MediaKind::Audio,
             mime_type: "audio/ogg".to_owned(),
             original_filename: None,
             caption: (!content.is_empty()).then(|| content.clone()),
             outcome: None,
-        }),
+        })),
         content,
     }
 }

@@ -76,7 +76,8 @@ impl CorrespondentQueue {
     pub fn check_invariants(&self, limits: &Limits) -> Result<(), String> {
         let ensure = |holds: bool, what: &str| if holds { Ok(()) } else { Err(what.to_owned()) };
         let text_chars: u64 = self.texts.iter().map(|text| text.message.message_size).sum();
-        let media_chars: u64 = self.media.values().map(|entry| entry.message.message_size).sum();
+        let media = || self.media_ids.values().filter_map(|media_id| self.media.get(media_id));
+        let media_chars: u64 = media().map(|entry| entry.message.message_size).sum();
         ensure(text_chars == self.text_chars, "text_chars is the sum of the texts' sizes")?;
         ensure(
             text_chars + media_chars == self.total_chars,
@@ -93,30 +94,32 @@ impl CorrespondentQueue {
             self.texts
                 .iter()
                 .map(|text| text.message.id)
-                .chain(self.media.keys().copied())
+                .chain(self.media_ids.keys().copied())
                 .all(|id| id < self.next_id),
             "ids are below next_id",
         )?;
         ensure(
-            self.texts.iter().all(|text| !self.media.contains_key(&text.message.id)),
+            self.texts.iter().all(|text| !self.media_ids.contains_key(&text.message.id)),
             "ids are unique",
         )?;
         ensure(
-            self.media.values().all(|entry| match entry.state {
+            media().all(|entry| match entry.state {
                 MediaState::Ready(_) => !entry.message.is_placeholder(),
-                MediaState::Unconfirmed | MediaState::Waiting => entry.message.is_placeholder(),
+                MediaState::Waiting => entry.message.is_placeholder(),
             }),
             "media are ready exactly when they have their text",
         )?;
-        let ready = self.media.iter().filter(|(_, entry)| !entry.message.is_placeholder());
+        let ready = media().filter(|entry| !entry.message.is_placeholder());
         ensure(
-            ready.map(|(id, _)| id).eq(self.ready_media.iter()),
+            ready.map(|entry| entry.message.id).eq(self.ready_media.iter().copied()),
             "the ready media are those with their text",
         )?;
         ensure(
-            self.by_media.len() == self.media.len()
-                && self.media.iter().all(|(id, entry)| {
-                    entry.message.media_id().and_then(|media| self.by_media.get(&media)) == Some(id)
+            self.media_ids.len() == self.media.len()
+                && self.media_ids.iter().all(|(id, media_id)| {
+                    self.media.get(media_id).is_some_and(|entry| {
+                        entry.message.id == *id && entry.message.media_id() == Some(*media_id)
+                    })
                 }),
             "each media finds its entry",
         )?;

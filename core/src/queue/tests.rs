@@ -287,7 +287,7 @@ fn outgoing_media_is_a_text() {
     assert_eq!(bench.complete(1, "t"), Completion::NotFound);
     let message = bench.queue.pop_ready_message().unwrap().message;
     assert_eq!(message.content, "[Audio not processed]\nlook");
-    assert_eq!(message.media.as_ref().unwrap().outcome, Some(Outcome::NotProcessed));
+    assert_eq!(message.media.as_ref().unwrap().outcome.as_deref(), Some(&Outcome::NotProcessed));
 
     let draft = Draft { direction: Direction::Outgoing, ..media("p2", 2, "") };
     bench.add(draft);

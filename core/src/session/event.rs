@@ -54,7 +54,7 @@ pub enum SessionEffect {
         /// What became of it.
         receipt: Receipt,
         /// What is wrong with it, when it is invalid.
-        error: Option<FrameError>,
+        error: Option<Box<FrameError>>,
         /// Not to be written at or after this moment.
         valid_until: Timestamp,
     },
@@ -70,7 +70,7 @@ pub enum SessionEffect {
     /// Say what is wrong.
     Error {
         /// What.
-        error: FrameError,
+        error: Box<FrameError>,
         /// Which provider the bot has, when that is what is wrong.
         expected: Option<ProviderName>,
     },

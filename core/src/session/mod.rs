@@ -9,6 +9,7 @@ pub mod event;
 use std::collections::{BTreeMap, BTreeSet};
 
 use self::event::{SessionEffect, SessionEvent};
+use crate::ascending::Ascending;
 use crate::bot::Bot;
 use crate::context::Context;
 use crate::deadline::Deadline;
@@ -44,7 +45,7 @@ struct Binding {
     since: Timestamp,
     welcomed: bool,
     /// The messages without a receipt.
-    open: BTreeSet<u64>,
+    open: Ascending<()>,
     /// The highest number so far.
     highest: Option<u64>,
     /// The lowest number that the provider keeps although it has its receipt.
@@ -99,7 +100,7 @@ impl Sessions {
             SessionSignal::Receipt { bot_id, seq, receipt, valid_until } => {
                 let several = session.bindings.len() > 1;
                 if let Some(binding) = session.bindings.get_mut(&bot_id)
-                    && binding.open.remove(&seq)
+                    && binding.open.remove(seq).is_some()
                 {
                     binding.note(seq, &receipt);
                     let bot_id = several.then_some(bot_id);
@@ -186,7 +187,7 @@ impl Sessions {
     ) {
         match frame {
             ProviderFrame::Hello(hello) => self.hello(cx, session_id, hello, authorized, bots),
-            ProviderFrame::Message(message) => self.message(cx, session_id, *message),
+            ProviderFrame::Message(message) => self.message(cx, session_id, message),
             ProviderFrame::Status(status) => {
                 if let Some(bot_id) = self.bot_of(cx, session_id, status.bot_id.as_ref()) {
                     let status = status.status;
@@ -271,13 +272,14 @@ impl Sessions {
     }
 
     fn message(&mut self, cx: &mut Context<'_>, session_id: SessionId, frame: MessageFrame) {
-        let Some(bot_id) = self.bot_of(cx, session_id, frame.bot_id.as_ref()) else { return };
         let window = cx.settings.session.window.get() as usize;
         let Some(session) = self.sessions.get_mut(&session_id) else { return };
         let several = session.bindings.len() > 1;
-        let Some(binding) = session.bindings.get_mut(&bot_id) else { return };
+        let Some((bot_id, binding)) = session.binding(frame.bot_id.as_ref()) else {
+            return self.no_binding(cx, session_id, frame.bot_id.as_ref());
+        };
         let seq = frame.seq;
-        if binding.open.contains(&seq) {
+        if binding.open.contains(seq) {
             let detail = format!("message {seq} has been sent and waits for its receipt");
             let field = Some("seq".to_owned());
             let error = FrameError::new(ErrorCode::InvalidField, field, detail);
@@ -292,9 +294,10 @@ impl Sessions {
             let effect = SessionEffect::Receipt { bot_id, seq, receipt, error, valid_until };
             return say(cx, session_id, effect);
         }
-        binding.open.insert(seq);
+        binding.open.insert(seq, ());
         let origin = Origin::Session { session_id, seq };
-        cx.tell_bot(&bot_id, BotSignal::Intake { origin, draft: frame.draft });
+        let draft = frame.draft;
+        cx.signals.push_back(Signal::Bot(bot_id, BotSignal::Intake { origin, draft }));
     }
 
     /// A frame that is none. Where its number could be read its receipt says so, for the provider
@@ -309,14 +312,14 @@ impl Sessions {
             let error = FrameError { seq: None, ..error };
             return self.complain(cx, session_id, error, None);
         };
-        if binding.open.contains(&seq) {
+        if binding.open.contains(seq) {
             let error = FrameError { seq: None, ..error };
             return self.complain(cx, session_id, error, None);
         }
         binding.highest = binding.highest.max(Some(seq));
         let receipt = Receipt::rejected(RejectReason::Invalid);
         let (bot_id, valid_until) = (bot_id.filter(|_| several), Timestamp::MAX);
-        let error = Some(error);
+        let error = Some(Box::new(error));
         say(cx, session_id, SessionEffect::Receipt { bot_id, seq, receipt, error, valid_until });
     }
 
@@ -327,23 +330,25 @@ impl Sessions {
         session_id: SessionId,
         named: Option<&BotId>,
     ) -> Option<BotId> {
-        let session = self.sessions.get(&session_id)?;
-        let (found, detail) = match named {
-            Some(bot_id) => (
-                session.bindings.contains_key(bot_id).then(|| bot_id.clone()),
-                "the connection has not said hello for this bot",
-            ),
-            None if session.bindings.len() > 1 => {
-                (None, "the connection carries several bots: say which one is meant")
-            }
-            None => (session.bindings.keys().next().cloned(), "say hello first"),
-        };
-        if found.is_none() {
-            let field = Some("bot_id".to_owned());
-            let error = FrameError::new(ErrorCode::HelloExpected, field, detail.to_owned());
-            self.complain(cx, session_id, error, None);
+        let session = self.sessions.get_mut(&session_id)?;
+        if let Some((bot_id, _)) = session.binding(named) {
+            return Some(bot_id);
         }
-        found
+        self.no_binding(cx, session_id, named);
+        None
+    }
+
+    /// Says why a frame is for no bot of the connection.
+    fn no_binding(&mut self, cx: &mut Context<'_>, session_id: SessionId, named: Option<&BotId>) {
+        let Some(session) = self.sessions.get(&session_id) else { return };
+        let detail = match named {
+            Some(_) => "the connection has not said hello for this bot",
+            None if session.bindings.is_empty() => "say hello first",
+            None => "the connection carries several bots: say which one is meant",
+        };
+        let field = Some("bot_id".to_owned());
+        let error = FrameError::new(ErrorCode::HelloExpected, field, detail.to_owned());
+        self.complain(cx, session_id, error, None);
     }
 
     fn complain(
@@ -354,7 +359,7 @@ impl Sessions {
         expected: Option<ProviderName>,
     ) {
         let fatal = error.fatal;
-        say(cx, session_id, SessionEffect::Error { error, expected });
+        say(cx, session_id, SessionEffect::Error { error: Box::new(error), expected });
         if fatal {
             self.close(cx, session_id);
         }
@@ -438,6 +443,15 @@ impl Sessions {
 }
 
 impl Session {
+    /// The bot that a frame is for: the one it names, or the only one.
+    fn binding(&mut self, named: Option<&BotId>) -> Option<(BotId, &mut Binding)> {
+        match named {
+            Some(bot_id) => Some((bot_id.clone(), self.bindings.get_mut(bot_id)?)),
+            None if self.bindings.len() > 1 => None,
+            None => self.bindings.iter_mut().next().map(|(bot_id, only)| (bot_id.clone(), only)),
+        }
+    }
+
     fn is_greeted(&self) -> bool {
         !self.bindings.is_empty() && self.bindings.values().all(|binding| binding.welcomed)
     }
@@ -445,7 +459,7 @@ impl Session {
 
 impl Binding {
     fn new(now: Timestamp) -> Self {
-        Self { since: now, welcomed: false, open: BTreeSet::new(), highest: None, kept: None }
+        Self { since: now, welcomed: false, open: Ascending::default(), highest: None, kept: None }
     }
 
     /// Notes a receipt after which the provider still keeps its message.
@@ -457,7 +471,7 @@ impl Binding {
 
     /// All messages up to this number have their final receipt, and need not be sent again.
     fn resume_after_seq(&self) -> Option<u64> {
-        let unsettled = self.open.first().copied().into_iter().chain(self.kept).min();
+        let unsettled = self.open.first().map(|(seq, ())| *seq).into_iter().chain(self.kept).min();
         match unsettled {
             Some(seq) => seq.checked_sub(1),
             None => self.highest,

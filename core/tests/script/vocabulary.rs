@@ -81,8 +81,8 @@ pub fn closed(session_number: u128) -> Event {
 
 /// A message over a connection. Its provider's id is told, its number counts.
 pub fn say(session_number: u128, seq: u64, draft: Draft) -> Event {
-    let message = MessageFrame { seq, bot_id: None, draft };
-    frame(session_number, ProviderFrame::Message(Box::new(message)), false)
+    let message = MessageFrame { seq, bot_id: None, draft: Box::new(draft) };
+    frame(session_number, ProviderFrame::Message(message), false)
 }
 
 pub fn text(correspondent: &str, provider_message_id: &str, content: &str) -> Draft {
@@ -134,14 +134,14 @@ pub fn job(correspondent: &str, id: u64, number: u128, status: Status) -> Job {
         provider_message_id: format!("p-media-{number}").as_str().into(),
         replayed: false,
         truncated: false,
-        media: Some(Media {
+        media: Some(Box::new(Media {
             media_id: media(number),
             kind: MediaKind::Audio,
             mime_type: "audio/ogg".to_owned(),
             original_filename: None,
             caption: None,
             outcome: None,
-        }),
+        })),
     };
     Job {
         media_id: media(number),

@@ -61,10 +61,10 @@ impl World {
                 })
             }
             Talk::Text { bot, .. } | Talk::Voice { bot, .. } => {
-                let draft = draft(what)?;
+                let draft = Box::new(draft(what)?);
                 let bot_id = (*bot > 0).then(|| BOTS[usize::from(*bot - 1)].into());
                 let seq = self.number();
-                ProviderFrame::Message(Box::new(MessageFrame { seq, bot_id, draft }))
+                ProviderFrame::Message(MessageFrame { seq, bot_id, draft })
             }
             Talk::Sent { send, message } => ProviderFrame::Sent(Sent {
                 bot_id: None,
@@ -84,7 +84,7 @@ impl World {
             Talk::BotStop => BotEvent::Stop,
             Talk::Text { .. } | Talk::Voice { .. } => {
                 let Some(draft) = draft(what) else { return };
-                BotEvent::Post { request_id, draft }
+                BotEvent::Post { request_id, draft: Box::new(draft) }
             }
             Talk::Attach { stream } => {
                 BotEvent::ConsumerAttached { stream_id: StreamId(u64::from(*stream)) }

@@ -143,8 +143,7 @@ impl Handle {
 
     /// Hands in a message and waits for its receipt. A receipt that came too late to be told is told as
     /// a rejection to be retried: the provider's resend finds out.
-    pub async fn post_message(&self, bot_id: BotId, draft: Draft) -> Result<Receipt, Stopped> {
-        let draft = Box::new(draft);
+    pub async fn post_message(&self, bot_id: BotId, draft: Box<Draft>) -> Result<Receipt, Stopped> {
         let answer = self.ask(|reply| Command::Post { bot_id, draft, reply }).await?;
         let too_late = || Receipt::rejected(RejectReason::RetryLater);
         Ok(answer.at(self.now()).unwrap_or_else(too_late))

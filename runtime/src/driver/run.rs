@@ -235,7 +235,6 @@ impl Driver {
             }
             Command::Post { bot_id, draft, reply } => {
                 if let Some(request_id) = self.outlets.expect(Reply::Receipt(reply)) {
-                    let draft = *draft;
                     self.step(Event::Bot(bot_id, BotEvent::Post { request_id, draft }));
                 }
             }

@@ -61,7 +61,7 @@ pub(super) fn write(
             (ServerFrame::Send(frame), valid_until)
         }
         SessionEffect::Error { error, expected } => {
-            (ServerFrame::Error(error_frame(error, expected)), Timestamp::MAX)
+            (ServerFrame::Error(error_frame(*error, expected)), Timestamp::MAX)
         }
         SessionEffect::Pong => (ServerFrame::Pong(Pong::default()), Timestamp::MAX),
         SessionEffect::Ping => return Write::Ping,
@@ -71,7 +71,7 @@ pub(super) fn write(
 }
 
 /// A receipt on the wire; `error` says what is wrong with an invalid message.
-pub(super) fn outcome(receipt: Receipt, error: Option<FrameError>) -> ReceiptOutcome {
+pub(super) fn outcome(receipt: Receipt, error: Option<Box<FrameError>>) -> ReceiptOutcome {
     match receipt {
         Receipt::Accepted { message_id } => {
             ReceiptOutcome::Accepted { message_id: message_id.into_inner() }

@@ -47,7 +47,7 @@ impl Conservation {
             None => &message.content,
             Some(media) => {
                 let caption = media.caption.as_deref().unwrap_or_default();
-                self.completed(&named, message, media.outcome.as_ref(), caption)?;
+                self.completed(&named, message, media.outcome.as_deref(), caption)?;
                 return self.as_said(&named, said, caption, message.truncated);
             }
         };

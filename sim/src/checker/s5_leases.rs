@@ -144,7 +144,7 @@ impl Leases {
                         self.persisted(
                             job.media_id,
                             token,
-                            media.and_then(|it| it.outcome.as_ref()),
+                            media.and_then(|it| it.outcome.as_deref()),
                         )?;
                         // A result that was completed under the same token before is no lease any more.
                         if self.held.contains_key(&job.media_id) {

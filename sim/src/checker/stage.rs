@@ -153,7 +153,7 @@ impl Stage {
             caption: None,
             outcome: None,
         };
-        Message { media: Some(media), ..self.text(name, "") }
+        Message { media: Some(Box::new(media)), ..self.text(name, "") }
     }
 
     /// What archiving a message asks, and what the store answers.

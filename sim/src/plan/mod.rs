@@ -232,10 +232,10 @@ impl Sabotage {
             Self::LoseArchived => &[Rule::S4, Rule::S1],
             Self::CallTwice => &[Rule::S1],
             Self::GarbleText => &[Rule::S2],
-            Self::ResetEpochs => &[Rule::S6],
+            Self::ResetEpochs => &[Rule::S6, Rule::L5],
             Self::DeleteFiles => &[Rule::S10],
             Self::ReceiptTwice => &[Rule::S8],
-            Self::LoseAnswers => &[Rule::L1],
+            Self::LoseAnswers => &[Rule::L1, Rule::L5],
         }
     }
 }

@@ -157,5 +157,5 @@ fn provider_key(bot_id: &BotId, item: &ArchiveItem) -> ProviderKey {
 fn finish_command(item: &ArchiveItem, finished: FinishedJob) -> Option<Command> {
     let Some(token) = finished.token else { return Some(Command::Finish) };
     let outcome = item.message.media.as_ref()?.outcome.clone()?;
-    Some(Command::FinishLeased { token, outcome })
+    Some(Command::FinishLeased { token, outcome: *outcome })
 }

@@ -37,7 +37,7 @@ impl World {
         let draft = message.draft(self.now);
         self.show(&Seen::Offered { bot_id: &bot_id, name: &name, draft: &draft });
         let bot_id = several.then_some(bot_id);
-        let frame = ProviderFrame::Message(Box::new(MessageFrame { seq, bot_id, draft }));
+        let frame = ProviderFrame::Message(MessageFrame { seq, bot_id, draft: Box::new(draft) });
         self.say(provider, frame);
     }
 

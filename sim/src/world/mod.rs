@@ -124,7 +124,6 @@ struct Draws {
 
 /// Something that is going to happen.
 #[derive(Debug)]
-#[expect(clippy::large_enum_variant, reason = "most happenings are deliveries")]
 enum Happening {
     /// An event reaches a node, if that is still the same process.
     Deliver { node: usize, incarnation: u32, event: Event },

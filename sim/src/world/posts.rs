@@ -75,7 +75,7 @@ impl World {
         let draft = message.draft(self.now);
         self.show(&Seen::Offered { bot_id: &bot_id, name: &name, draft: &draft });
         let incarnation = self.nodes[node].incarnation;
-        let event = Event::Bot(bot_id, BotEvent::Post { request_id, draft });
+        let event = Event::Bot(bot_id, BotEvent::Post { request_id, draft: Box::new(draft) });
         let wait = Millis::from_ms(1 + self.dice.provider.below(10));
         self.after(wait, Happening::Deliver { node, incarnation, event });
     }

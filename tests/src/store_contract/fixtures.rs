@@ -73,7 +73,12 @@ pub fn placeholder(number: u64, media_number: u64) -> Message {
         caption: None,
         outcome: None,
     };
-    Message { media: Some(media), content: String::new(), message_size: 0, ..text(number) }
+    Message {
+        media: Some(Box::new(media)),
+        content: String::new(),
+        message_size: 0,
+        ..text(number)
+    }
 }
 
 /// What became of a [`placeholder`].

@@ -1,18 +1,20 @@
 //! `cargo xtask bench core`: the core's speed and memory against what the design promises.
 //!
 //! Owns the comparison of cases; what is measured is in `core/benches`. Sizes are compared by
-//! their medians in one run, for the machine may be busy with other things.
+//! their medians in one run, for the machine may be busy with other things, and by the instructions
+//! they take, which it does not change.
 
 use anyhow::{Context, Result};
 
 use super::divan::{self, Case};
+use super::instructions;
 use super::results::{self, Figure};
 use crate::step;
 
 /// Messages of one sample of the `machine` bench.
-const MESSAGES: f64 = 4_096.0;
+const MESSAGES: f64 = 256.0;
 
-/// Runs the core's benches and publishes what they show.
+/// Runs the core's benches and publishes what they show, times first and then instructions.
 ///
 /// # Errors
 /// When a bench does not build or run, prints something else, or the results cannot be kept.
@@ -24,7 +26,8 @@ pub(crate) fn run() -> Result<()> {
     let mut figures = throughput(&divan::read(&bench("machine")?)?)?;
     figures.extend(queue(&divan::read(&bench("queue")?)?)?);
     figures.extend(memory(&bench("memory")?)?);
-    results::publish("core", &figures)
+    results::publish("core", &figures)?;
+    instructions::run()
 }
 
 fn throughput(cases: &[Case]) -> Result<Vec<Figure>> {

@@ -92,7 +92,7 @@ fn table(figures: &[Figure]) -> String {
 }
 
 /// Three significant digits at least, thousands apart.
-fn shown(value: f64) -> String {
+pub(crate) fn shown(value: f64) -> String {
     if value < 100.0 {
         return format!("{value:.2}");
     }

@@ -10,6 +10,12 @@ use crate::notice::Notice;
 use crate::store::{CallbackEnd, Mark};
 use crate::time::Millis;
 
+/// What an acknowledgement did.
+enum Ended {
+    Yes,
+    NeverSent,
+}
+
 impl Outbox {
     /// A stream is there to take callbacks. What is unacknowledged comes again, to the new one.
     pub fn attach(&mut self, cx: &mut OutboxContext<'_, '_>, stream_id: StreamId) {
@@ -51,14 +57,14 @@ impl Outbox {
             });
         }
         let mut unknown = Vec::new();
-        let mut marks = Vec::new();
+        let mut marks = Vec::with_capacity(keys.len());
         for key in keys {
-            if self.was_never_sent(&key) {
-                unknown.push(key);
-                continue;
+            match self.end(&key) {
+                Ended::Yes => {
+                    marks.push(Mark { key, end: CallbackEnd::Acknowledged, reply: None });
+                }
+                Ended::NeverSent => unknown.push(key),
             }
-            self.end(&key);
-            marks.push(Mark { key, end: CallbackEnd::Acknowledged, reply: None });
         }
         if !marks.is_empty() && self.circuit.close() {
             cx.cx.notice(Notice::CircuitClosed { bot_id: cx.bot_id.clone() });
@@ -76,11 +82,14 @@ impl Outbox {
     ) {
         match answer {
             ConsumerAnswer::Acknowledged { reply } => {
-                if self.was_never_sent(&key) {
-                    return cx.cx.unexpected("outbox: acknowledgement of what was never sent");
+                match self.end(&key) {
+                    Ended::Yes => {}
+                    Ended::NeverSent => {
+                        let what = "outbox: acknowledgement of what was never sent";
+                        return cx.cx.unexpected(what);
+                    }
                 }
                 self.close_circuit(cx);
-                self.end(&key);
                 let mark = Mark { key, end: CallbackEnd::Acknowledged, reply };
                 self.marks.push(Ending { mark, request_id: None });
             }
@@ -109,7 +118,7 @@ impl Outbox {
     /// Attempts that were not answered in time have failed.
     pub(super) fn time_out(&mut self, cx: &mut OutboxContext<'_, '_>) {
         let mut late = false;
-        while let Some((_, open)) = self.open.first_key_value()
+        while let Some((_, open)) = self.open.first()
             && open.deadline <= cx.cx.now
         {
             let key = open.key.clone();
@@ -130,12 +139,6 @@ impl Outbox {
         }
     }
 
-    fn was_never_sent(&mut self, key: &CallbackKey) -> bool {
-        let lane = self.lanes.get_mut(&key.correspondent_id);
-        let entry = lane.and_then(|lane| lane.find(key));
-        entry.is_some_and(|entry| !entry.may_have_been_sent())
-    }
-
     fn is_open(&mut self, key: &CallbackKey, attempt: Attempt) -> bool {
         let lane = self.lanes.get_mut(&key.correspondent_id);
         let entry = lane.and_then(|lane| lane.find(key));
@@ -144,16 +147,21 @@ impl Outbox {
         })
     }
 
-    /// A callback has ended; it leaves when that is durable.
-    fn end(&mut self, key: &CallbackKey) {
+    /// A callback has ended, unless it was never sent; it leaves when that is durable.
+    fn end(&mut self, key: &CallbackKey) -> Ended {
         let lane = self.lanes.get_mut(&key.correspondent_id);
         let Some(entry) = lane.and_then(|lane| lane.find(key)) else {
-            return self.marks.came_ahead(key);
+            self.marks.came_ahead(key);
+            return Ended::Yes;
         };
+        if !entry.may_have_been_sent() {
+            return Ended::NeverSent;
+        }
         if let EntryState::Open { order } = entry.state {
-            self.open.remove(&order);
+            self.open.remove(order);
         }
         entry.state = EntryState::Ending;
+        Ended::Yes
     }
 
     /// The open attempt at a callback has failed.
@@ -163,14 +171,14 @@ impl Outbox {
             && let EntryState::Open { order } = *state
         {
             *state = EntryState::Spent;
-            self.open.remove(&order);
+            self.open.remove(order);
             self.list(&key.correspondent_id);
         }
     }
 
     /// All open attempts have failed: whoever had them is gone.
     fn fail_open(&mut self, cx: &mut OutboxContext<'_, '_>) {
-        let keys: Vec<_> = self.open.values().map(|open| open.key.clone()).collect();
+        let keys: Vec<_> = self.open.iter().map(|(_, open)| open.key.clone()).collect();
         for key in keys {
             self.abort(cx, &key);
             self.fail(&key);
@@ -183,7 +191,7 @@ impl Outbox {
         let Some(lane) = self.lanes.get_mut(&key.correspondent_id) else { return };
         let Some(entry) = lane.find(&key) else { return };
         if let EntryState::Open { order } = entry.state {
-            self.open.remove(&order);
+            self.open.remove(order);
         }
         entry.failures = entry.failures.saturating_add(1);
         if entry.failures >= callbacks.refusals_max {

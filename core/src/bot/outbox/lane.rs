@@ -13,6 +13,8 @@ pub(super) struct OutboxLane {
     pub entries: VecDeque<Entry>,
     /// Whether the outbox's list of lanes with work names it.
     pub listed: bool,
+    /// Messages of its correspondent come through here: it stays in memory as long as that does.
+    pub stays: bool,
     /// Places kept for messages in the archive batch in flight.
     pub reserved: usize,
     /// The store owes more for this correspondent than is in memory.
@@ -120,8 +122,12 @@ impl OutboxLane {
         self.entries.remove(index)
     }
 
-    /// Whether it can be forgotten.
-    pub fn is_empty(&self) -> bool {
-        self.entries.is_empty() && self.reserved == 0 && !self.spilled && !self.refilling
+    /// Whether nothing of it needs to be remembered.
+    pub fn is_forgettable(&self) -> bool {
+        self.entries.is_empty()
+            && self.reserved == 0
+            && !self.listed
+            && !self.spilled
+            && !self.refilling
     }
 }

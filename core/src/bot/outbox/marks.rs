@@ -78,8 +78,16 @@ impl Marks {
     }
 
     /// The state in which a callback comes into memory.
-    pub fn entry_state(&self, key: &CallbackKey) -> EntryState {
-        if self.ahead.contains(key) { EntryState::Ending } else { EntryState::Ready }
+    pub fn entry_state(&self, callback: &Callback) -> EntryState {
+        let ended = !self.ahead.is_empty() && self.ahead.contains(&callback.key());
+        if ended { EntryState::Ending } else { EntryState::Ready }
+    }
+
+    /// The end of a callback is durable, or it never was.
+    fn caught_up(&mut self, key: &CallbackKey) {
+        if !self.ahead.is_empty() {
+            self.ahead.remove(key);
+        }
     }
 
     /// A request waits for these marks to be durable.
@@ -171,7 +179,7 @@ impl Outbox {
                     return false;
                 };
                 for (ending, answer) in endings.iter().zip(answers) {
-                    self.marks.ahead.remove(&ending.mark.key);
+                    self.marks.caught_up(&ending.mark.key);
                     match answer {
                         MarkAnswer::Ended => self.leave(&ending.mark.key),
                         MarkAnswer::Unknown => self.not_ended(&ending.mark.key),
@@ -200,13 +208,19 @@ impl Outbox {
         if let Some(entry) = lane.remove(key) {
             self.in_window = self.in_window.saturating_sub(1);
             if let EntryState::Open { order } = entry.state {
-                self.open.remove(&order);
+                self.open.remove(order);
             }
         }
         if lane.needs_refill(self.lane_max) {
-            self.refill(&key.correspondent_id);
+            lane.refilling = true;
+            self.paging.refill(key.correspondent_id.clone());
         }
-        self.list_unless_empty(&key.correspondent_id);
+        if lane.entries.is_empty() {
+            self.forget_if_empty(&key.correspondent_id);
+        } else if !lane.listed {
+            lane.listed = true;
+            self.sendable.push_back(key.correspondent_id.clone());
+        }
     }
 
     /// The store says that a callback was never sent: it is still owed, should it be in memory.
@@ -312,14 +326,6 @@ impl Outbox {
         {
             lane.listed = true;
             self.sendable.push_front(correspondent_id.clone());
-        }
-    }
-
-    fn list_unless_empty(&mut self, correspondent_id: &CorrespondentId) {
-        if self.lanes.get(correspondent_id).is_some_and(|lane| !lane.entries.is_empty()) {
-            self.list(correspondent_id);
-        } else {
-            self.forget_if_empty(correspondent_id);
         }
     }
 }

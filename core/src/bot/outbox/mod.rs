@@ -14,7 +14,7 @@ mod lane;
 mod marks;
 mod paging;
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use self::circuit::{Circuit, Consumer};
@@ -23,11 +23,14 @@ use self::marks::Marks;
 use self::paging::Paging;
 use super::correspondent::Correspondent;
 use super::event::{BotEffect, Callback};
+use crate::ascending::Ascending;
 use crate::context::Context;
-use crate::deadline::Deadline;
+use crate::deadline::{Deadline, Earliest};
 use crate::durable::Durable;
 use crate::effect::Effect;
-use crate::id::{ArchiveSeq, BotId, CallbackKey, CorrespondentId, Epoch, OpId, StreamId};
+use crate::id::{
+    ArchiveSeq, BotId, CallbackKey, CorrespondentId, Epoch, MessageId, OpId, StreamId,
+};
 use crate::lane::Lane;
 use crate::lookup::{Lookup, OrderedLookup};
 use crate::notice::Notice;
@@ -41,7 +44,7 @@ pub(crate) struct Outbox {
     /// The lanes that may have something to do, in turn.
     sendable: VecDeque<CorrespondentId>,
     /// The callbacks that are with the consumer, in the order in which they were sent.
-    open: BTreeMap<u64, Open>,
+    open: Ascending<Open>,
     next_order: u64,
     /// Entries in memory, and places kept for the archive batch in flight.
     in_window: usize,
@@ -100,7 +103,7 @@ impl Outbox {
         Self {
             lanes: Lookup::default(),
             sendable: VecDeque::new(),
-            open: BTreeMap::new(),
+            open: Ascending::default(),
             next_order: 0,
             in_window: 0,
             consumer: Consumer::Absent,
@@ -135,9 +138,13 @@ impl Outbox {
         self.consumer != Consumer::Absent
     }
 
-    /// Whether anything of a correspondent is in memory.
-    pub fn holds(&self, correspondent_id: &CorrespondentId) -> bool {
-        self.lanes.contains_key(correspondent_id)
+    /// Forgets a correspondent that is let go. False when something of it is in memory.
+    pub fn let_go(&mut self, correspondent_id: &CorrespondentId) -> bool {
+        let empty = self.lanes.get(correspondent_id).is_none_or(OutboxLane::is_forgettable);
+        if empty {
+            self.lanes.remove(correspondent_id);
+        }
+        empty
     }
 
     /// Whether nothing is open and nothing is to be made durable.
@@ -169,7 +176,11 @@ impl Outbox {
             self.spill(correspondent_id, settings.is_gated(correspondent_id));
             return CallbackPlan::Owed;
         }
-        let lane = self.lanes.entry(correspondent_id.clone()).or_default();
+        let lane = match self.lanes.get_mut(correspondent_id) {
+            Some(lane) => lane,
+            None => self.lanes.entry(correspondent_id.clone()).or_default(),
+        };
+        lane.stays = true;
         if lane.spilled || (lane.entries.len() + lane.reserved >= max && !gated_media) {
             self.spill(correspondent_id, settings.is_gated(correspondent_id));
             return CallbackPlan::Owed;
@@ -196,13 +207,19 @@ impl Outbox {
     /// A message is archived, and its callback's first attempt number is durable.
     pub fn enter(&mut self, settings: &BotSettings, seq: ArchiveSeq, callback: Durable<Callback>) {
         let correspondent_id = callback.get().correspondent_id.clone();
-        let lane = self.lanes.entry(correspondent_id.clone()).or_default();
+        let state = self.marks.entry_state(callback.get());
+        let lane = match self.lanes.get_mut(&correspondent_id) {
+            Some(lane) => lane,
+            None => self.lanes.entry(correspondent_id.clone()).or_default(),
+        };
         lane.reserved = lane.reserved.saturating_sub(1);
-        let state = self.marks.entry_state(&callback.get().key());
         let entry = Entry { seq, callback, failures: 0, state };
         lane.insert(entry, settings.is_gated(&correspondent_id));
         self.paging.entered(seq);
-        self.list(&correspondent_id);
+        if !lane.listed {
+            lane.listed = true;
+            self.sendable.push_back(correspondent_id);
+        }
     }
 
     /// A message is archived, and its callback stays in the store for now.
@@ -228,8 +245,11 @@ impl Outbox {
         }
     }
 
+    /// Forgets a lane that came from a page and has nothing left; all others stay as long as their
+    /// correspondent is in memory.
     fn forget_if_empty(&mut self, correspondent_id: &CorrespondentId) {
-        if self.lanes.get(correspondent_id).is_some_and(|lane| lane.is_empty() && !lane.listed) {
+        let lane = self.lanes.get(correspondent_id);
+        if lane.is_some_and(|lane| !lane.stays && lane.is_forgettable()) {
             self.lanes.remove(correspondent_id);
         }
     }
@@ -254,7 +274,7 @@ impl Outbox {
             && let Some(correspondent_id) = self.sendable.pop_front()
         {
             turns -= 1;
-            self.turn(cx, stream_id, &correspondent_id);
+            self.turn(cx, stream_id, correspondent_id);
         }
     }
 
@@ -263,56 +283,68 @@ impl Outbox {
         &mut self,
         cx: &mut OutboxContext<'_, '_>,
         stream_id: StreamId,
-        correspondent_id: &CorrespondentId,
+        correspondent_id: CorrespondentId,
     ) {
-        let Some(lane) = self.lanes.get_mut(correspondent_id) else { return };
+        let Some(lane) = self.lanes.get_mut(&correspondent_id) else { return };
         let complete_through = lane.complete_through;
-        let incomplete = lane.spilled && cx.settings.is_gated(correspondent_id);
+        let incomplete = lane.spilled && cx.settings.is_gated(&correspondent_id);
         lane.listed = false;
         let Some(entry) = lane.current() else {
-            self.forget_if_empty(correspondent_id);
+            self.forget_if_empty(&correspondent_id);
             return;
         };
-        let (key, state) = (entry.key(), entry.state);
-        if incomplete && complete_through.is_none_or(|through| key.message_id > through) {
-            self.refill(correspondent_id);
+        let message_id = entry.callback.get().message.id;
+        if incomplete && complete_through.is_none_or(|through| message_id > through) {
+            self.refill(&correspondent_id);
             return;
         }
-        if let EntryState::Refused { until } = state
+        if let EntryState::Refused { until } = entry.state
             && until > cx.cx.now
         {
-            self.wait(until, Deadline::CallbackRetry, correspondent_id);
+            self.wait(until, Deadline::CallbackRetry, &correspondent_id);
             return;
         }
-        if let Some(until) = gate(cx, &key) {
-            self.wait(until, Deadline::GatingMaxWait, correspondent_id);
+        if let Some(until) = gate(cx, &correspondent_id, message_id) {
+            self.wait(until, Deadline::GatingMaxWait, &correspondent_id);
             return;
         }
-        if !self.circuit.lets_through(correspondent_id) {
-            self.list(correspondent_id);
+        if !self.circuit.lets_through(&correspondent_id) {
+            self.list(&correspondent_id);
             return;
         }
-        match state {
-            EntryState::Ready => self.send(cx, stream_id, &key),
-            EntryState::Spent | EntryState::Refused { .. } => self.raise(key),
+        match entry.state {
+            EntryState::Ready => {
+                let order = self.next_order;
+                self.next_order += 1;
+                entry.state = EntryState::Open { order };
+                let callback = entry.callback.clone();
+                let revision = callback.get().revision;
+                let key = CallbackKey { correspondent_id, message_id, revision };
+                self.send(cx, stream_id, order, key, callback);
+            }
+            EntryState::Spent | EntryState::Refused { .. } => {
+                let key = entry.key();
+                self.raise(key);
+            }
             EntryState::Raising | EntryState::Open { .. } | EntryState::Ending => {}
         }
     }
 
-    fn send(&mut self, cx: &mut OutboxContext<'_, '_>, stream_id: StreamId, key: &CallbackKey) {
-        let order = self.next_order;
-        let Some(lane) = self.lanes.get_mut(&key.correspondent_id) else { return };
-        let Some(entry) = lane.find(key) else { return };
-        entry.state = EntryState::Open { order };
-        let callback = entry.callback.clone();
-        self.next_order += 1;
-        let deadline = cx.cx.now + cx.settings.callbacks.ack_timeout;
-        self.open.insert(order, Open { key: key.clone(), deadline });
-        let valid_until = cx.valid_until;
-        if passes_open_media(cx, key) {
+    fn send(
+        &mut self,
+        cx: &mut OutboxContext<'_, '_>,
+        stream_id: StreamId,
+        order: u64,
+        key: CallbackKey,
+        callback: Durable<Callback>,
+    ) {
+        if passes_open_media(cx, &key) {
             let bot_id = cx.bot_id.clone();
             cx.cx.notice(Notice::GatingReleased { bot_id, key: key.clone() });
         }
+        let deadline = cx.cx.now + cx.settings.callbacks.ack_timeout;
+        self.open.insert(order, Open { key, deadline });
+        let valid_until = cx.valid_until;
         cx.effect(BotEffect::Callback { stream_id, callback, valid_until });
     }
 
@@ -340,13 +372,14 @@ impl Outbox {
     }
 
     pub fn next_deadline(&self) -> Option<(Timestamp, Deadline)> {
-        let open = self.open.first_key_value();
-        let ack = open.map(|(_, open)| (open.deadline, Deadline::AckTimeout));
-        let wait = self.waits.first().map(|(until, why, _)| (*until, *why));
-        let probe = self.circuit.probe_at().map(|at| (at, Deadline::CircuitProbe));
-        let retries = [self.raises.retry_at(), self.marks.retry_at(), self.paging.retry_at()];
-        let retry = retries.into_iter().flatten().map(|at| (at, Deadline::StoreRetry));
-        ack.into_iter().chain(wait).chain(probe).chain(retry).min()
+        Earliest::default()
+            .of(self.open.first().map(|(_, open)| open.deadline), Deadline::AckTimeout)
+            .and(self.waits.first().map(|(until, why, _)| (*until, *why)))
+            .of(self.circuit.probe_at(), Deadline::CircuitProbe)
+            .of(self.raises.retry_at(), Deadline::StoreRetry)
+            .of(self.marks.retry_at(), Deadline::StoreRetry)
+            .of(self.paging.retry_at(), Deadline::StoreRetry)
+            .get()
     }
 
     /// The store answered. True when it says that the bot has a newer owner.
@@ -367,13 +400,17 @@ impl Outbox {
 }
 
 /// Until when a callback has to wait for media in front of it, if it has to.
-fn gate(cx: &OutboxContext<'_, '_>, key: &CallbackKey) -> Option<Timestamp> {
-    if !cx.settings.is_gated(&key.correspondent_id) {
+fn gate(
+    cx: &OutboxContext<'_, '_>,
+    correspondent_id: &CorrespondentId,
+    message_id: MessageId,
+) -> Option<Timestamp> {
+    if !cx.settings.is_gated(correspondent_id) {
         return None;
     }
-    let entry = cx.correspondents.get(&key.correspondent_id)?;
+    let entry = cx.correspondents.get(correspondent_id)?;
     entry
-        .open_media_before(key.message_id)
+        .open_media_before(message_id)
         .map(|(_, accepted)| accepted.max(cx.running_since) + cx.settings.gating.max_wait)
         .filter(|until| *until > cx.cx.now)
         .min()
@@ -398,7 +435,7 @@ impl Outbox {
         let callbacks = &settings.callbacks;
         ensure(self.open.len() <= callbacks.max_in_flight, "open callbacks are bounded")?;
         let mut correspondents = BTreeSet::new();
-        for (order, open) in &self.open {
+        for (order, open) in self.open.iter() {
             ensure(
                 correspondents.insert(&open.key.correspondent_id),
                 "a correspondent has one open callback at most",

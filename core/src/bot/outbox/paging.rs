@@ -93,6 +93,11 @@ impl Paging {
         self.caught_up = false;
     }
 
+    /// A lane wants a page of its own.
+    pub fn refill(&mut self, correspondent_id: CorrespondentId) {
+        self.refills.push_back(correspondent_id);
+    }
+
     /// The end of a callback is durable.
     pub fn ended(&mut self, key: &CallbackKey) {
         if self.is_underway() {
@@ -115,7 +120,7 @@ impl Outbox {
             && !lane.refilling
         {
             lane.refilling = true;
-            self.paging.refills.push_back(correspondent_id.clone());
+            self.paging.refill(correspondent_id.clone());
         }
     }
 
@@ -292,9 +297,9 @@ impl Outbox {
             }
             let entry = Entry {
                 seq: owed.seq,
+                state: self.marks.entry_state(&callback),
                 callback: Durable::by(reply, callback),
                 failures: owed.failures,
-                state: self.marks.entry_state(&key),
             };
             lane.insert(entry, gated);
             self.in_window += 1;

@@ -17,7 +17,7 @@ fn read(frame: &Value) -> ProviderFrame {
 
 fn draft(frame: &Value) -> Draft {
     match read(frame) {
-        ProviderFrame::Message(message) => message.draft,
+        ProviderFrame::Message(message) => *message.draft,
         other => panic!("{other:?} is no message"),
     }
 }
@@ -28,7 +28,7 @@ fn a_text_message_is_read() {
     let expected = MessageFrame {
         seq: 41,
         bot_id: Some("wa-7".into()),
-        draft: Draft {
+        draft: Box::new(Draft {
             correspondent_id: "4917@s.whatsapp.net".into(),
             provider_message_id: "3EB0".into(),
             content: "hello".to_owned(),
@@ -43,9 +43,9 @@ fn a_text_message_is_read() {
             group: None,
             replayed: false,
             media: None,
-        },
+        }),
     };
-    assert_eq!(read(&text_message()), ProviderFrame::Message(Box::new(expected)));
+    assert_eq!(read(&text_message()), ProviderFrame::Message(expected));
 }
 
 /// Goal: media is read field by field, its digest in lower case.

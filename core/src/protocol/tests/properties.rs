@@ -110,7 +110,7 @@ fn provider_frame() -> impl Strategy<Value = ProviderFrame> {
             })
         ),
         (any::<u64>(), bot_id(), draft()).prop_map(|(seq, bot_id, draft)| {
-            ProviderFrame::Message(Box::new(MessageFrame { seq, bot_id, draft }))
+            ProviderFrame::Message(MessageFrame { seq, bot_id, draft: Box::new(draft) })
         }),
         (bot_id(), status, option::of(any::<String>())).prop_map(|(bot_id, status, detail)| {
             ProviderFrame::Status(StatusFrame { bot_id, status, detail })

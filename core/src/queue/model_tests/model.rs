@@ -41,7 +41,7 @@ pub(super) struct Entry {
     pub message: Message,
     pub origin: Option<Origin>,
     pub state: State,
-    pub excuse: Option<Excuse>,
+    pub excuse: Excuse,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -229,23 +229,25 @@ impl Model {
             provider_message_id,
             replayed: false,
             truncated,
-            media: draft.media.as_ref().map(|media| Media {
-                media_id: super::media_id(media.number),
-                kind: MediaKind::Audio,
-                mime_type: "audio/ogg".to_owned(),
-                original_filename: None,
-                caption: (!text.is_empty()).then_some(text),
-                outcome: None,
+            media: draft.media.as_ref().map(|media| {
+                Box::new(Media {
+                    media_id: super::media_id(media.number),
+                    kind: MediaKind::Audio,
+                    mime_type: "audio/ogg".to_owned(),
+                    original_filename: None,
+                    caption: (!text.is_empty()).then_some(text),
+                    outcome: None,
+                })
             }),
         };
         let mut state = if message.media.is_some() { State::Unconfirmed } else { State::Text };
-        let mut excuse = None;
+        let mut excuse = Excuse::default();
         if let Some(media) = &draft.media {
             if media.outgoing {
                 state = State::Text;
                 self.fill(&mut message, Outcome::NotProcessed);
             } else if media.quota_exceeded {
-                excuse = Some(Excuse { quota_exceeded: true, detail: None });
+                excuse.quota_exceeded = true;
             }
         }
         Entry { message, origin: super::origin(self.additions), state, excuse }
@@ -271,7 +273,7 @@ impl Model {
             Outcome::Expired => "[Audio processing expired]".to_owned(),
             other => panic!("no step has the outcome {other:?}"),
         };
-        media.outcome = Some(outcome);
+        media.outcome = Some(Box::new(outcome));
         message.content = format!("{said}{caption}");
         message.message_size = message.content.chars().count() as u64;
         cut
@@ -288,7 +290,12 @@ impl Model {
         }
         self.next_id = self.next_id.max(message.id.get() + 1);
         self.confirm(message.provider_message_id.clone(), message.id);
-        self.entries.push(Entry { message, origin: None, state: State::Waiting, excuse: None });
+        self.entries.push(Entry {
+            message,
+            origin: None,
+            state: State::Waiting,
+            excuse: Excuse::default(),
+        });
         self.entries.sort_by_key(Entry::id);
         Injection::Injected
     }
@@ -339,6 +346,7 @@ impl Model {
         }
         let (provider, id) = (entry.message.provider_message_id.clone(), entry.message.id);
         let origin = entry.origin.take();
+        entry.excuse = Excuse::default();
         self.confirm(provider, id);
         Some((id, origin))
     }

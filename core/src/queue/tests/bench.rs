@@ -46,7 +46,8 @@ impl Bench {
     pub(super) fn add(&mut self, draft: Draft) -> Addition {
         self.additions += 1;
         let origin = from(self.additions);
-        let added = self.queue.add_message(draft, Source::User, origin, &self.limits, self.now);
+        let added =
+            self.queue.add_message(Box::new(draft), Source::User, origin, &self.limits, self.now);
         self.check();
         added
     }
@@ -168,13 +169,13 @@ pub(super) fn placeholder(number: u64, media: u128, caption: &str) -> Message {
         provider_message_id: format!("injected {number}").into(),
         replayed: false,
         truncated: false,
-        media: Some(Media {
+        media: Some(Box::new(Media {
             media_id: media_id(media),
             kind: MediaKind::Audio,
             mime_type: "audio/ogg".to_owned(),
             original_filename: None,
             caption: (!caption.is_empty()).then(|| caption.to_owned()),
             outcome: None,
-        }),
+        })),
     }
 }

@@ -115,7 +115,8 @@ impl Outgoing {
             replayed: false,
             media,
         };
-        Ok(Self { bot: args.bot, frame: MessageFrame { seq: 0, bot_id: None, draft }, file })
+        let frame = MessageFrame { seq: 0, bot_id: None, draft: Box::new(draft) };
+        Ok(Self { bot: args.bot, frame, file })
     }
 
     pub(super) fn bot(&self) -> &str {
@@ -133,7 +134,7 @@ impl Outgoing {
 
     /// The frame as it is sent for the `seq`-th time on a connection.
     pub(super) fn frame(&self, seq: u64) -> ProviderFrame {
-        ProviderFrame::Message(Box::new(MessageFrame { seq, ..self.frame.clone() }))
+        ProviderFrame::Message(MessageFrame { seq, ..self.frame.clone() })
     }
 }
 

@@ -153,7 +153,7 @@ impl Shelf<'_> {
     fn finish_command(&self, item: &ArchiveItem, finished: FinishedJob) -> Answer<Command> {
         let Some(token) = finished.token else { return Ok(Command::Finish) };
         match item.message.media.as_ref().and_then(|media| media.outcome.as_ref()) {
-            Some(outcome) => Ok(Command::FinishLeased { token, outcome: outcome.clone() }),
+            Some(outcome) => Ok(Command::FinishLeased { token, outcome: (**outcome).clone() }),
             None => Err(self.invalid(item, "ends a job but carries no media")),
         }
     }

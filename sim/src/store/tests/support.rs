@@ -204,7 +204,7 @@ pub(super) fn placeholder_of(media_number: u128, number: u128) -> Message {
         caption: None,
         outcome: None,
     };
-    Message { media: Some(media), ..text_message(number) }.into_placeholder()
+    Message { media: Some(Box::new(media)), ..text_message(number) }.into_placeholder()
 }
 
 pub(super) fn media_message(number: u128, outcome: Outcome) -> Message {
