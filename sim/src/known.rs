@@ -50,16 +50,18 @@ pub(crate) const MARKS_ARE_NOT_WAITED_FOR: bool = true;
 /// hear nothing good connect anew, also to the same node.
 pub(crate) const STOPS_FORGET_REGISTRATIONS: bool = true;
 
-/// A draining bot that restored more correspondents than it may hold breaks its invariant. Around it:
-/// that invariant is let through.
-const RESTORED_CORRESPONDENTS_EXCEED: bool = true;
+/// Two things go wrong where few correspondents may be in memory. A lane of the outbox that spilled for
+/// messages that turn out to be duplicates stays for ever, and its correspondent with it: others find
+/// no room. And a draining bot that restored more correspondents than it may hold breaks its
+/// invariant. Around them: no plan has such a limit.
+pub(crate) const FEW_CORRESPONDENTS_STARVE: bool = true;
 
-/// Whether a broken invariant is known.
-pub(crate) fn is_excused(invariant: &str) -> bool {
-    RESTORED_CORRESPONDENTS_EXCEED && invariant.ends_with("correspondents in memory are bounded")
-}
+/// A reply that comes after the end of an ownership, and before the tick that would end it, brings a
+/// receipt that is too late to be written; then a renewal comes, and the bot lives on. The message has
+/// no receipt, and its place in the window is lost. Around it: the provider connects again.
+pub(crate) const LATE_RECEIPTS_ARE_LOST: bool = true;
 
-/// How long a provider of several bots waits for a receipt before it connects again.
+/// How long a provider waits for a receipt before it connects again.
 pub(crate) const RECEIPT_PATIENCE: Millis = Millis::from_secs(60);
 
 /// How long what is left may wait before the world goes around it, and how often at the most.
@@ -75,10 +77,14 @@ pub(crate) enum Around {
     MoveProviders,
 }
 
-/// The way around what is left, the `tried`-th time; none when it is not known.
-pub(crate) fn around(left: &Broken, tried: u32) -> Option<Around> {
+/// The way around what is left, the `tried`-th time; none when it is not known. `several` says that a
+/// connection carries several bots.
+pub(crate) fn around(left: &Broken, tried: u32, several: bool) -> Option<Around> {
     if tried >= AROUNDS_MAX {
         return None;
+    }
+    if several && BOTS_LEAVE_SILENTLY && tried % 2 == 1 {
+        return Some(Around::MoveProviders);
     }
     let what = &left.what;
     let send = left.rule == Rule::L1 && what.starts_with("the send");
@@ -90,5 +96,6 @@ pub(crate) fn around(left: &Broken, tried: u32) -> Option<Around> {
     {
         return Some(Around::RestartBots);
     }
-    (send && IDLE_PROVIDERS_STAY).then_some(Around::MoveProviders)
+    let move_providers = (send && IDLE_PROVIDERS_STAY) || (several && BOTS_LEAVE_SILENTLY);
+    move_providers.then_some(Around::MoveProviders)
 }

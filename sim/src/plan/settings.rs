@@ -8,6 +8,7 @@ use std::num::NonZeroU32;
 
 use super::BotPlan;
 use crate::dice::Dice;
+use crate::known;
 
 /// Settings of one node's process.
 pub(super) fn node(dice: &mut Dice, bots: &[BotPlan]) -> NodeSettings {
@@ -62,7 +63,10 @@ fn bot(dice: &mut Dice) -> BotSettings {
         max_placeholders: 1 + dice.index(6),
         dedupe_window: 1 + dice.index(20),
         max_waiting_for_id: 1 + dice.index(6),
-        max_correspondents: if dice.coin() { 2 + dice.index(4) } else { 1_000 },
+        max_correspondents: match dice.index(8) {
+            few @ 2..6 if !known::FEW_CORRESPONDENTS_STARVE => few,
+            _ => 1_000,
+        },
         silent_after: seconds(dice, 1, 100),
         archive_batch_messages: 1 + dice.index(20),
         archive_batch_bytes: if dice.coin() { 1 + dice.index(200) } else { 1 << 20 },

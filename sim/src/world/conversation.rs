@@ -289,7 +289,7 @@ impl World {
             Receipt::Accepted { .. } | Receipt::Duplicate { .. } => {
                 let it = &mut self.providers[provider];
                 it.kept.retain(|kept| kept.message.name() != name);
-                it.fruitless = 0;
+                it.fruitless_since = None;
             }
             Receipt::Rejected { retry_after, .. } | Receipt::Evicted { retry_after, .. } => {
                 self.rejected(provider, &name, *retry_after);

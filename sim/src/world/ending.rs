@@ -77,7 +77,7 @@ impl World {
             }
             Some(broken)
                 if self.now.since(moved_at) >= known::AROUND_AFTER
-                    && let Some(around) = known::around(&broken, self.arounds) =>
+                    && let Some(around) = known::around(&broken, self.arounds, self.shares()) =>
             {
                 self.arounds += 1;
                 self.go_around(around);
@@ -107,6 +107,11 @@ impl World {
                 (0..self.providers.len()).for_each(|provider| self.try_another_node(provider));
             }
         }
+    }
+
+    /// Whether a connection carries several bots.
+    fn shares(&self) -> bool {
+        self.plan.providers.iter().any(|provider| provider.bots.len() > 1)
     }
 
     /// What has not come to its end.
