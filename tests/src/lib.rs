@@ -23,6 +23,7 @@ pub mod server;
 pub mod sse;
 pub mod staging;
 pub mod store_contract;
+pub mod torture;
 
 pub use connection::Connection;
 pub use consumer::{Acknowledge, Consumer};

@@ -6,6 +6,7 @@ mod bench;
 mod engines;
 mod step;
 mod test;
+mod torture;
 
 use std::process::ExitCode;
 
@@ -16,8 +17,11 @@ Commands:
   test [-- <RUNNER ARGUMENTS>]  Everything that must hold: format, lints, documentation, tests
   bench core                    The core's speed and memory; rewrites its part of docs/benchmarks.md
   bench latency                 How long a text takes through an idle server
+  torture [--minutes N] [--store sqlite] [--seed N] [--home DIRECTORY]
+                                Kills the server at random with everything under way, and judges
 
-Exit codes: 0 all went well, 1 a step failed, 2 the command is not known";
+Exit codes: 0 all went well, 1 a step failed, 2 the command is not known,
+3 the torture found a broken promise, 4 the torture could not be run";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -27,6 +31,10 @@ fn main() -> ExitCode {
         ["test", "--", runner_arguments @ ..] => test::run(runner_arguments),
         ["bench", "core"] => bench::core::run(),
         ["bench", "latency"] => bench::latency(),
+        ["torture", arguments @ ..] => match torture::run(arguments) {
+            Ok(code) => return code,
+            Err(error) => Err(error),
+        },
         ["help" | "--help" | "-h"] => {
             println!("{USAGE}");
             return ExitCode::SUCCESS;
