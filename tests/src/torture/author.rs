@@ -150,7 +150,9 @@ impl Author {
         if made.file.is_some() {
             match self.dice.below(3) {
                 0 => self.stage(&made, made.media_id).await,
-                1 => {
+                // While a message is under way, the other file of a resend that joins it is left to
+                // the sweep for orphans.
+                1 if self.ledger.is_durable(made.outgoing.number) => {
                     let media_id = self.dice.uuid();
                     made.outgoing.frame["media"]["media_id"] = media_id.to_string().into();
                     made.outgoing.media_id = Some(media_id);

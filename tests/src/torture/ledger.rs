@@ -6,7 +6,7 @@
 //! **Invariants**: an entry is never changed. What an actor is about to do is written before it does
 //! it, what it saw after it has seen it; so if one thing caused another, it stands before it.
 
-use std::fmt;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -260,7 +260,7 @@ struct Book {
     /// By message: durable, called back.
     seen: Vec<(bool, bool)>,
     lines: u64,
-    by_provider_message_id: std::collections::BTreeMap<String, MessageNumber>,
+    by_provider_message_id: BTreeMap<String, MessageNumber>,
 }
 
 /// The ledger; clones are the same one.
@@ -341,6 +341,11 @@ impl Ledger {
         self.book.read(|book| book.messages[number.0].clone())
     }
 
+    /// Whether a message is known to be durable.
+    pub fn is_durable(&self, number: MessageNumber) -> bool {
+        self.book.read(|book| book.seen[number.0].0)
+    }
+
     /// Everything that is written so far.
     pub fn copy(&self) -> (Vec<Message>, Vec<Entry>) {
         self.book.read(|book| (book.messages.clone(), book.entries.clone()))
@@ -390,83 +395,5 @@ impl Message {
     /// Whether it carries media.
     pub fn is_media(&self) -> bool {
         matches!(self.expected, Expected::Media { .. })
-    }
-}
-
-impl fmt::Display for Entry {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:>9.3} s  {}", self.at.as_secs_f64(), self.fact)
-    }
-}
-
-impl fmt::Display for Fact {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Ready => write!(f, "the node is ready"),
-            Self::Ending(victim, death) => write!(f, "{victim} is to be {death}"),
-            Self::Ended(victim, death) => write!(f, "{victim} is {death}"),
-            Self::StoreBack => write!(f, "the store's server answers again"),
-            Self::Staging { media_id, way, .. } => write!(f, "staging {media_id} ({way:?})"),
-            Self::Staged { media_id, .. } => write!(f, "staged {media_id}"),
-            Self::LineOpened { line, who } => write!(f, "line {} opened: {who}", line.0),
-            Self::LineEnded { line, by: Side::Ours } => write!(f, "line {} dropped by us", line.0),
-            Self::LineEnded { line, by: Side::Theirs } => write!(f, "line {} broke", line.0),
-            Self::Written { line, media_id, .. } => {
-                write!(f, "written to line {}", line.0)?;
-                media_id.map_or(Ok(()), |media_id| write!(f, " with medium {media_id}"))
-            }
-            Self::Receipt { line, verdict, .. } => match verdict {
-                Verdict::Durable { message_id, duplicate: false } => {
-                    write!(f, "line {}: accepted as {message_id}", line.0)
-                }
-                Verdict::Durable { message_id, duplicate: true } => {
-                    write!(f, "line {}: duplicate of {message_id}", line.0)
-                }
-                Verdict::Later(reason) => write!(f, "line {}: refused for now: {reason}", line.0),
-                Verdict::Invalid(receipt) => write!(f, "line {}: refused: {receipt}", line.0),
-            },
-            Self::Received(callback) => write!(
-                f,
-                "line {}: called back as {}, attempt {}: {:?}",
-                callback.line.0,
-                callback.callback_id,
-                callback.attempt,
-                shortened(&callback.content)
-            ),
-            Self::Confirmed { line, callback_id } => {
-                write!(f, "line {}: acknowledgement of {callback_id} confirmed", line.0)
-            }
-            Self::Unknown { line, callback_id } => {
-                write!(f, "line {}: {callback_id} is said to be unknown", line.0)
-            }
-            Self::Unexpected(what) => write!(f, "{what}"),
-        }
-    }
-}
-
-impl fmt::Display for Victim {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Node => "the node",
-            Self::Store => "the store's server",
-        })
-    }
-}
-
-impl fmt::Display for Death {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Killed => "killed (SIGKILL)",
-            Self::Stopped => "stopped (SIGTERM)",
-        })
-    }
-}
-
-/// The first words of a text, for a line of a history.
-fn shortened(text: &str) -> String {
-    const SHOWN: usize = 80;
-    match text.char_indices().nth(SHOWN) {
-        None => text.to_owned(),
-        Some((end, _)) => format!("{}…", &text[..end]),
     }
 }

@@ -1,11 +1,12 @@
 //! What must be gone: jobs, files, and records that nobody can read.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use uuid::Uuid;
 
 use super::{About, Violation};
-use crate::torture::account::Account;
+use crate::torture::account::{Account, At};
 use crate::torture::ledger::{Fact, Verdict, Way};
 
 /// How long the deletion of a file may take after it is no longer needed. A process that dies
@@ -77,15 +78,27 @@ pub fn the_sweep_leaves_no_file(account: &Account) -> Result<(), Violation> {
 /// Whether something died when the file was no longer needed, and before it can have been deleted.
 fn died_before_deletion(account: &Account, media_id: Uuid) -> bool {
     let archived = account.remains.archive.iter().filter(|row| row.media_id == Some(media_id));
-    let archived = archived.map(|row| account.moment(row.archived_at_ms));
-    // The file of a duplicate is unneeded as soon as that is known.
-    let duplicate = account.receipts().filter(|receipt| {
-        receipt.what.1 == Some(media_id) && matches!(receipt.what.2, Verdict::Durable { .. })
-    });
-    let Some(unneeded_at) = archived.chain(duplicate.map(|receipt| receipt.at)).max() else {
-        return false;
-    };
-    account.died_between(unneeded_at, unneeded_at + DELETION_TIME_MAX)
+    let archived = archived.map(|row| account.moment(row.archived_at_ms)).map(|at| (at, at));
+    let unneeded = archived.chain(duplicates(account, media_id)).max_by_key(|(_, known)| *known);
+    unneeded.is_some_and(|(from, known)| account.died_between(from, known + DELETION_TIME_MAX))
+}
+
+/// The file of a duplicate is unneeded as soon as the node knows: after the frame was written, and
+/// before its receipt was read, which may be after a death.
+fn duplicates(account: &Account, media_id: Uuid) -> impl Iterator<Item = (Duration, Duration)> {
+    let mut written = BTreeMap::new();
+    account.all(Some).filter_map(move |At { at, what, .. }| match what {
+        Fact::Written { line, media_id: Some(id), .. } if *id == media_id => {
+            written.insert(*line, at);
+            None
+        }
+        Fact::Receipt { line, media_id: Some(id), verdict: Verdict::Durable { .. }, .. }
+            if *id == media_id =>
+        {
+            Some((written.get(line).copied().unwrap_or(at), at))
+        }
+        _ => None,
+    })
 }
 
 /// Whether something died while the file was uploaded.
@@ -153,8 +166,15 @@ mod tests {
         story.pass(10);
         story.death();
         assert_eq!(broken_by(&story, no_file_is_left), format!("a file is left: {media_id}"));
-        story.duplicate(medium, 1);
+        let mut again = story.clone();
+        again.written(medium);
+        again.duplicate(medium, 1);
+        assert_eq!(broken_by(&again, no_file_is_left), format!("a file is left: {media_id}"));
+        again.death();
+        again.keeps(no_file_is_left);
+        story.written(medium);
         story.death();
+        story.duplicate(medium, 1);
         story.keeps(no_file_is_left);
     }
 
