@@ -166,7 +166,7 @@ impl Server {
 
 /// A free port that the system gives to no client by itself. While a killed server is away, a
 /// client that reconnects to an ephemeral port may be given that very port, and meet itself there.
-fn quiet_port() -> u16 {
+pub(crate) fn quiet_port() -> u16 {
     const QUIET: std::ops::Range<u16> = 20_000..32_000;
     let random = uuid::Uuid::new_v4().as_u128();
     let count = u128::from(QUIET.end - QUIET.start);
