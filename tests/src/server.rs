@@ -14,7 +14,13 @@ use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader};
 use tokio::process::{Child, Command};
 use tokio::sync::oneshot;
 
+#[cfg(unix)]
+use crate::mongod::{Mongod, SharedMongod};
 use crate::{PATIENCE, binary, process};
+
+/// Names the store of servers that are given none: `mongodb` for a database of their own in the shared
+/// server, so that every test here can be run on either store.
+const STORE: &str = "ANTEROOM_TEST_STORE";
 
 /// What the server prints when it is ready, before its address.
 const READY: &str = "listening on ";
@@ -28,6 +34,9 @@ pub struct Server {
     child: Option<Child>,
     stdout: Arc<Mutex<String>>,
     allowed_errors: Vec<String>,
+    /// Kept for as long as the server needs it.
+    #[cfg(unix)]
+    mongod: Option<SharedMongod>,
 }
 
 impl Server {
@@ -44,17 +53,48 @@ impl Server {
     /// # Panics
     /// As [`Self::start`].
     pub async fn start_with(arguments: &[&str]) -> Self {
-        let home = tempfile::tempdir().expect("a temporary directory can be made");
-        let mut server = Self {
-            home,
+        let asked = std::env::var(STORE).unwrap_or_default();
+        match asked.as_str() {
+            #[cfg(unix)]
+            "mongodb" if !arguments.contains(&"--store") => Self::start_on_mongodb(arguments).await,
+            "" | "sqlite" | "mongodb" => {
+                let mut server = Self::new(arguments);
+                server.spawn_anew().await;
+                server
+            }
+            other => panic!("{STORE} is {other}: only sqlite and mongodb are known"),
+        }
+    }
+
+    /// Starts a server with more arguments on an empty database of the shared MongoDB.
+    ///
+    /// # Panics
+    /// As [`Self::start`].
+    #[cfg(unix)]
+    pub async fn start_on_mongodb(arguments: &[&str]) -> Self {
+        let mongod = Mongod::shared().await;
+        let uri = mongod.uri(&SharedMongod::fresh_database());
+        let mut server = Self::new(&[arguments, &["--store", &uri]].concat());
+        server.mongod = Some(mongod);
+        server.spawn_anew().await;
+        server
+    }
+
+    fn new(arguments: &[&str]) -> Self {
+        Self {
+            home: tempfile::tempdir().expect("a temporary directory can be made"),
             arguments: arguments.iter().map(|&argument| argument.to_owned()).collect(),
             url: String::new(),
             child: None,
             stdout: Arc::default(),
             allowed_errors: Vec::new(),
-        };
-        server.spawn(&format!("127.0.0.1:{}", quiet_port())).await;
-        server
+            #[cfg(unix)]
+            mongod: None,
+        }
+    }
+
+    async fn spawn_anew(&mut self) {
+        self.spawn(&format!("127.0.0.1:{}", quiet_port())).await;
     }
 
     /// The address clients use, such as `http://127.0.0.1:40123`.
