@@ -15,7 +15,13 @@ use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader};
 use tokio::process::{Child, Command};
 use tokio::sync::oneshot;
 
+#[cfg(unix)]
+use crate::mongod::{Mongod, SharedMongod};
 use crate::{PATIENCE, binary, process};
+
+/// Names the store of servers that are given none: `mongodb` for a database of their own in the shared
+/// server, so that every test here can be run on either store.
+const STORE: &str = "ANTEROOM_TEST_STORE";
 
 /// What the server prints when it is ready, before its address.
 const READY: &str = "listening on ";
@@ -29,6 +35,9 @@ pub struct Server {
     child: Option<Child>,
     stdout: Arc<Mutex<String>>,
     allowed_errors: Vec<String>,
+    /// Kept for as long as the server needs it.
+    #[cfg(unix)]
+    mongod: Option<SharedMongod>,
 }
 
 /// The directory a server runs in.
@@ -54,8 +63,29 @@ impl Server {
     /// # Panics
     /// As [`Self::start`].
     pub async fn start_with(arguments: &[&str]) -> Self {
-        let home = tempfile::tempdir().expect("a temporary directory can be made");
-        let mut server = Self::at(Home::Temporary(home), arguments);
+        let asked = std::env::var(STORE).unwrap_or_default();
+        match asked.as_str() {
+            #[cfg(unix)]
+            "mongodb" if !arguments.contains(&"--store") => Self::start_on_mongodb(arguments).await,
+            "" | "sqlite" | "mongodb" => {
+                let mut server = Self::at_home(arguments);
+                server.restart().await;
+                server
+            }
+            other => panic!("{STORE} is {other}: only sqlite and mongodb are known"),
+        }
+    }
+
+    /// Starts a server with more arguments on an empty database of the shared MongoDB.
+    ///
+    /// # Panics
+    /// As [`Self::start`].
+    #[cfg(unix)]
+    pub async fn start_on_mongodb(arguments: &[&str]) -> Self {
+        let mongod = Mongod::shared().await;
+        let uri = mongod.uri(&SharedMongod::fresh_database());
+        let mut server = Self::at_home(&[arguments, &["--store", &uri]].concat());
+        server.mongod = Some(mongod);
         server.restart().await;
         server
     }
@@ -63,6 +93,11 @@ impl Server {
     /// A server in a directory that stays when it is gone; [`Self::try_start`] starts it.
     pub fn lent(home: &Path, arguments: &[&str]) -> Self {
         Self::at(Home::Lent(home.to_owned()), arguments)
+    }
+
+    fn at_home(arguments: &[&str]) -> Self {
+        let home = tempfile::tempdir().expect("a temporary directory can be made");
+        Self::at(Home::Temporary(home), arguments)
     }
 
     fn at(home: Home, arguments: &[&str]) -> Self {
@@ -73,6 +108,8 @@ impl Server {
             child: None,
             stdout: Arc::default(),
             allowed_errors: Vec::new(),
+            #[cfg(unix)]
+            mongod: None,
         }
     }
 
@@ -238,7 +275,7 @@ pub struct NotReady(pub String);
 
 /// A free port that the system gives to no client by itself. While a killed server is away, a
 /// client that reconnects to an ephemeral port may be given that very port, and meet itself there.
-fn quiet_port() -> u16 {
+pub(crate) fn quiet_port() -> u16 {
     const QUIET: std::ops::Range<u16> = 20_000..32_000;
     let random = uuid::Uuid::new_v4().as_u128();
     let count = u128::from(QUIET.end - QUIET.start);
