@@ -7,6 +7,7 @@ mod engines;
 mod mutate;
 mod step;
 mod test;
+mod torture;
 
 use std::process::ExitCode;
 
@@ -19,8 +20,11 @@ Commands:
   bench instructions            The part of it that a busy machine does not change
   mutate [FILES]                Which rules of the core can be broken without a test noticing
   bench latency                 How long a text takes through an idle server
+  torture [--minutes N] [--store sqlite] [--seed N] [--home DIRECTORY]
+                                Kills the server at random with everything under way, and judges
 
-Exit codes: 0 all went well, 1 a step failed, 2 the command is not known";
+Exit codes: 0 all went well, 1 a step failed, 2 the command is not known,
+3 the torture found a broken promise, 4 the torture could not be run";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -32,6 +36,10 @@ fn main() -> ExitCode {
         ["bench", "instructions"] => bench::instructions::run(),
         ["bench", "latency"] => bench::latency(),
         ["mutate", files @ ..] => mutate::run(files),
+        ["torture", arguments @ ..] => match torture::run(arguments) {
+            Ok(code) => return code,
+            Err(error) => Err(error),
+        },
         ["help" | "--help" | "-h"] => {
             println!("{USAGE}");
             return ExitCode::SUCCESS;
