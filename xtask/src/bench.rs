@@ -4,6 +4,7 @@ pub(crate) mod core;
 mod divan;
 pub(crate) mod instructions;
 mod results;
+pub(crate) mod sim;
 
 use anyhow::Result;
 

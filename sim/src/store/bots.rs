@@ -131,6 +131,11 @@ impl Bots {
         self.records.values()
     }
 
+    /// Who owns a bot, if it was ever owned.
+    pub(super) fn ownership(&self, bot_id: &BotId) -> Option<&Ownership> {
+        self.ownerships.get(bot_id)
+    }
+
     /// All ownerships, in the order of their bots.
     pub(super) fn ownerships(&self) -> impl Iterator<Item = (&BotId, &Ownership)> {
         self.ownerships.iter()

@@ -33,7 +33,7 @@ mod sweeps;
 #[cfg(test)]
 mod tests;
 
-use anteroom_core::id::{BotId, CorrespondentId, MediaId, MessageId};
+use anteroom_core::id::{BotId, CorrespondentId, MediaId, MessageId, ProviderMessageId};
 use anteroom_core::job::{FailedCopy, Job};
 use anteroom_core::store::{BotRecord, StoreError};
 
@@ -43,6 +43,7 @@ pub use sends::{Sent, StoredSend};
 
 use archive::Archive;
 use bots::Bots;
+use job_indices::ProviderKey;
 use jobs::Jobs;
 use sends::Sends;
 
@@ -78,6 +79,11 @@ impl StoreModel {
         self.bots.ownerships()
     }
 
+    /// Who owns a bot, if it was ever owned.
+    pub fn ownership(&self, bot_id: &BotId) -> Option<&Ownership> {
+        self.bots.ownership(bot_id)
+    }
+
     /// Every job, active and holding, in the order of media ids.
     pub fn jobs(&self) -> impl Iterator<Item = &Job> {
         self.jobs.iter()
@@ -86,6 +92,35 @@ impl StoreModel {
     /// The job of a media.
     pub fn job(&self, media_id: MediaId) -> Option<&Job> {
         self.jobs.get(media_id).map(AsRef::as_ref)
+    }
+
+    /// The jobs of a bot, in the order of media ids.
+    pub fn jobs_of(&self, bot_id: &BotId) -> impl Iterator<Item = &Job> {
+        let media_ids = self.jobs.indices.of_bot(bot_id, None);
+        media_ids.filter_map(|media_id| self.job(media_id))
+    }
+
+    /// The id that a provider's message has in archive, active or holding.
+    pub fn id_of(
+        &self,
+        bot_id: &BotId,
+        correspondent_id: &CorrespondentId,
+        provider_message_id: &ProviderMessageId,
+    ) -> Option<MessageId> {
+        let key = ProviderKey {
+            bot_id: bot_id.clone(),
+            correspondent_id: correspondent_id.clone(),
+            provider_message_id: provider_message_id.clone(),
+        };
+        self.archive.id_of_provider_message(&key).or_else(|| {
+            let media_id = self.jobs.indices.of_provider_message(&key)?;
+            Some(self.job(media_id)?.placeholder_message.id)
+        })
+    }
+
+    /// The failed copy of a media.
+    pub fn failed_copy(&self, media_id: MediaId) -> Option<&FailedCopy> {
+        self.jobs.failed.get(media_id).map(AsRef::as_ref)
     }
 
     /// Every failed copy, in the order of media ids.

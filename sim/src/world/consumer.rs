@@ -1,126 +1,239 @@
-//! A consumer: one stream a bot, to wherever the bot runs; acknowledges what it gets.
+//! A bot's consumer: a line to every node that is up, and an answer to each callback.
+//!
+//! One kind acknowledges by requests of its own, the other answers the call. Both remember nothing:
+//! whatever comes again is acknowledged again.
 
-use anteroom_core::bot::event::{AckAnswer, BotEvent, Callback};
+use anteroom_core::bot::event::{AckAnswer, BotEvent, Callback, ConsumerAnswer};
 use anteroom_core::event::Event;
 use anteroom_core::id::{BotId, CallbackKey, RequestId, StreamId};
 use anteroom_core::time::Millis;
+use std::collections::BTreeMap;
 
 use super::{Happening, World};
+use crate::checker::marks::Mark;
+use crate::checker::seen::Seen;
+use crate::plan::{ConsumerPlan, Sabotage};
 
-#[derive(Debug)]
 pub(super) struct Consumer {
     bot: usize,
-    /// One stream a node; none while it is down.
-    streams: Vec<(usize, StreamId)>,
-    up: bool,
+    /// A line a node.
+    streams: BTreeMap<usize, StreamId>,
+    /// Acknowledgements without an answer.
+    asked: BTreeMap<RequestId, CallbackKey>,
+    /// The highest attempt that arrived of each callback.
+    got: BTreeMap<CallbackKey, u32>,
 }
 
 /// What a consumer does next.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(super) enum Action {
     Connect,
-    Disconnect,
-    Acknowledge { node: usize, stream_id: StreamId, key: CallbackKey },
+    Get { node: usize, incarnation: u32, stream_id: StreamId, callback: Callback },
+    Answer { node: usize, incarnation: u32, callback: Callback },
 }
 
 impl Consumer {
     pub fn new(bot: usize) -> Self {
-        Self { bot, streams: Vec::new(), up: false }
-    }
-
-    fn bot_id(&self) -> BotId {
-        format!("bot-{}", self.bot).into()
+        let (streams, asked, got) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+        Self { bot, streams, asked, got }
     }
 }
 
 impl World {
-    pub(super) fn streams_lost(&mut self, node: usize) {
-        for consumer in 0..self.consumers.len() {
-            self.consumers[consumer].streams.retain(|(at, _)| *at != node);
-        }
-    }
-
     pub(super) fn consumer_acts(&mut self, consumer: usize, action: Action) {
         match action {
             Action::Connect => self.consumer_connects(consumer),
-            Action::Disconnect => self.consumer_disconnects(consumer),
-            Action::Acknowledge { node, stream_id, key } => {
-                self.acknowledge(consumer, node, stream_id, key);
+            Action::Get { node, incarnation, stream_id, callback } => {
+                self.consumer_gets(consumer, node, incarnation, stream_id, callback);
             }
+            Action::Answer { node, incarnation, callback } => {
+                self.consumer_answers(consumer, node, incarnation, &callback);
+            }
+        }
+    }
+
+    /// A node is up: consumers find it after a while.
+    pub(super) fn consumers_look_again(&mut self) {
+        for consumer in 0..self.consumers.len() {
+            let wait = Millis::from_ms(self.dice.consumer.below(2_000));
+            self.after(wait, Happening::Consumer { consumer, action: Action::Connect });
         }
     }
 
     fn consumer_connects(&mut self, consumer: usize) {
-        self.consumers[consumer].up = true;
-        let bot_id = self.consumers[consumer].bot_id();
-        for node in 0..self.nodes.len() {
-            let connected = self.consumers[consumer].streams.iter().any(|(at, _)| *at == node);
-            if self.nodes[node].machine.is_none() || connected {
-                continue;
-            }
-            self.order += 1;
-            let stream_id = StreamId(self.order);
-            self.consumers[consumer].streams.push((node, stream_id));
-            let incarnation = self.nodes[node].incarnation;
-            let event = Event::Bot(bot_id.clone(), BotEvent::ConsumerAttached { stream_id });
-            self.at(self.now, Happening::Deliver { node, incarnation, event });
-        }
-        // It looks again, for nodes that come back.
-        self.soon(8_000, Happening::Consumer { consumer, action: Action::Connect });
-    }
-
-    fn consumer_disconnects(&mut self, consumer: usize) {
-        if self.healed {
+        let bot = self.consumers[consumer].bot;
+        if self.weather.bots[bot].down {
             return;
         }
-        let bot_id = self.consumers[consumer].bot_id();
-        for (node, stream_id) in std::mem::take(&mut self.consumers[consumer].streams) {
-            let incarnation = self.nodes[node].incarnation;
-            let event = Event::Bot(bot_id.clone(), BotEvent::ConsumerDetached { stream_id });
-            self.soon(3_000, Happening::Deliver { node, incarnation, event });
+        for node in 0..self.nodes.len() {
+            let known = self.consumers[consumer].streams.contains_key(&node);
+            if !self.nodes[node].is_up() || !self.nodes[node].runs_bots || known {
+                continue;
+            }
+            let stream_id = StreamId(self.number());
+            self.consumers[consumer].streams.insert(node, stream_id);
+            self.tell_bot(node, bot, BotEvent::ConsumerAttached { stream_id });
         }
     }
 
-    pub(super) fn called_back(
+    /// Tells a node of a bot's line.
+    fn tell_bot(&mut self, node: usize, bot: usize, event: BotEvent) {
+        let bot_id = self.bot_id(bot);
+        match event {
+            BotEvent::ConsumerAttached { .. } | BotEvent::ConsumerDetached { .. } => {
+                self.show(&Seen::LineChanged { node, bot_id: &bot_id });
+            }
+            _ => {}
+        }
+        let incarnation = self.nodes[node].incarnation;
+        self.deliver(node, incarnation, Event::Bot(bot_id, event));
+    }
+
+    /// A fault takes a consumer away.
+    pub(super) fn consumer_goes(&mut self, bot: usize) {
+        for (node, stream_id) in std::mem::take(&mut self.consumers[bot].streams) {
+            self.tell_bot(node, bot, BotEvent::ConsumerDetached { stream_id });
+        }
+    }
+
+    /// A fault's end brings a consumer back; one that said it was gone comes on lines of its own.
+    pub(super) fn consumer_comes(&mut self, bot: usize, anew: bool) {
+        if anew {
+            self.consumers[bot].streams.clear();
+        }
+        self.consumer_connects(bot);
+    }
+
+    pub(super) fn streams_lost(&mut self, node: usize) {
+        for consumer in &mut self.consumers {
+            consumer.streams.remove(&node);
+        }
+    }
+
+    pub(super) fn stream_replaced(&mut self, node: usize, stream_id: StreamId) {
+        for consumer in &mut self.consumers {
+            if consumer.streams.get(&node) == Some(&stream_id) {
+                consumer.streams.remove(&node);
+            }
+        }
+    }
+
+    /// A node sends a callback.
+    pub(super) fn call_back(
         &mut self,
         node: usize,
         bot_id: &BotId,
         stream_id: StreamId,
         callback: &Callback,
     ) {
-        self.checker.called_back(bot_id, callback);
-        let Some(consumer) = self.consumers.iter().position(|it| it.bot_id() == *bot_id) else {
-            return;
-        };
-        if self.strikes(self.plan.faults.callback_lost) {
+        let node_now = self.node_now(node);
+        self.show(&Seen::CallbackSent { node, node_now, bot_id, callback });
+        if self.is_sabotaged(Sabotage::CallTwice) {
+            self.show(&Seen::CallbackSent { node, node_now, bot_id, callback });
+        }
+        let Some(consumer) = self.place_of_bot(bot_id) else { return };
+        let lost = self.weather.bots[consumer].callbacks_lost;
+        if self.dice.consumer.strikes(lost) {
             return;
         }
-        let key = callback.key();
-        let action = Action::Acknowledge { node, stream_id, key };
-        self.soon(2_000, Happening::Consumer { consumer, action });
+        let most = self.weather.bots[consumer].slow.as_ms().max(50);
+        let wait = Millis::from_ms(1 + self.dice.consumer.below(most));
+        let (incarnation, callback) = (self.nodes[node].incarnation, callback.clone());
+        let action = Action::Get { node, incarnation, stream_id, callback };
+        self.after(wait, Happening::Consumer { consumer, action });
     }
 
-    fn acknowledge(&mut self, consumer: usize, node: usize, stream_id: StreamId, key: CallbackKey) {
-        let known = self.consumers[consumer].streams.contains(&(node, stream_id));
-        if !known && self.below(2) == 0 {
+    fn consumer_gets(
+        &mut self,
+        consumer: usize,
+        node: usize,
+        incarnation: u32,
+        stream_id: StreamId,
+        callback: Callback,
+    ) {
+        let it = &mut self.consumers[consumer];
+        // What was on a line that has ended may arrive, or not.
+        if it.streams.get(&node) != Some(&stream_id) && self.dice.consumer.coin() {
             return;
         }
-        let bot_id = self.consumers[consumer].bot_id();
-        self.order += 1;
-        let request_id = RequestId(self.order);
-        self.checker.acknowledging(request_id, &bot_id, &key);
-        let incarnation = self.nodes[node].incarnation;
-        let event = Event::Bot(bot_id, BotEvent::Acknowledge { request_id, keys: vec![key] });
-        let at = self.now + Millis::from_ms(1);
-        self.at(at, Happening::Deliver { node, incarnation, event });
+        let highest = it.got.entry(callback.key()).or_insert(0);
+        let late = callback.attempt.0 < *highest;
+        *highest = callback.attempt.0.max(*highest);
+        if late {
+            self.reach(Mark::LateAttemptArrived);
+        }
+        let bot_id = self.bot_id(consumer);
+        self.show(&Seen::CallbackGot { bot_id: &bot_id, callback: &callback });
+        let most = self.weather.bots[consumer].slow.as_ms().max(400);
+        let wait = Millis::from_ms(1 + self.dice.consumer.below(most));
+        let action = Action::Answer { node, incarnation, callback };
+        self.after(wait, Happening::Consumer { consumer, action });
+    }
+
+    fn consumer_answers(
+        &mut self,
+        consumer: usize,
+        node: usize,
+        incarnation: u32,
+        callback: &Callback,
+    ) {
+        let lost = self.weather.bots[consumer].answers_lost;
+        if self.dice.consumer.strikes(lost)
+            || self.nodes[node].incarnation != incarnation
+            || self.is_sabotaged(Sabotage::LoseAnswers)
+        {
+            return;
+        }
+        let (bot_id, key) = (self.bot_id(consumer), callback.key());
+        let (event, acknowledged) = match self.plan.bots[consumer].consumer {
+            ConsumerPlan::Acknowledges => {
+                let request_id = RequestId(self.number());
+                self.consumers[consumer].asked.insert(request_id, key.clone());
+                (BotEvent::Acknowledge { request_id, keys: vec![key.clone()] }, true)
+            }
+            ConsumerPlan::Answers { replies_per_mille } => {
+                let answer = self.answer_of(consumer, replies_per_mille);
+                let acknowledged = matches!(answer, ConsumerAnswer::Acknowledged { .. });
+                let attempt = callback.attempt;
+                (BotEvent::Answered { key: key.clone(), attempt, answer }, acknowledged)
+            }
+        };
+        self.show(&Seen::ConsumerSaid { node, bot_id: &bot_id, key: &key, acknowledged });
+        if matches!(event, BotEvent::Answered { answer: ConsumerAnswer::Gone, .. }) {
+            self.show(&Seen::LineChanged { node, bot_id: &bot_id });
+        }
+        self.deliver(node, incarnation, Event::Bot(bot_id, event));
+    }
+
+    fn answer_of(&mut self, consumer: usize, replies_per_mille: u64) -> ConsumerAnswer {
+        let weather = &self.weather.bots[consumer];
+        let (gone, refuses, unavailable) = (weather.gone, weather.refuses, weather.unavailable);
+        let dice = &mut self.dice.consumer;
+        if gone {
+            return ConsumerAnswer::Gone;
+        }
+        if dice.strikes(unavailable) {
+            let retry_after = dice.coin().then_some(Millis::from_secs(2));
+            return ConsumerAnswer::Unavailable { retry_after };
+        }
+        if dice.strikes(refuses) {
+            return ConsumerAnswer::Refused;
+        }
+        let reply = dice.strikes(replies_per_mille).then(|| "thank you".to_owned());
+        ConsumerAnswer::Acknowledged { reply }
     }
 
     pub(super) fn ack_answered(
         &mut self,
+        node: usize,
         bot_id: &BotId,
         request_id: RequestId,
         answer: Option<&AckAnswer>,
     ) {
-        self.checker.ack_answered(bot_id, request_id, answer);
+        let Some(consumer) = self.place_of_bot(bot_id) else { return };
+        let Some(key) = self.consumers[consumer].asked.remove(&request_id) else { return };
+        if answer.is_some_and(|answer| answer.acknowledged == 1) {
+            self.show(&Seen::AckConfirmed { node, bot_id, key: &key });
+        }
     }
 }

@@ -1,66 +1,125 @@
-//! The world of tier 1: real machines on an event heap, around a model of the store, providers,
-//! processors and a consumer, with faults between any two effects.
+//! The world of tier 1: real machines on an event heap, around a model of the store, with providers,
+//! processors, consumers and an operator, and faults between any two effects.
 //!
-//! A run is a pure function of its [`Plan`]: one thread, one heap, one seeded generator.
+//! A run is a pure function of its [`Plan`]: one thread, one heap, and draws that only the plan
+//! decides. The rooms: [`node`] (a machine and what a driver does around it), [`store_line`] (the way
+//! to the store), [`provider`] with [`conversation`], [`consumer`], [`processor`], [`operator`],
+//! [`weather`] (which faults are at work), [`ending`] (healing, the watchdog, fresh work).
 
-mod checker;
 mod consumer;
+mod conversation;
+mod ending;
+mod heap;
 mod node;
-mod plan;
+mod operator;
+mod posts;
+mod processor;
 mod provider;
+mod replay;
+mod store_line;
+mod stuck;
+mod trace;
+mod weather;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use anteroom_core::event::Event;
-use anteroom_core::id::MediaId;
-use anteroom_core::store::StoreRequest;
+use anteroom_core::id::{BotId, MediaId};
+use anteroom_core::store::{BotRecord, StoreRequest, StoreResult};
 use anteroom_core::time::{Millis, Timestamp};
-use rand_chacha::ChaCha8Rng;
-use rand_chacha::rand_core::{Rng, SeedableRng};
 
-use self::checker::Checker;
 use self::consumer::Consumer;
-use self::node::{Asker, Node};
-pub use self::plan::{Faults, Plan};
+use self::ending::Phase;
+use self::heap::Heap;
+use self::node::Node;
+use self::operator::Operator;
+use self::posts::Posts;
+use self::processor::Media;
 use self::provider::Provider;
+use self::store_line::Asker;
+use self::trace::Recorder;
+use self::weather::Weather;
+use crate::checker::marks::{Mark, Marks};
+use crate::checker::rule::Rule;
+use crate::checker::seen::{Scene, Seen};
+use crate::checker::{Broken, Checker};
+use crate::dice::Dice;
+use crate::plan::{Plan, Sabotage, Task, Trouble};
 use crate::store::StoreModel;
 
-/// How long after the last fault everything must have come to its end.
-const SETTLE: Millis = Millis::from_minutes(30);
+/// When every world begins.
+const BEGINNING: Timestamp = Timestamp::from_ms(1_000_000_000);
 
-/// Steps after which a run goes in circles.
-const STEPS_MAX: u64 = 200_000;
+/// Events after which a run goes in circles.
+const STEPS_MAX: u64 = 1_000_000;
+
+/// What a run is to be looked at with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Looks {
+    /// A hash over every event, effect and state.
+    pub digest: bool,
+    /// Every process's events are replayed at the end.
+    pub replay: bool,
+    /// Everything is kept as lines of JSON.
+    pub trace: bool,
+}
 
 /// What a run came to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Report {
+    /// The rule that was broken, if one was.
+    pub broken: Option<Broken>,
+    /// When the run ended, after its beginning.
+    pub lasted: Millis,
     /// Events that machines were stepped with.
     pub steps: u64,
-    /// Callbacks that went out.
+    /// Callbacks that were sent.
     pub callbacks: u64,
-    /// Of them, those that went out again.
+    /// Of them, those that were sent again.
     pub repeated: u64,
-    /// Node deaths.
-    pub crashes: u64,
-    /// A hash over every event and effect.
-    pub hash: u64,
+    /// The situations that occurred.
+    pub marks: Marks,
+    /// A hash over every event, effect and state; 0 unless it was asked for.
+    pub digest: u64,
+    /// What happened, as lines of JSON; empty unless it was asked for.
+    pub trace: Vec<String>,
 }
 
 /// The world of one run.
 pub struct World {
     plan: Plan,
     now: Timestamp,
-    heap: BTreeMap<(Timestamp, u64), Happening>,
-    order: u64,
-    random: ChaCha8Rng,
+    heap: Heap<Happening>,
+    weather: Weather,
+    /// The faults at work, as places in the plan's list.
+    at_work: BTreeSet<usize>,
+    dice: Draws,
     store: StoreModel,
     nodes: Vec<Node>,
     providers: Vec<Provider>,
     consumers: Vec<Consumer>,
+    posts: Posts,
+    operator: Operator,
+    media: Media,
     staged: BTreeSet<MediaId>,
+    /// The last number given to a stream, a request or a session.
+    last_number: u64,
+    phase: Phase,
+    /// How often the world went around a known failure of the core.
+    arounds: u32,
     checker: Checker,
-    /// Faults have ended.
-    healed: bool,
+    recorder: Recorder,
+    steps: u64,
+}
+
+/// The draws of a run, one stream a purpose.
+struct Draws {
+    node: Dice,
+    store: Dice,
+    provider: Dice,
+    consumer: Dice,
+    processor: Dice,
+    operator: Dice,
 }
 
 /// Something that is going to happen.
@@ -71,103 +130,145 @@ enum Happening {
     /// A machine's deadline.
     Tick { node: usize, incarnation: u32 },
     /// A store operation takes effect.
-    Apply { node: usize, incarnation: u32, asker: Asker, request: StoreRequest },
+    Apply { asker: Asker, request: StoreRequest, answered: bool },
+    /// A store operation's answer is given up.
+    GiveUp { asker: Asker },
+    /// A store operation's answer arrives.
+    Answer { asker: Asker, result: StoreResult },
     /// A node's process begins.
     Boot { node: usize },
-    /// A node's process dies.
-    Kill { node: usize },
+    /// A node that stood still goes on.
+    Thaw { node: usize, incarnation: u32 },
+    /// A fault begins.
+    FaultBegins { fault: usize },
+    /// A fault ends.
+    FaultEnds { fault: usize },
+    /// An item of the workload is due.
+    Item { item: usize },
     /// A provider does the next thing.
     Provider { provider: usize, action: provider::Action },
     /// A consumer does the next thing.
     Consumer { consumer: usize, action: consumer::Action },
+    /// A posted message is looked at.
+    Post { post: usize, number: u64 },
+    /// A send is asked for.
+    AskSend { ask: usize },
+    /// A processor ends by itself.
+    ProcessorEnds { node: usize, incarnation: u32, ended: processor::Ended },
+    /// The faults end.
+    Heal,
+    /// Somebody looks whether everything has come to its end.
+    Look,
 }
 
 impl World {
     /// The world of a plan, before anything has happened.
-    pub fn new(plan: Plan) -> Self {
-        let mut seed = [0; 32];
-        seed[..8].copy_from_slice(&plan.seed.to_le_bytes());
+    pub fn new(plan: Plan, looks: Looks) -> Self {
+        let dice = |purpose| Dice::new(plan.draws, purpose);
+        let dice = Draws {
+            node: dice(11),
+            store: dice(12),
+            provider: dice(13),
+            consumer: dice(14),
+            processor: dice(15),
+            operator: dice(16),
+        };
+        let (nodes, bots) = (plan.nodes.len(), plan.bots.len());
         let mut world = Self {
-            now: Timestamp::from_ms(1_000_000),
-            heap: BTreeMap::new(),
-            order: 0,
-            random: ChaCha8Rng::from_seed(seed),
+            now: BEGINNING,
+            heap: Heap::new(),
+            weather: Weather::fair(nodes, bots, plan.providers.len()),
+            at_work: BTreeSet::new(),
+            dice,
             store: StoreModel::new(),
-            nodes: (0..plan.nodes).map(|_| Node::default()).collect(),
-            providers: Vec::new(),
-            consumers: Vec::new(),
+            nodes: plan.nodes.iter().map(Node::new).collect(),
+            providers: plan.providers.iter().map(Provider::new).collect(),
+            consumers: (0..bots).map(Consumer::new).collect(),
+            posts: Posts::default(),
+            operator: Operator::default(),
+            media: Media::of_plan(&plan),
             staged: BTreeSet::new(),
+            last_number: 0,
+            phase: Phase::Faulty,
+            arounds: 0,
             checker: Checker::default(),
-            healed: false,
+            recorder: Recorder::new(looks),
+            steps: 0,
             plan,
         };
         world.populate();
         world
     }
 
-    /// Prints every event and effect of the run as it comes.
-    pub fn traced(mut self) -> Self {
-        self.checker.traced = true;
-        self
-    }
-
     /// Runs to the end: faults, then healing, then everything has to come to its end.
-    ///
-    /// # Errors
-    /// The rule that was broken, in words, with the moment.
-    pub fn run(mut self) -> Result<Report, String> {
-        let faults_end = self.now + self.plan.duration;
-        let end = faults_end + SETTLE;
-        while let Some(((at, _), happening)) = self.heap.pop_first() {
-            if at >= faults_end && !self.healed {
-                self.heal(faults_end);
-            }
-            if at > end {
-                break;
-            }
+    pub fn run(mut self) -> Report {
+        while let Some((at, happening)) = self.heap.pop() {
             self.now = self.now.max(at);
             self.happen(happening);
-            if let Some(broken) = self.checker.broken() {
-                let seed = self.plan.seed;
-                return Err(format!("seed {seed} at {}: {broken}", self.now));
+            if self.steps > STEPS_MAX {
+                let what = format!("no end in {STEPS_MAX} events: {}", self.stuck());
+                self.checker.break_rule(Rule::Loop, what);
             }
-            if self.healed && self.is_settled() {
+            if self.checker.broken().is_some() || self.phase == Phase::Over {
                 break;
             }
-            if self.checker.report().steps > STEPS_MAX {
-                let seed = self.plan.seed;
-                return Err(format!("seed {seed} at {}: no end in {STEPS_MAX} steps", self.now));
-            }
         }
-        self.judge_the_end()?;
-        Ok(self.checker.report())
+        self.report()
+    }
+
+    fn report(mut self) -> Report {
+        if self.checker.broken().is_none()
+            && let Err(what) = self.recorder.replay()
+        {
+            self.checker.break_rule(Rule::S11, what);
+        }
+        let broken = self.checker.broken().map(|broken| Broken {
+            what: format!("at {} after the beginning: {}", self.age(), broken.what),
+            ..broken.clone()
+        });
+        self.recorder.state(&self.store);
+        let (callbacks, repeated) = self.checker.callbacks();
+        Report {
+            broken,
+            lasted: self.age(),
+            steps: self.steps,
+            callbacks,
+            repeated,
+            marks: self.checker.marks().clone(),
+            digest: self.recorder.digest(),
+            trace: self.recorder.into_lines(),
+        }
+    }
+
+    /// How long the world has lasted.
+    fn age(&self) -> Millis {
+        self.now.since(BEGINNING)
     }
 
     fn populate(&mut self) {
-        for node in 0..self.plan.nodes {
+        for bot in &self.plan.bots {
+            if let Some(run) = bot.registered {
+                let (bot_id, provider_name) = (bot.bot_id.clone(), "sim".into());
+                let record = BotRecord { bot_id, provider_name, run };
+                let _known = self.store.apply(self.now, &StoreRequest::RegisterBot(record));
+            }
+        }
+        for node in 0..self.nodes.len() {
             self.at(self.now, Happening::Boot { node });
-            for _ in 0..self.plan.faults.kills {
-                let at = self.within(self.plan.duration);
-                self.at(at, Happening::Kill { node });
-            }
         }
-        for bot in 0..self.plan.bots {
-            let provider = Provider::plan(&self.plan, bot, &mut self.random);
-            self.providers.push(provider);
-            self.consumers.push(Consumer::new(bot));
-            let at = self.now + Millis::from_ms(self.below(2_000));
-            self.at(at, Happening::Provider { provider: bot, action: provider::Action::Connect });
-            let at = self.now + Millis::from_ms(self.below(2_000));
-            self.at(at, Happening::Consumer { consumer: bot, action: consumer::Action::Connect });
-            for _ in 0..self.plan.faults.disconnects {
-                let at = self.within(self.plan.duration);
-                let action = provider::Action::Disconnect;
-                self.at(at, Happening::Provider { provider: bot, action });
-                let at = self.within(self.plan.duration);
-                let action = consumer::Action::Disconnect;
-                self.at(at, Happening::Consumer { consumer: bot, action });
-            }
+        for provider in 0..self.providers.len() {
+            let at = self.now + Millis::from_ms(self.dice.provider.below(2_000));
+            self.at(at, Happening::Provider { provider, action: provider::Action::Connect });
         }
+        for item in 0..self.plan.workload.len() {
+            let at = BEGINNING + self.plan.workload[item].at;
+            self.at(at, Happening::Item { item });
+        }
+        for fault in 0..self.plan.faults.len() {
+            let at = BEGINNING + self.plan.faults[fault].at;
+            self.at(at, Happening::FaultBegins { fault });
+        }
+        self.at(BEGINNING + self.plan.duration, Happening::Heal);
     }
 
     fn happen(&mut self, happening: Happening) {
@@ -176,75 +277,120 @@ impl World {
                 self.deliver(node, incarnation, event);
             }
             Happening::Tick { node, incarnation } => self.tick(node, incarnation),
-            Happening::Apply { node, incarnation, asker, request } => {
-                self.apply(node, incarnation, asker, &request);
+            Happening::Apply { asker, request, answered } => {
+                self.apply(asker, &request, answered);
             }
+            Happening::GiveUp { asker } => self.give_up(asker),
+            Happening::Answer { asker, result } => self.answer(asker, result),
             Happening::Boot { node } => self.boot(node),
-            Happening::Kill { node } => self.kill(node),
+            Happening::Thaw { node, incarnation } => self.thaw(node, incarnation),
+            Happening::FaultBegins { fault } => self.fault_begins(fault),
+            Happening::FaultEnds { fault } => self.fault_ends(fault),
+            Happening::Item { item } => self.item_is_due(item),
             Happening::Provider { provider, action } => self.provider_acts(provider, action),
             Happening::Consumer { consumer, action } => self.consumer_acts(consumer, action),
+            Happening::Post { post, number } => self.look_at_post(post, number),
+            Happening::AskSend { ask } => self.ask_send(ask),
+            Happening::ProcessorEnds { node, incarnation, ended } => {
+                self.processor_ends(node, incarnation, ended);
+            }
+            Happening::Heal => self.heal(),
+            Happening::Look => self.look(),
         }
     }
 
-    fn heal(&mut self, at: Timestamp) {
-        self.healed = true;
-        self.now = self.now.max(at);
+    fn item_is_due(&mut self, item: usize) {
+        let task = self.plan.workload[item].task.clone();
+        match task {
+            Task::Message(message) if message.posted => self.post(*message),
+            Task::Message(message) => self.message_comes(*message),
+            Task::Again(name) => self.comes_again(&name),
+            Task::Send { bot, correspondent_id, send_id, echo } => {
+                self.wants_sent(bot, correspondent_id, send_id, echo);
+            }
+            Task::Nonsense { provider, kind } => self.talk_nonsense(provider, kind),
+            Task::StopBot { bot, node } => self.stop_bot(bot, node),
+            Task::StartBot { bot, node } => self.start_bot(bot, node),
+            Task::Discard { media_id } => self.discard(media_id),
+            Task::Retry { media_id } => self.retry(media_id),
+            Task::Restart { node } => self.restart(node),
+        }
     }
 
-    fn is_settled(&self) -> bool {
-        self.providers.iter().all(Provider::is_done)
-            && self.checker.unconfirmed(&self.store).is_none()
-            && self.store.jobs().next().is_none()
-            && self.orphan().is_none()
-    }
-
-    /// A file that no job needs, and no failed copy keeps.
-    fn orphan(&self) -> Option<MediaId> {
-        let kept: BTreeSet<_> = self.store.failed_copies().map(|copy| copy.job.media_id).collect();
-        self.staged.difference(&kept).next().copied()
-    }
-
-    /// After the faults: all accepted messages archived once and called back, no job left, no file.
-    fn judge_the_end(&self) -> Result<(), String> {
-        let seed = self.plan.seed;
-        for (bot, provider) in self.providers.iter().enumerate() {
-            if let Some(kept) = provider.kept() {
-                return Err(format!("seed {seed}: L5: bot {bot}: no final receipt of {kept}"));
+    fn fault_begins(&mut self, fault: usize) {
+        if self.phase != Phase::Faulty {
+            return;
+        }
+        let it = self.plan.faults[fault];
+        match it.what {
+            Trouble::Kill { node, after_effects } => {
+                self.doom(node, after_effects, node::Doom::Kill { down: it.lasts });
+            }
+            Trouble::Freeze { node, after_effects } => {
+                self.doom(node, after_effects, node::Doom::Freeze { lasts: it.lasts });
+            }
+            Trouble::ClockJumps { node, ahead } => self.clock_jumps(node, ahead),
+            Trouble::Reset { provider } => self.connection_breaks(provider),
+            _ => {
+                self.at_work.insert(fault);
+                self.weather_changes();
+                self.at(self.now + it.lasts, Happening::FaultEnds { fault });
             }
         }
-        if let Some(job) = self.store.jobs().next() {
-            return Err(format!("seed {seed}: L2: job {} is left: {:?}", job.media_id, job.status));
+        if let Trouble::ConsumerDown { bot } = it.what {
+            self.consumer_goes(bot);
         }
-        if let Some(unconfirmed) = self.checker.unconfirmed(&self.store) {
-            return Err(format!("seed {seed}: L1: {unconfirmed}"));
+    }
+
+    fn fault_ends(&mut self, fault: usize) {
+        if self.at_work.remove(&fault) {
+            self.weather_changes();
+            match self.plan.faults[fault].what {
+                Trouble::ConsumerDown { bot } => self.consumer_comes(bot, false),
+                Trouble::ConsumerGone { bot } => self.consumer_comes(bot, true),
+                _ => {}
+            }
         }
-        if let Some(media_id) = self.orphan() {
-            return Err(format!("seed {seed}: L4: file {media_id} is left"));
-        }
-        self.checker.archive_is_exact(&self.store).map_err(|what| format!("seed {seed}: {what}"))
+    }
+
+    fn weather_changes(&mut self) {
+        let faults = self.at_work.iter().map(|fault| &self.plan.faults[*fault]);
+        self.weather = self.weather.of(faults);
+    }
+
+    /// Shows the checker what has happened.
+    fn show(&mut self, seen: &Seen<'_>) {
+        self.checker.see(seen, &Scene { now: self.now, store: &self.store });
+    }
+
+    fn reach(&mut self, mark: Mark) {
+        self.checker.reach(mark);
+    }
+
+    fn is_sabotaged(&self, by: Sabotage) -> bool {
+        self.plan.sabotage == Some(by)
+    }
+
+    fn bot_id(&self, bot: usize) -> BotId {
+        self.plan.bots[bot].bot_id.clone()
+    }
+
+    fn place_of_bot(&self, bot_id: &BotId) -> Option<usize> {
+        self.plan.bots.iter().position(|bot| bot.bot_id == *bot_id)
+    }
+
+    /// A number that was not given before.
+    fn number(&mut self) -> u64 {
+        self.last_number += 1;
+        self.last_number
     }
 
     fn at(&mut self, at: Timestamp, happening: Happening) {
-        self.order += 1;
-        self.heap.insert((at.max(self.now), self.order), happening);
+        self.heap.push(at.max(self.now), happening);
     }
 
-    fn soon(&mut self, most_ms: u64, happening: Happening) {
-        let at = self.now + Millis::from_ms(1 + self.below(most_ms));
-        self.at(at, happening);
-    }
-
-    fn within(&mut self, length: Millis) -> Timestamp {
-        self.now + Millis::from_ms(self.below(length.as_ms().max(1)))
-    }
-
-    fn below(&mut self, limit: u64) -> u64 {
-        self.random.next_u64() % limit.max(1)
-    }
-
-    /// Whether a fault of this many in a thousand strikes.
-    fn strikes(&mut self, per_mille: u64) -> bool {
-        !self.healed && self.below(1_000) < per_mille
+    fn after(&mut self, wait: Millis, happening: Happening) {
+        self.at(self.now + wait, happening);
     }
 }
 

@@ -1,228 +1,389 @@
-//! A node: a machine, and what a driver would do around it.
+//! A node: a machine, and what a driver does around it.
+//!
+//! A step's effects are carried out in their order, one by one; between any two of them the node may
+//! die, or stand still and go on later with the rest, as if no time had passed.
 
-use anteroom_core::bot::event::{BotEffect, BotEvent};
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use anteroom_core::bot::event::BotEffect;
 use anteroom_core::context::Seed;
 use anteroom_core::effect::Effect;
 use anteroom_core::event::{Event, NodeEvent};
-use anteroom_core::id::{BotId, MediaId, OpId};
+use anteroom_core::id::{BotId, MediaId};
 use anteroom_core::janitor::{JanitorEffect, JanitorEvent};
 use anteroom_core::machine::Machine;
-use anteroom_core::message::{Extracted, Outcome};
-use anteroom_core::ownership::{OwnershipEffect, OwnershipEvent};
-use anteroom_core::pool::event::{PoolEffect, PoolEvent, ProcessorFailure, Work};
-use anteroom_core::store::{StoreError, StoreRequest, StoreResult};
+use anteroom_core::ownership::OwnershipEffect;
+use anteroom_core::pool::event::PoolEffect;
+use anteroom_core::receipt::{Origin, Receipt};
+use anteroom_core::session::event::SessionEffect;
+use anteroom_core::settings::NodeSettings;
 use anteroom_core::time::{Millis, Timestamp};
-use rand_chacha::rand_core::Rng;
 
-use super::{Happening, World};
+use super::processor::Processors;
+use super::store_line::{Asker, Place};
+use super::{Happening, Phase, World};
+use crate::checker::marks::Mark;
+use crate::checker::rule::Rule;
+use crate::checker::seen::Seen;
+use crate::known;
+use crate::plan::NodePlan;
 
 /// A node, alive or dead.
-#[derive(Debug, Default)]
 pub(super) struct Node {
     pub machine: Option<Machine>,
     pub incarnation: u32,
+    pub runs_bots: bool,
+    runs_workers: bool,
+    /// How far its clock is ahead of the world's.
+    ahead: Millis,
+    pub settings: Option<Arc<NodeSettings>>,
     ticking_at: Option<Timestamp>,
+    /// Effects that have not been carried out.
+    todo: VecDeque<Effect>,
+    /// Effects since the last whole step.
+    done_of_step: u32,
+    dooms: Vec<(u32, Doom)>,
+    pub frozen: bool,
+    /// What reaches it while it stands still.
+    inbox: VecDeque<Event>,
+    pub processors: Processors,
+    pub stopping: bool,
+    /// It stays dead.
+    pub gone: bool,
 }
 
-/// Who asked the store, and under which number.
-#[derive(Debug, Clone)]
-pub(super) enum Asker {
-    Bot(BotId, OpId),
-    Pools(OpId),
-    Ownership(OpId),
-    Janitor(OpId),
+/// What is going to strike a node between two effects.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Doom {
+    Kill { down: Millis },
+    Freeze { lasts: Millis },
 }
 
-impl Asker {
-    fn event(self, result: StoreResult) -> Event {
-        match self {
-            Self::Bot(bot_id, op) => Event::Bot(bot_id, BotEvent::Store { op, result }),
-            Self::Pools(op) => Event::Pools(PoolEvent::Store { op, result }),
-            Self::Ownership(op) => Event::Ownership(OwnershipEvent::Store { op, result }),
-            Self::Janitor(op) => Event::Janitor(JanitorEvent::Store { op, result }),
+impl Node {
+    pub fn new(plan: &NodePlan) -> Self {
+        Self {
+            machine: None,
+            incarnation: 0,
+            runs_bots: plan.runs_bots,
+            runs_workers: plan.runs_workers,
+            ahead: plan.clock_ahead,
+            settings: None,
+            ticking_at: None,
+            todo: VecDeque::new(),
+            done_of_step: 0,
+            dooms: Vec::new(),
+            frozen: false,
+            inbox: VecDeque::new(),
+            processors: Processors::default(),
+            stopping: false,
+            gone: false,
         }
+    }
+
+    pub fn is_up(&self) -> bool {
+        self.machine.is_some()
     }
 }
 
 impl World {
-    pub(super) fn boot(&mut self, node: usize) {
-        if self.nodes[node].machine.is_some() {
-            return;
-        }
-        let mut seed = [0; 32];
-        self.random.fill_bytes(&mut seed);
-        let mut id = [0; 16];
-        self.random.fill_bytes(&mut id);
-        let mut settings = self.plan.settings.clone();
-        settings.node_id = uuid::Uuid::from_bytes(id).into();
-        let machine = Machine::new(settings, Seed(seed)).expect("the plan's pools are a routing");
-        let incarnation = self.nodes[node].incarnation + 1;
-        self.nodes[node] = Node { machine: Some(machine), incarnation, ticking_at: None };
-        let bots = self.store.bots().cloned().collect();
-        let start = NodeEvent::Start { bots, runs_bots: true, runs_workers: true };
-        self.deliver(node, incarnation, Event::Node(start));
+    /// The time by a node's own clock.
+    pub(super) fn node_now(&self, node: usize) -> Timestamp {
+        self.now + self.nodes[node].ahead
     }
 
-    pub(super) fn kill(&mut self, node: usize) {
-        if self.healed || self.nodes[node].machine.take().is_none() {
+    /// The world's time at which a node's clock shows a time.
+    fn by_the_world(&self, node: usize, at: Timestamp) -> Timestamp {
+        at.minus(self.nodes[node].ahead)
+    }
+
+    pub(super) fn boot(&mut self, node: usize) {
+        if self.nodes[node].is_up() || self.nodes[node].gone {
             return;
         }
-        self.checker.crashed();
+        let seed = Seed(self.dice.node.bytes());
+        let node_id = self.dice.node.uuid().into();
+        let it = &mut self.nodes[node];
+        let which = it.incarnation as usize % self.plan.settings.len();
+        let settings = NodeSettings { node_id, ..self.plan.settings[which].clone() };
+        let machine = Machine::new(settings.clone(), seed).expect("the plan's pools are a routing");
+        it.incarnation += 1;
+        it.machine = Some(machine);
+        it.settings = Some(Arc::new(settings.clone()));
+        (it.ticking_at, it.stopping, it.frozen) = (None, false, false);
+        let (incarnation, runs_bots, runs_workers) =
+            (it.incarnation, it.runs_bots, it.runs_workers);
+        self.recorder.booted(node, incarnation, &settings, seed);
+        self.show(&Seen::Booted { node, node_id, settings: &settings });
+        let bots = self.store.bots().cloned().collect();
+        let start = NodeEvent::Start { bots, runs_bots, runs_workers };
+        self.deliver(node, incarnation, Event::Node(start));
+        self.consumers_look_again();
+    }
+
+    /// Something will strike a node once it has carried out so many more effects.
+    pub(super) fn doom(&mut self, node: usize, after_effects: u32, doom: Doom) {
+        if self.nodes[node].is_up() {
+            self.nodes[node].dooms.push((after_effects, doom));
+        }
+    }
+
+    pub(super) fn kill(&mut self, node: usize, down: Millis) {
+        let it = &mut self.nodes[node];
+        if it.machine.take().is_none() {
+            return;
+        }
+        it.todo.clear();
+        it.inbox.clear();
+        it.dooms.clear();
+        it.processors = Processors::default();
+        (it.frozen, it.stopping) = (false, false);
+        self.show(&Seen::Died { node });
         self.connections_lost(node);
-        let at = self.now + Millis::from_ms(self.below(30_000));
-        self.at(at, Happening::Boot { node });
+        self.streams_lost(node);
+        self.after(down, Happening::Boot { node });
+    }
+
+    fn freeze(&mut self, node: usize, lasts: Millis) {
+        let it = &mut self.nodes[node];
+        it.frozen = true;
+        let incarnation = it.incarnation;
+        self.show(&Seen::Disturbed { node });
+        self.after(lasts, Happening::Thaw { node, incarnation });
+    }
+
+    pub(super) fn thaw(&mut self, node: usize, incarnation: u32) {
+        let it = &mut self.nodes[node];
+        if it.incarnation != incarnation || !it.frozen {
+            return;
+        }
+        it.frozen = false;
+        if !it.todo.is_empty() {
+            self.reach(Mark::ZombieWoke);
+        }
+        self.show(&Seen::Disturbed { node });
+        self.carry_out_all(node);
+        while !self.nodes[node].frozen
+            && let Some(event) = self.nodes[node].inbox.pop_front()
+        {
+            self.deliver(node, incarnation, event);
+        }
+        self.schedule_tick(node, false);
+    }
+
+    pub(super) fn clock_jumps(&mut self, node: usize, ahead: Millis) {
+        let it = &mut self.nodes[node];
+        it.ahead = Millis::from_ms(it.ahead.as_ms() + ahead.as_ms());
+        it.ticking_at = None;
+        self.show(&Seen::Disturbed { node });
+        self.schedule_tick(node, false);
+    }
+
+    pub(super) fn restart(&mut self, node: usize) {
+        let it = &mut self.nodes[node];
+        if it.is_up() && !it.stopping {
+            it.stopping = true;
+            let incarnation = it.incarnation;
+            self.deliver(node, incarnation, Event::Node(NodeEvent::Shutdown));
+        }
     }
 
     pub(super) fn tick(&mut self, node: usize, incarnation: u32) {
         // A tick that an earlier deadline has overtaken is not made.
-        let due = self.nodes[node].ticking_at.is_some_and(|at| at <= self.now);
-        if self.nodes[node].incarnation == incarnation && due {
+        let it = &self.nodes[node];
+        let due = it.ticking_at.is_some_and(|at| at <= self.now);
+        if it.incarnation == incarnation && due {
             self.nodes[node].ticking_at = None;
             self.deliver(node, incarnation, Event::Tick);
         }
     }
 
-    /// Steps a machine and carries out its effects, unless the node dies in between.
+    /// Steps a machine and carries out its effects, if it is still the same process.
     pub(super) fn deliver(&mut self, node: usize, incarnation: u32, event: Event) {
-        if self.nodes[node].incarnation != incarnation {
+        let now = self.node_now(node);
+        let it = &mut self.nodes[node];
+        if it.incarnation != incarnation {
             return;
         }
-        let Some(machine) = &mut self.nodes[node].machine else { return };
-        let mut effects = Vec::new();
-        self.checker.stepped(&event);
+        if it.frozen {
+            it.inbox.push_back(event);
+            return;
+        }
+        let Some(machine) = &mut it.machine else { return };
+        self.steps += 1;
         let ticked = event == Event::Tick;
-        machine.step(self.now, event, &mut effects);
-        if let Err(broken) = machine.check_invariants() {
-            self.checker.break_rule(format!("invariant: {broken}"));
+        self.recorder.event(node, now, &event);
+        let framed = matches!(event, Event::Session(..));
+        let mut effects = Vec::new();
+        machine.step(now, event, &mut effects);
+        let deadline = machine.next_deadline();
+        let sound = machine.check_invariants();
+        self.recorder.effects(node, &effects, deadline);
+        if framed && effects.iter().any(is_duplicate) {
+            self.reach(Mark::ResendCaughtByWindow);
         }
-        for effect in effects {
-            if self.strikes(self.plan.faults.kill_between_effects) {
-                return self.kill(node);
-            }
-            self.checker.effect(&effect);
-            self.carry_out(node, incarnation, effect);
-            if self.nodes[node].machine.is_none() {
-                return;
-            }
+        self.nodes[node].done_of_step = 0;
+        self.nodes[node].todo.extend(effects);
+        if let Err(broken) = sound
+            && !known::is_excused(&broken)
+        {
+            self.checker.break_rule(Rule::Invariant, format!("node {node}: {broken}"));
         }
-        self.schedule_tick(node, incarnation, ticked);
+        self.carry_out_all(node);
+        self.schedule_tick(node, ticked);
     }
 
-    fn schedule_tick(&mut self, node: usize, incarnation: u32, ticked: bool) {
-        let Some(machine) = &self.nodes[node].machine else { return };
-        let Some((at, why)) = machine.next_deadline() else { return };
-        if ticked && at <= self.now {
-            self.checker.break_rule(format!("{why:?} at {at} is due after its step"));
+    fn carry_out_all(&mut self, node: usize) {
+        while !self.nodes[node].todo.is_empty() {
+            if self.strikes_now(node) {
+                return;
+            }
+            if let Some(effect) = self.nodes[node].todo.pop_front() {
+                self.nodes[node].done_of_step += 1;
+                self.carry_out(node, effect);
+            }
         }
-        let at = at.max(self.now + Millis::from_ms(1));
-        if self.nodes[node].ticking_at.is_none_or(|ticking| at < ticking) {
+    }
+
+    /// Whether the node does not come to its next effect.
+    fn strikes_now(&mut self, node: usize) -> bool {
+        let faulty = self.phase == Phase::Faulty;
+        let it = &mut self.nodes[node];
+        if it.dooms.is_empty() {
+            return false;
+        }
+        if !faulty {
+            it.dooms.clear();
+            return false;
+        }
+        let Some(place) = it.dooms.iter().position(|(left, _)| *left == 0) else {
+            it.dooms.iter_mut().for_each(|(left, _)| *left -= 1);
+            return false;
+        };
+        let (_, doom) = it.dooms.remove(place);
+        let between = it.done_of_step > 0;
+        match doom {
+            Doom::Kill { down } => {
+                if between {
+                    self.reach(Mark::NodeDiedBetweenEffects);
+                }
+                self.kill(node, down);
+            }
+            Doom::Freeze { lasts } => self.freeze(node, lasts),
+        }
+        true
+    }
+
+    fn schedule_tick(&mut self, node: usize, ticked: bool) {
+        let it = &self.nodes[node];
+        let Some(machine) = it.machine.as_ref().filter(|_| !it.frozen) else { return };
+        let Some((at, why)) = machine.next_deadline() else { return };
+        let (incarnation, ticking_at) = (it.incarnation, it.ticking_at);
+        if ticked && at <= self.node_now(node) {
+            let what = format!("node {node}: {why:?} is due again at once, at {at}");
+            self.checker.break_rule(Rule::Loop, what);
+        }
+        let at = self.by_the_world(node, at).max(self.now + Millis::from_ms(1));
+        if ticking_at.is_none_or(|ticking| at < ticking) {
             self.nodes[node].ticking_at = Some(at);
             self.at(at, Happening::Tick { node, incarnation });
         }
     }
 
-    fn carry_out(&mut self, node: usize, incarnation: u32, effect: Effect) {
+    fn carry_out(&mut self, node: usize, effect: Effect) {
+        let incarnation = self.nodes[node].incarnation;
+        let Some(process) = self.nodes[node].settings.as_ref().map(|it| it.node_id) else { return };
+        let place = |part| Asker { node: Some((node, incarnation, process)), part };
         match effect {
-            Effect::Session(session_id, effect) => {
-                self.session_effect(node, session_id, effect);
+            Effect::Session(session_id, effect) => self.session_effect(node, session_id, effect),
+            Effect::Bot(bot_id, BotEffect::Store { op, request }) => {
+                self.ask(place(Place::Bot(bot_id, op)), request);
             }
-            Effect::Bot(bot_id, effect) => self.bot_effect(node, incarnation, bot_id, effect),
+            Effect::Bot(bot_id, effect) => self.bot_effect(node, &bot_id, effect),
             Effect::Pools(PoolEffect::Store { op, request }) => {
-                self.ask(node, incarnation, Asker::Pools(op), request);
+                self.ask(place(Place::Pools(op)), request);
             }
-            Effect::Pools(PoolEffect::Start(work)) => self.process(node, incarnation, work),
+            Effect::Pools(PoolEffect::Start(work)) => self.process(node, &work),
             Effect::Pools(PoolEffect::Cancel { media_id, token }) => {
-                let result = Err(ProcessorFailure::Cancelled);
-                let event = Event::Pools(PoolEvent::Ended { media_id, token, result });
-                self.soon(3_000, Happening::Deliver { node, incarnation, event });
+                self.cancel(node, media_id, token);
             }
             Effect::Ownership(OwnershipEffect::Store { op, request }) => {
-                self.ask(node, incarnation, Asker::Ownership(op), request);
+                self.ask(place(Place::Ownership(op)), request);
             }
             Effect::Janitor(JanitorEffect::Store { op, request }) => {
-                self.ask(node, incarnation, Asker::Janitor(op), request);
+                self.ask(place(Place::Janitor(op)), request);
             }
             Effect::Janitor(JanitorEffect::ListStaged) => {
                 let files = self.staged.iter().copied().collect();
                 let event = Event::Janitor(JanitorEvent::Staged { files });
-                self.soon(50, Happening::Deliver { node, incarnation, event });
+                let wait = Millis::from_ms(1 + self.dice.node.below(50));
+                self.after(wait, Happening::Deliver { node, incarnation, event });
             }
             Effect::Janitor(JanitorEffect::DeleteMedia { media_id }) => {
                 self.delete(media_id.into_inner());
             }
-            Effect::Notice(_) | Effect::Stopped => {}
+            Effect::Notice(notice) => self.show(&Seen::Noticed { node, notice: &notice }),
+            Effect::Stopped => {
+                self.reach(Mark::NodeShutDown);
+                let down = Millis::from_ms(self.dice.node.below(5_000));
+                self.kill(node, down);
+            }
         }
     }
 
-    fn bot_effect(&mut self, node: usize, incarnation: u32, bot_id: BotId, effect: BotEffect) {
+    fn bot_effect(&mut self, node: usize, bot_id: &BotId, effect: BotEffect) {
+        let now = self.node_now(node);
         match effect {
-            BotEffect::Store { op, request } => {
-                self.ask(node, incarnation, Asker::Bot(bot_id, op), request);
-            }
+            BotEffect::Store { .. } => {}
             BotEffect::Callback { stream_id, callback, valid_until } => {
-                if self.now < valid_until {
-                    self.called_back(node, &bot_id, stream_id, callback.get());
+                if now < valid_until {
+                    self.call_back(node, bot_id, stream_id, callback.get());
+                } else {
+                    self.reach(Mark::LateEffectDropped);
                 }
             }
-            BotEffect::AckAnswer { request_id, answer, .. } => {
-                self.ack_answered(&bot_id, request_id, answer.as_ref().map(|answer| answer.get()));
+            BotEffect::AckAnswer { request_id, answer, valid_until } => {
+                if now < valid_until {
+                    let answer = answer.as_ref().map(|answer| answer.get());
+                    self.ack_answered(node, bot_id, request_id, answer);
+                }
             }
             BotEffect::DeleteMedia { media_id } => self.delete(media_id.into_inner()),
-            BotEffect::PostReceipt { .. }
-            | BotEffect::AbortCallback { .. }
-            | BotEffect::StreamReplaced { .. }
-            | BotEffect::EnqueueAnswer { .. } => {}
+            BotEffect::PostReceipt { request_id, receipt, valid_until } => {
+                if now < valid_until {
+                    let origin = Origin::Request { request_id };
+                    self.post_answered(node, bot_id, origin, &receipt);
+                }
+            }
+            BotEffect::AbortCallback { key, .. } => {
+                self.show(&Seen::Aborted { node, bot_id, key: &key });
+            }
+            BotEffect::StreamReplaced { stream_id } => self.stream_replaced(node, stream_id),
+            BotEffect::EnqueueAnswer { answer, send_id, .. } => {
+                self.send_answered(
+                    &send_id,
+                    answer.map(anteroom_core::durable::Durable::into_inner),
+                );
+            }
         }
     }
 
-    fn delete(&mut self, media_id: MediaId) {
-        if let Some(job) = self.store.job(media_id) {
-            self.checker.break_rule(format!("S10: file {media_id} deleted, job {:?}", job.status));
+    pub(super) fn delete(&mut self, media_id: MediaId) {
+        self.show(&Seen::Deleted { media_id });
+        let rate = self.weather.deletion_fails;
+        if !self.dice.node.strikes(rate) {
+            self.staged.remove(&media_id);
         }
-        self.staged.remove(&media_id);
     }
 
-    fn ask(&mut self, node: usize, incarnation: u32, asker: Asker, request: StoreRequest) {
-        let slow = self.strikes(self.plan.faults.store_slow);
-        let latency = if slow { 30_000 } else { 20 };
-        self.soon(latency, Happening::Apply { node, incarnation, asker, request });
+    /// A provider brings a file.
+    pub(super) fn stage(&mut self, media_id: MediaId) {
+        self.staged.insert(media_id);
     }
+}
 
-    pub(super) fn apply(
-        &mut self,
-        node: usize,
-        incarnation: u32,
-        asker: Asker,
-        request: &StoreRequest,
-    ) {
-        let unavailable = |detail: &str| StoreError::Unavailable { detail: detail.to_owned() };
-        let result = if self.strikes(self.plan.faults.store_before) {
-            Err(unavailable("before"))
-        } else {
-            let result = self.store.apply(self.now, request);
-            self.checker.applied(request, &result);
-            let lost = self.strikes(self.plan.faults.store_after);
-            if lost { Err(unavailable("after")) } else { result }
-        };
-        let event = asker.event(result);
-        self.soon(20, Happening::Deliver { node, incarnation, event });
-    }
-
-    fn process(&mut self, node: usize, incarnation: u32, work: Work) {
-        let Work { media_id, token, .. } = work;
-        let failure = Err(ProcessorFailure::Transient {
-            retry_after: None,
-            detail: "the engine is busy".to_owned(),
-        });
-        let (latency, result) = if self.strikes(self.plan.faults.hang) {
-            return;
-        } else if self.strikes(self.plan.faults.transient) {
-            (5_000, failure)
-        } else {
-            let text = format!("text of {media_id}");
-            (10_000, Ok(Outcome::Text(Extracted { text, ..Extracted::default() })))
-        };
-        let event = Event::Pools(PoolEvent::Ended { media_id, token, result });
-        self.soon(latency, Happening::Deliver { node, incarnation, event });
-    }
+/// Whether a provider is told that its message came before.
+fn is_duplicate(effect: &Effect) -> bool {
+    let Effect::Session(_, SessionEffect::Receipt { receipt, .. }) = effect else { return false };
+    matches!(receipt, Receipt::Duplicate { .. })
 }

@@ -1,128 +1,163 @@
-//! A provider: keeps each message until it has a final receipt, and sends what it keeps again after
-//! a reconnect, in order.
+//! A provider: keeps each message until it has its final receipt, and sends what it keeps again after
+//! a reconnect.
+//!
+//! Owns the connection and what is kept. A connection keeps its order both ways, loses everything
+//! once it is cut, and breaks when one side has heard nothing for too long.
 
-use std::collections::BTreeMap;
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, BTreeSet};
 
-use anteroom_core::draft::{Direction, Draft, DraftMedia};
 use anteroom_core::event::Event;
-use anteroom_core::id::{MediaId, SessionId};
-use anteroom_core::message::{MediaKind, Participant};
-use anteroom_core::protocol::{Hello, MessageFrame, ProviderFrame};
-use anteroom_core::receipt::Receipt;
+use anteroom_core::id::{SendId, SessionId};
+use anteroom_core::protocol::{Hello, ProviderFrame};
 use anteroom_core::session::event::{SessionEffect, SessionEvent};
 use anteroom_core::time::{Millis, Timestamp};
-use rand_chacha::ChaCha8Rng;
-use rand_chacha::rand_core::Rng;
 
-use super::{Happening, Plan, World};
+use super::{Happening, World};
+use crate::known;
+use crate::plan::{FileState, MessageName, PlannedMessage, ProviderPlan};
 
-#[derive(Debug)]
+/// How long a provider waits for a word before it tries another node.
+const SILENCE_MAX: Millis = Millis::from_secs(50);
+
+/// Rejections in a row after which a provider tries another node.
+const FRUITLESS_MAX: u32 = 12;
+
 pub(super) struct Provider {
-    bot: usize,
-    /// Messages that have not come from the network, by the time they come.
-    to_come: VecDeque<(Timestamp, Draft)>,
-    /// Messages without a final receipt, in order.
-    kept: VecDeque<Draft>,
-    connection: Option<Connection>,
-    next_seq: u64,
-    /// Connections so far: every few, another node is tried.
-    connections: usize,
-    fruitless: u32,
+    pub plan: ProviderPlan,
+    /// Messages without a final receipt, in the order in which they came.
+    pub kept: Vec<Kept>,
+    /// Every message that ever came.
+    pub known: BTreeMap<MessageName, PlannedMessage>,
+    pub connection: Option<Connection>,
+    /// Sends that were done, which are not done again.
+    pub sent: BTreeSet<(usize, SendId)>,
+    pub next_seq: u64,
+    /// Which node is tried next.
+    next_node: usize,
+    pub fruitless: u32,
+    pump_at: Option<Timestamp>,
 }
 
-#[derive(Debug)]
-struct Connection {
-    node: usize,
-    session_id: SessionId,
-    welcomed: bool,
-    window: usize,
-    /// Sent and without a receipt: number → provider message id.
-    open: BTreeMap<u64, Draft>,
+/// A message that its provider keeps.
+pub(super) struct Kept {
+    pub message: PlannedMessage,
+    pub not_before: Timestamp,
+}
+
+pub(super) struct Connection {
+    pub node: usize,
+    pub incarnation: u32,
+    pub session_id: SessionId,
+    pub bots: BTreeMap<usize, Bound>,
+    /// Nothing comes through any more.
+    pub broken: bool,
+    pub heard_at: Timestamp,
+    /// When the last receipt came.
+    pub receipt_at: Timestamp,
+    /// When the last frame arrives at the node, and at the provider.
+    pub there_at: Timestamp,
+    pub back_at: Timestamp,
+    /// Frames that were none and have no answer.
+    pub nonsense: u32,
+    /// Numbers that only nonsense had.
+    pub nonsense_seqs: BTreeSet<u64>,
+}
+
+/// A bot on a connection.
+pub(super) struct Bound {
+    pub welcomed: bool,
+    pub window: usize,
+    /// Sent and without a receipt.
+    pub open: BTreeMap<u64, MessageName>,
 }
 
 /// What a provider does next.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(super) enum Action {
     Connect,
-    Disconnect,
-    Pump { session_id: SessionId },
-    Hear { session_id: SessionId, effect: SessionEffect },
+    Pump,
+    Watch {
+        session_id: SessionId,
+    },
+    Hear {
+        session_id: SessionId,
+        effect: SessionEffect,
+    },
+    /// A message comes from the network.
+    Comes {
+        message: Box<PlannedMessage>,
+    },
+    /// A message was sent, and the network says so.
+    Confirm {
+        bot: usize,
+        send_id: SendId,
+    },
 }
 
 impl Provider {
-    pub fn plan(plan: &Plan, bot: usize, random: &mut ChaCha8Rng) -> Self {
-        let mut draw = |limit: u64| random.next_u64() % limit.max(1);
-        let mut to_come: Vec<_> = (0..plan.messages)
-            .map(|number| {
-                let at = Timestamp::from_ms(1_000_000 + draw(plan.duration.as_ms()));
-                let correspondent = format!("c{}", draw(plan.correspondents));
-                let media = (draw(1_000) < plan.media_per_mille).then(|| {
-                    let id = (u128::from(draw(u64::MAX)) << 64) | u128::from(draw(u64::MAX));
-                    DraftMedia {
-                        media_id: uuid::Uuid::from_u128(id).into(),
-                        kind: MediaKind::Audio,
-                        mime_type: "audio/ogg; codecs=opus".to_owned(),
-                        original_filename: None,
-                        size_bytes: None,
-                        sha256: None,
-                        quota_exceeded: false,
-                        detail: None,
-                    }
-                });
-                let draft = Draft {
-                    correspondent_id: correspondent.as_str().into(),
-                    provider_message_id: format!("b{bot}-m{number}").into(),
-                    content: "ä".repeat(1 + draw(60) as usize),
-                    sender: Participant { identifier: correspondent, ..Participant::default() },
-                    direction: Direction::Incoming,
-                    send_id: None,
-                    originating_time: at,
-                    group: None,
-                    replayed: false,
-                    media,
-                };
-                (at, draft)
-            })
-            .collect();
-        to_come.sort_by_key(|(at, _)| *at);
-        let (to_come, kept) = (to_come.into(), VecDeque::new());
-        Self { bot, to_come, kept, connection: None, next_seq: 1, connections: 0, fruitless: 0 }
+    pub fn new(plan: &ProviderPlan) -> Self {
+        Self {
+            plan: plan.clone(),
+            kept: Vec::new(),
+            known: BTreeMap::new(),
+            connection: None,
+            sent: BTreeSet::new(),
+            next_seq: 1,
+            next_node: 0,
+            fruitless: 0,
+            pump_at: None,
+        }
     }
 
-    pub fn is_done(&self) -> bool {
-        self.to_come.is_empty() && self.kept.is_empty()
-    }
-
-    /// A message without a final receipt, if there is one.
-    pub fn kept(&self) -> Option<String> {
-        let came = self.kept.front().map(|draft| draft.provider_message_id.to_string());
-        came.or(self.to_come.front().map(|(_, draft)| draft.provider_message_id.to_string()))
+    /// Whether a message has been sent and waits for its receipt.
+    pub fn is_under_way(&self, name: &MessageName) -> bool {
+        let bound = self.connection.as_ref().and_then(|it| it.bots.get(&name.bot));
+        bound.is_some_and(|bound| bound.open.values().any(|open| open == name))
     }
 }
 
 impl World {
-    /// A node has died: its connections are gone.
-    pub(super) fn connections_lost(&mut self, node: usize) {
-        for provider in 0..self.providers.len() {
-            let connection = &mut self.providers[provider].connection;
-            if connection.as_ref().is_some_and(|connection| connection.node == node) {
-                *connection = None;
-                let action = Action::Connect;
-                self.soon(5_000, Happening::Provider { provider, action });
-            }
-        }
-        self.streams_lost(node);
-    }
-
     pub(super) fn provider_acts(&mut self, provider: usize, action: Action) {
         match action {
             Action::Connect => self.provider_connects(provider),
-            Action::Disconnect => self.provider_disconnects(provider),
-            Action::Pump { session_id } => self.provider_pumps(provider, session_id),
-            Action::Hear { session_id, effect } => {
-                self.provider_hears(provider, session_id, effect)
+            Action::Pump => {
+                self.providers[provider].pump_at = None;
+                self.provider_pumps(provider);
             }
+            Action::Watch { session_id } => self.provider_watches(provider, session_id),
+            Action::Hear { session_id, effect } => {
+                self.provider_hears(provider, session_id, effect);
+            }
+            Action::Comes { message } => self.message_comes(*message),
+            Action::Confirm { bot, send_id } => self.confirm_send(provider, bot, send_id),
+        }
+    }
+
+    /// The provider of a bot.
+    pub(super) fn provider_of(&self, bot: usize) -> Option<usize> {
+        self.providers.iter().position(|provider| provider.plan.bots.contains(&bot))
+    }
+
+    /// A message comes from the network.
+    pub(super) fn message_comes(&mut self, message: PlannedMessage) {
+        let Some(provider) = self.provider_of(message.bot) else { return };
+        let it = &mut self.providers[provider];
+        it.known.insert(message.name(), message.clone());
+        it.kept.push(Kept { message, not_before: Timestamp::ZERO });
+        self.provider_pumps(provider);
+    }
+
+    /// A provider has forgotten that a message had its final receipt.
+    pub(super) fn comes_again(&mut self, name: &MessageName) {
+        if self.posts_again(name) {
+            return;
+        }
+        let Some(provider) = self.provider_of(name.bot) else { return };
+        let it = &mut self.providers[provider];
+        let kept = it.kept.iter().any(|kept| kept.message.name() == *name);
+        if let Some(message) = it.known.get(name).cloned().filter(|_| !kept) {
+            it.kept.push(Kept { message, not_before: Timestamp::ZERO });
+            self.provider_pumps(provider);
         }
     }
 
@@ -130,192 +165,183 @@ impl World {
         if self.providers[provider].connection.is_some() {
             return;
         }
-        let connections = self.providers[provider].connections;
-        let node = (connections / 2) % self.nodes.len();
-        self.providers[provider].connections += 1;
-        self.providers[provider].fruitless = 0;
-        if self.nodes[node].machine.is_none() {
-            return self.soon(3_000, Happening::Provider { provider, action: Action::Connect });
+        let node = self.providers[provider].next_node % self.nodes.len();
+        let it = &self.nodes[node];
+        if !it.is_up() || !it.runs_bots || it.frozen || self.weather.providers[provider].cut {
+            self.providers[provider].next_node += 1;
+            return self.connect_later(provider, 3_000);
         }
-        let mut id = [0; 16];
-        self.random.fill_bytes(&mut id);
-        let session_id = SessionId::from(uuid::Uuid::from_bytes(id));
-        let (welcomed, window, open) = (false, 1, BTreeMap::new());
-        self.providers[provider].connection =
-            Some(Connection { node, session_id, welcomed, window, open });
+        let (incarnation, session_id) = (it.incarnation, self.dice.provider.uuid().into());
+        let bots = self.providers[provider].plan.bots.clone();
+        let bound =
+            |bot: &usize| (*bot, Bound { welcomed: false, window: 1, open: BTreeMap::new() });
+        let it = &mut self.providers[provider];
+        it.fruitless = 0;
+        it.connection = Some(Connection {
+            node,
+            incarnation,
+            session_id,
+            bots: bots.iter().map(bound).collect(),
+            broken: false,
+            heard_at: self.now,
+            receipt_at: self.now,
+            there_at: self.now,
+            back_at: self.now,
+            nonsense: 0,
+            nonsense_seqs: BTreeSet::new(),
+        });
+        self.tell_node(provider, SessionEvent::Opened);
+        for bot in bots {
+            self.say_hello(provider, bot);
+        }
+        self.after(
+            SILENCE_MAX,
+            Happening::Provider { provider, action: Action::Watch { session_id } },
+        );
+    }
+
+    pub(super) fn say_hello(&mut self, provider: usize, bot: usize) {
         let hello = Hello {
-            bot_id: format!("bot-{}", self.providers[provider].bot).into(),
+            bot_id: self.bot_id(bot),
             provider_name: "sim".into(),
-            provider_instance: Some("only".into()),
+            provider_instance: self.providers[provider].plan.instance.clone(),
             token: None,
         };
         let frame = ProviderFrame::Hello(hello);
-        self.tell_node(node, session_id, SessionEvent::Opened);
-        self.tell_node(node, session_id, SessionEvent::Frame { frame, authorized: true });
-        let action = Action::Pump { session_id };
-        self.soon(1_000, Happening::Provider { provider, action });
+        self.tell_node(provider, SessionEvent::Frame { frame, authorized: true });
     }
 
-    fn tell_node(&mut self, node: usize, session_id: SessionId, event: SessionEvent) {
-        let incarnation = self.nodes[node].incarnation;
-        let event = Event::Session(session_id, event);
-        self.at(self.now, Happening::Deliver { node, incarnation, event });
+    pub(super) fn connect_later(&mut self, provider: usize, most_ms: u64) {
+        let wait = Millis::from_ms(1 + self.dice.provider.below(most_ms));
+        self.after(wait, Happening::Provider { provider, action: Action::Connect });
     }
 
-    fn provider_disconnects(&mut self, provider: usize) {
-        if self.healed {
-            return;
-        }
-        if let Some(connection) = self.providers[provider].connection.take() {
-            let Connection { node, session_id, .. } = connection;
-            // The other side may learn of it late, or from the next connection.
-            let incarnation = self.nodes[node].incarnation;
-            let event = Event::Session(session_id, SessionEvent::Closed);
-            self.soon(10_000, Happening::Deliver { node, incarnation, event });
-            self.soon(5_000, Happening::Provider { provider, action: Action::Connect });
-        }
-    }
-
-    /// Sends what is kept, in order, as far as the window goes.
-    fn provider_pumps(&mut self, provider: usize, session_id: SessionId) {
-        let now = self.now;
-        let this = &mut self.providers[provider];
-        while this.to_come.front().is_some_and(|(at, _)| *at <= now) {
-            if let Some((_, draft)) = this.to_come.pop_front() {
-                this.kept.push_back(draft);
-            }
-        }
-        let Some(connection) = &mut this.connection else { return };
-        if connection.session_id != session_id {
-            return;
-        }
-        let mut frames = Vec::new();
-        if connection.welcomed {
-            for draft in &this.kept {
-                let under_way = connection
-                    .open
-                    .values()
-                    .any(|other| other.provider_message_id == draft.provider_message_id);
-                if connection.open.len() < connection.window && !under_way {
-                    let seq = this.next_seq;
-                    this.next_seq += 1;
-                    connection.open.insert(seq, draft.clone());
-                    frames.push(MessageFrame { seq, bot_id: None, draft: Box::new(draft.clone()) });
-                }
-            }
-        }
-        let node = connection.node;
-        for frame in frames {
-            if let Some(media) = &frame.draft.media {
-                self.stage(media.media_id);
-            }
-            if self.strikes(self.plan.faults.resends) {
-                self.resend_under_another_number(provider, &frame.draft);
-            }
-            let frame = ProviderFrame::Message(frame);
-            self.tell_node(node, session_id, SessionEvent::Frame { frame, authorized: false });
-        }
-        self.tell_node(node, session_id, SessionEvent::Heard);
-        let action = Action::Pump { session_id };
-        self.soon(4_000, Happening::Provider { provider, action });
-    }
-
-    fn stage(&mut self, media_id: MediaId) {
-        if !self.checker.is_settled_media(media_id) {
-            self.staged.insert(media_id);
-        }
-    }
-
-    fn resend_under_another_number(&mut self, provider: usize, draft: &Draft) {
-        let this = &mut self.providers[provider];
-        let Some(connection) = &mut this.connection else { return };
-        if connection.open.len() >= connection.window {
-            return;
-        }
-        let seq = this.next_seq;
-        this.next_seq += 1;
-        connection.open.insert(seq, draft.clone());
-        let (node, session_id) = (connection.node, connection.session_id);
-        let frame = MessageFrame { seq, bot_id: None, draft: Box::new(draft.clone()) };
-        let frame = ProviderFrame::Message(frame);
-        self.tell_node(node, session_id, SessionEvent::Frame { frame, authorized: false });
-    }
-
-    pub(super) fn session_effect(
-        &mut self,
-        node: usize,
-        session_id: SessionId,
-        effect: SessionEffect,
-    ) {
-        if let SessionEffect::Receipt { valid_until, .. } = &effect
-            && *valid_until <= self.now
-        {
-            return;
-        }
-        let provider = self.providers.iter().position(|provider| {
-            provider.connection.as_ref().is_some_and(|connection| {
-                connection.node == node && connection.session_id == session_id
-            })
-        });
-        if let Some(provider) = provider {
-            let action = Action::Hear { session_id, effect };
-            // A connection keeps its order.
-            let at = self.now + Millis::from_ms(1);
-            self.at(at, Happening::Provider { provider, action });
-        }
-    }
-
-    fn provider_hears(&mut self, provider: usize, session_id: SessionId, effect: SessionEffect) {
-        let bot = self.providers[provider].bot;
+    /// Sends something over a provider's connection, behind what was sent before.
+    pub(super) fn tell_node(&mut self, provider: usize, event: SessionEvent) {
+        let weather = &self.weather.providers[provider];
+        let (cut, most) = (weather.cut, weather.slow.as_ms().max(10));
+        let wait = Millis::from_ms(1 + self.dice.provider.below(most));
+        let arrives = self.now + wait;
         let Some(connection) = &mut self.providers[provider].connection else { return };
-        if connection.session_id != session_id {
+        connection.broken |= cut;
+        if connection.broken {
             return;
         }
-        match effect {
-            SessionEffect::Welcome { window, .. } => {
-                connection.welcomed = true;
-                connection.window = window as usize;
-                self.provider_pumps(provider, session_id);
+        connection.there_at = connection.there_at.max(arrives);
+        let (node, incarnation) = (connection.node, connection.incarnation);
+        let (at, event) = (connection.there_at, Event::Session(connection.session_id, event));
+        self.at(at, Happening::Deliver { node, incarnation, event });
+    }
+
+    /// A connection ends at the provider's side; the node learns of it late, or never.
+    pub(super) fn connection_breaks(&mut self, provider: usize) {
+        let Some(connection) = self.providers[provider].connection.take() else { return };
+        let Connection { node, incarnation, session_id, .. } = connection;
+        let healthy = !connection.broken && !self.weather.providers[provider].cut;
+        if healthy {
+            let wait = Millis::from_ms(1 + self.dice.provider.below(10_000));
+            let event = Event::Session(session_id, SessionEvent::Closed);
+            let at = connection.there_at.max(self.now + wait);
+            self.at(at, Happening::Deliver { node, incarnation, event });
+        }
+        self.connect_later(provider, 5_000);
+    }
+
+    /// A node has died: its connections are gone.
+    pub(super) fn connections_lost(&mut self, node: usize) {
+        for provider in 0..self.providers.len() {
+            let connection = &mut self.providers[provider].connection;
+            if connection.as_ref().is_some_and(|connection| connection.node == node) {
+                *connection = None;
+                self.connect_later(provider, 5_000);
             }
-            SessionEffect::Receipt { seq, receipt, .. } => {
-                let Some(draft) = connection.open.remove(&seq) else {
-                    return self.checker.break_rule(format!("S8: second receipt of {seq}"));
-                };
-                self.checker.receipt(bot, &draft, &receipt);
-                let this = &mut self.providers[provider];
-                match receipt {
-                    Receipt::Accepted { .. } | Receipt::Duplicate { .. } => {
-                        let id = draft.provider_message_id;
-                        this.kept.retain(|kept| kept.provider_message_id != id);
-                        this.fruitless = 0;
-                    }
-                    Receipt::Rejected { .. } | Receipt::Evicted { .. } => this.fruitless += 1,
-                }
-                if self.providers[provider].fruitless > 20 {
-                    self.provider_gives_up(provider);
-                }
-            }
-            SessionEffect::Close => {
-                self.providers[provider].connection = None;
-                self.soon(5_000, Happening::Provider { provider, action: Action::Connect });
-            }
-            SessionEffect::Error { error, .. } => {
-                if !error.fatal {
-                    self.checker.break_rule(format!("unexpected error frame: {error}"));
-                }
-            }
-            SessionEffect::Send { .. } | SessionEffect::Pong | SessionEffect::Ping => {}
         }
     }
 
-    /// The bot does not run at this node: another one may have it.
-    fn provider_gives_up(&mut self, provider: usize) {
-        if let Some(Connection { node, session_id, .. }) =
-            self.providers[provider].connection.take()
-        {
-            self.providers[provider].connections += 1;
-            self.tell_node(node, session_id, SessionEvent::Closed);
-            self.soon(2_000, Happening::Provider { provider, action: Action::Connect });
+    /// A provider that hears nothing, or nothing good, tries another node.
+    pub(super) fn try_another_node(&mut self, provider: usize) {
+        self.providers[provider].next_node += 1;
+        self.connection_breaks(provider);
+    }
+
+    fn provider_watches(&mut self, provider: usize, session_id: SessionId) {
+        let connection = self.providers[provider].connection.as_ref();
+        let Some(connection) = connection.filter(|it| it.session_id == session_id) else { return };
+        let due = connection.heard_at + SILENCE_MAX;
+        if due <= self.now {
+            return self.try_another_node(provider);
         }
+        let waits = connection.bots.values().any(|bound| !bound.open.is_empty());
+        let in_vain = self.now.since(connection.receipt_at) >= known::RECEIPT_PATIENCE;
+        if known::BOTS_LEAVE_SILENTLY && connection.bots.len() > 1 && waits && in_vain {
+            return self.connection_breaks(provider);
+        }
+        self.at(due, Happening::Provider { provider, action: Action::Watch { session_id } });
+    }
+
+    /// Sends what is kept, as far as the windows go.
+    pub(super) fn provider_pumps(&mut self, provider: usize) {
+        let any_order = self.weather.providers[provider].any_order;
+        let mut next: Option<Timestamp> = None;
+        let mut order: Vec<usize> = (0..self.providers[provider].kept.len()).collect();
+        if any_order {
+            for last in (1..order.len()).rev() {
+                order.swap(last, self.dice.provider.index(last + 1));
+            }
+        }
+        for place in order {
+            let it = &self.providers[provider];
+            let Kept { message, not_before } = &it.kept[place];
+            let Some(connection) = &it.connection else { return };
+            let Some(bound) = connection.bots.get(&message.bot) else { continue };
+            let name = message.name();
+            if !bound.welcomed || bound.open.len() >= bound.window || it.is_under_way(&name) {
+                continue;
+            }
+            if *not_before > self.now {
+                next = Some(next.map_or(*not_before, |next| next.min(*not_before)));
+                continue;
+            }
+            let message = message.clone();
+            self.offer(provider, &message);
+            let twice = self.weather.providers[provider].twice;
+            if self.dice.provider.strikes(twice) {
+                self.offer(provider, &message);
+            }
+        }
+        self.pump_by(provider, next);
+    }
+
+    fn pump_by(&mut self, provider: usize, next: Option<Timestamp>) {
+        let it = &mut self.providers[provider];
+        if let Some(at) = next
+            && it.pump_at.is_none_or(|pump_at| at < pump_at)
+        {
+            it.pump_at = Some(at);
+            self.at(at, Happening::Provider { provider, action: Action::Pump });
+        }
+    }
+
+    /// Brings the file of a message that is about to be sent.
+    pub(super) fn bring_file(&mut self, message: &PlannedMessage) {
+        if let Some(media) = &message.media
+            && media.file == FileState::Staged
+        {
+            self.stage(media.media_id);
+        }
+    }
+
+    pub(super) fn rejected(&mut self, provider: usize, name: &MessageName, wait: Millis) {
+        let not_before = self.now + wait;
+        let it = &mut self.providers[provider];
+        it.fruitless += 1;
+        if let Some(kept) = it.kept.iter_mut().find(|kept| kept.message.name() == *name) {
+            kept.not_before = not_before;
+        }
+        let elsewhere = self.nodes.len() > 1 || known::STOPS_FORGET_REGISTRATIONS;
+        if it.fruitless > FRUITLESS_MAX && elsewhere {
+            return self.try_another_node(provider);
+        }
+        self.pump_by(provider, Some(not_before));
     }
 }

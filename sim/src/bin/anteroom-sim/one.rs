@@ -1,0 +1,60 @@
+//! One seed or one plan: run, looked at closely, and told.
+
+use std::process::ExitCode;
+
+use anteroom_sim::campaign;
+use anteroom_sim::plan::Plan;
+use anteroom_sim::world::Looks;
+
+use crate::{Arguments, failure};
+
+pub(crate) fn run(arguments: &Arguments) -> ExitCode {
+    let plan = match plan(arguments) {
+        Ok(plan) => plan,
+        Err(what) => {
+            eprintln!("{what}");
+            return ExitCode::from(2);
+        }
+    };
+    let looks = Looks { digest: true, replay: true, trace: arguments.trace.is_some() };
+    let report = campaign::run(plan.clone(), looks);
+    let trace = report.trace.join("\n");
+    for (path, text) in [(&arguments.trace, trace), (&arguments.write_plan, plan.to_json())] {
+        if let Some(path) = path
+            && let Err(error) = std::fs::write(path, text + "\n")
+        {
+            eprintln!("cannot write {}: {error}", path.display());
+            return ExitCode::from(2);
+        }
+    }
+    let seed = arguments.seed.unwrap_or(plan.draws);
+    if arguments.digest {
+        println!("DIGEST seed={seed} {:016x}", report.digest);
+    }
+    match &report.broken {
+        None => {
+            println!(
+                "PASSED events={} simulated={} callbacks={} again={} hash={:016x}",
+                report.steps, report.lasted, report.callbacks, report.repeated, report.digest
+            );
+            ExitCode::SUCCESS
+        }
+        Some(broken) => {
+            failure::tell_programs(seed, broken);
+            if !arguments.quiet {
+                failure::tell_people(seed, &plan, broken, arguments.keep.as_deref());
+            }
+            failure::exit_code(broken.rule)
+        }
+    }
+}
+
+fn plan(arguments: &Arguments) -> Result<Plan, String> {
+    if let Some(seed) = arguments.seed {
+        return Ok(if arguments.canary { Plan::canary(seed) } else { Plan::from_seed(seed) });
+    }
+    let Some(path) = &arguments.plan else { return Err("neither a seed nor a plan".to_owned()) };
+    let text = std::fs::read_to_string(path)
+        .map_err(|error| format!("cannot read {}: {error}", path.display()))?;
+    Plan::from_json(&text).map_err(|error| format!("{}: {error}", path.display()))
+}

@@ -1,0 +1,338 @@
+//! S5: a result comes from the lease that holds its job, and one job has one worker at a time.
+//!
+//! Keeps a table of leases of its own, from what the store was asked and answered: a lease begins
+//! with a claim or a leased insert, and ends with its result, its release, an operator, or its time.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use anteroom_core::id::{LeaseToken, MediaId, NodeId, PoolName};
+use anteroom_core::message::Outcome;
+use anteroom_core::store::{
+    ArchiveAnswer, InsertAnswer, OperatorAnswer, StoreReply, StoreRequest, TokenAnswer,
+};
+use anteroom_core::time::{Millis, Timestamp};
+
+use super::Judge;
+use super::seen::{Scene, Seen};
+use crate::known;
+
+#[derive(Default)]
+pub(super) struct Leases {
+    /// The current leases.
+    held: BTreeMap<MediaId, Lease>,
+    /// Tokens that were given out, and for which claim.
+    given: BTreeMap<LeaseToken, Claim>,
+    /// Processors that run.
+    running: BTreeSet<(MediaId, LeaseToken, usize)>,
+    /// What processors came to.
+    results: BTreeMap<(MediaId, LeaseToken), Outcome>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Lease {
+    token: LeaseToken,
+    expires_at: Timestamp,
+}
+
+/// A claim of a pool by a node's process; of no pool for an insert.
+type Claim = (Option<NodeId>, Option<PoolName>);
+
+impl Leases {
+    fn begin(
+        &mut self,
+        media_id: MediaId,
+        token: LeaseToken,
+        expires_at: Timestamp,
+        claim: &Claim,
+        now: Timestamp,
+    ) -> Result<(), String> {
+        let known = self.given.entry(token).or_insert_with(|| claim.clone());
+        if known != claim {
+            return Err(format!("the token {token} is given for {claim:?} and was for {known:?}"));
+        }
+        match self.held.get(&media_id) {
+            Some(held) if held.token == token => Ok(()),
+            Some(held) if now < held.expires_at => {
+                Err(format!("job {media_id} is leased anew while {} holds it", held.token))
+            }
+            Some(_) | None => {
+                self.held.insert(media_id, Lease { token, expires_at });
+                Ok(())
+            }
+        }
+    }
+
+    /// A write under a lease was done.
+    fn end_under(&mut self, media_id: MediaId, token: LeaseToken) -> Result<(), String> {
+        match self.held.get(&media_id) {
+            Some(held) if held.token == token => {
+                self.held.remove(&media_id);
+                Ok(())
+            }
+            held => Err(format!("job {media_id} was ended under {token}, held is {held:?}")),
+        }
+    }
+
+    fn persisted(
+        &self,
+        media_id: MediaId,
+        token: LeaseToken,
+        outcome: Option<&Outcome>,
+    ) -> Result<(), String> {
+        // What a machine decides by itself (time-outs, exhausted retries) no processor has said.
+        let Some(Outcome::Text(text)) = outcome else { return Ok(()) };
+        match self.results.get(&(media_id, token)) {
+            Some(Outcome::Text(said)) if said.text.starts_with(&text.text) => Ok(()),
+            other => {
+                Err(format!("job {media_id} has {text:?} under {token}, which said {other:?}"))
+            }
+        }
+    }
+
+    fn applied(
+        &mut self,
+        node: Option<NodeId>,
+        request: &StoreRequest,
+        reply: &StoreReply,
+        now: Timestamp,
+    ) -> Result<(), String> {
+        match (request, reply) {
+            (StoreRequest::Claim { pool, lease, .. }, StoreReply::Claim(claimed)) => {
+                let claim = (node, Some(pool.clone()));
+                for job in &claimed.jobs {
+                    let end = job.lease().map_or(now + lease.ttl, |lease| lease.expires_at);
+                    self.begin(job.media_id, lease.token, end, &claim, now)?;
+                }
+            }
+            (StoreRequest::InsertJobs { jobs, .. }, StoreReply::InsertJobs(answers)) => {
+                for (new, answer) in jobs.iter().zip(answers) {
+                    if let (Some(lease), InsertAnswer::Inserted { leased: true }) =
+                        (new.lease, answer)
+                    {
+                        let end = now + lease.ttl;
+                        self.begin(new.job.media_id, lease.token, end, &(node, None), now)?;
+                    }
+                }
+            }
+            (StoreRequest::Renew { leases, ttl }, StoreReply::Renew(lost)) => {
+                let kept = leases.iter().filter(|(media_id, _)| !lost.contains(media_id));
+                for (media_id, token) in kept {
+                    self.renewed(*media_id, *token, *ttl, now)?;
+                }
+            }
+            (StoreRequest::Release { releases }, StoreReply::Release(lost)) => {
+                for release in releases {
+                    if !lost.contains(&release.media_id) {
+                        self.end_under(release.media_id, release.token)?;
+                    }
+                }
+            }
+            (StoreRequest::Complete { completions }, StoreReply::Complete(answers)) => {
+                for (completion, answer) in completions.iter().zip(answers) {
+                    if let TokenAnswer::Ok = answer {
+                        let (media_id, token) = (completion.media_id, completion.token);
+                        self.completed(media_id, token, &completion.outcome)?;
+                    }
+                }
+            }
+            (StoreRequest::Archive { items, .. }, StoreReply::Archive(answers)) => {
+                for (item, answer) in items.iter().zip(answers) {
+                    if let (Some(job), ArchiveAnswer::Stored { .. }) = (item.job, answer)
+                        && let Some(token) = job.token
+                    {
+                        let media = item.message.media.as_ref();
+                        self.persisted(
+                            job.media_id,
+                            token,
+                            media.and_then(|it| it.outcome.as_deref()),
+                        )?;
+                        // A result that was completed under the same token before is no lease any more.
+                        if self.held.contains_key(&job.media_id) {
+                            self.end_under(job.media_id, token)?;
+                        }
+                    } else if let (Some(job), ArchiveAnswer::DuplicateProviderMessage { .. }) =
+                        (item.job, answer)
+                    {
+                        self.held.remove(&job.media_id);
+                    }
+                }
+            }
+            (StoreRequest::ReclaimLeases { .. }, StoreReply::ReclaimLeases(swept)) => {
+                for job in swept {
+                    let held = self.held.remove(&job.media_id);
+                    if held.is_none_or(|held| now < held.expires_at) {
+                        return Err(format!("job {} is reclaimed from {held:?}", job.media_id));
+                    }
+                }
+            }
+            (
+                StoreRequest::DiscardJob { media_id },
+                StoreReply::DiscardJob(OperatorAnswer::Done { .. }),
+            ) => {
+                self.held.remove(media_id);
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn renewed(
+        &mut self,
+        media_id: MediaId,
+        token: LeaseToken,
+        ttl: Millis,
+        now: Timestamp,
+    ) -> Result<(), String> {
+        match self.held.get_mut(&media_id) {
+            Some(held) if held.token == token => {
+                held.expires_at = held.expires_at.max(now + ttl);
+                Ok(())
+            }
+            held => Err(format!("the lease {token} of {media_id} is renewed, held is {held:?}")),
+        }
+    }
+
+    fn completed(
+        &mut self,
+        media_id: MediaId,
+        token: LeaseToken,
+        outcome: &Outcome,
+    ) -> Result<(), String> {
+        self.persisted(media_id, token, Some(outcome))?;
+        match self.held.get(&media_id) {
+            Some(_) => self.end_under(media_id, token),
+            // The same completion, asked again.
+            None if self.given.contains_key(&token) => Ok(()),
+            None => Err(format!("job {media_id} was completed under {token}, which nobody gave")),
+        }
+    }
+
+    fn started(
+        &mut self,
+        node: usize,
+        media_id: MediaId,
+        token: LeaseToken,
+        now: Timestamp,
+    ) -> Result<(), String> {
+        if !self.given.contains_key(&token) {
+            return Err(format!(
+                "a processor starts on {media_id} under {token}, which nobody gave"
+            ));
+        }
+        let held = self.held.get(&media_id);
+        if known::STARTS_UNDER_ENDED_LEASES && held.is_none_or(|held| held.token != token) {
+            self.running.insert((media_id, token, node));
+            return Ok(());
+        }
+        let others = self.running.iter().filter(|(other, ..)| *other == media_id);
+        for (_, other, _) in others {
+            // The earlier one goes on under a lease that has ended; nobody may still hold by it.
+            if *other == token || held.is_some_and(|it| it.token == *other && now < it.expires_at) {
+                return Err(format!("two processors work on {media_id} under {other} and {token}"));
+            }
+        }
+        self.running.insert((media_id, token, node));
+        Ok(())
+    }
+}
+
+impl Judge for Leases {
+    fn see(&mut self, seen: &Seen<'_>, scene: &Scene<'_>) -> Result<(), String> {
+        match seen {
+            Seen::Applied { by, request, result: Ok(reply), .. } => {
+                self.applied(by.map(|(_, process)| process), request, reply, scene.now)
+            }
+            Seen::ProcessorStarted { node, work } => {
+                self.started(*node, work.media_id, work.token, scene.now)
+            }
+            Seen::ProcessorEnded { node, media_id, token, result } => {
+                self.running.remove(&(*media_id, *token, *node));
+                if let Ok(outcome) = result {
+                    self.results.insert((*media_id, *token), outcome.clone());
+                }
+                Ok(())
+            }
+            Seen::Died { node } => {
+                self.running.retain(|(_, _, at)| at != node);
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::stage::{media_id, node_id, token};
+    use super::*;
+
+    const NOW: Timestamp = Timestamp::from_ms(1_000);
+    const END: Timestamp = Timestamp::from_ms(9_000);
+
+    fn claim() -> Claim {
+        (Some(node_id(1)), Some("audio".into()))
+    }
+
+    fn held() -> Leases {
+        let mut rule = Leases::default();
+        rule.begin(media_id(1), token(1), END, &claim(), NOW).expect("the first lease");
+        rule
+    }
+
+    /// Goal: a job that is leased anew before its lease ended is found, and fine afterwards.
+    #[test]
+    fn a_lease_is_exclusive_until_it_ends() {
+        assert!(held().begin(media_id(1), token(2), END, &claim(), NOW).is_err());
+        let later = END + Millis::from_ms(1);
+        assert_eq!(held().begin(media_id(1), token(2), later, &claim(), END), Ok(()));
+    }
+
+    /// Goal: a token that is given for another claim is found.
+    #[test]
+    fn a_token_is_given_once() {
+        let other = (Some(node_id(2)), Some("audio".into()));
+        assert!(held().begin(media_id(2), token(1), END, &other, NOW).is_err());
+    }
+
+    /// Goal: a result under a token that does not hold the job is found, as is another's text.
+    #[test]
+    fn a_result_comes_from_the_holder() {
+        let outcome = Outcome::Nothing;
+        assert_eq!(held().completed(media_id(1), token(1), &outcome), Ok(()));
+        assert!(held().completed(media_id(1), token(2), &outcome).is_err());
+        let text = Outcome::Text(anteroom_core::message::Extracted {
+            text: "nobody said this".to_owned(),
+            ..Default::default()
+        });
+        assert!(held().completed(media_id(1), token(1), &text).is_err());
+    }
+
+    /// Goal: two processors on one job are found while the first one's lease lasts.
+    #[test]
+    fn one_job_has_one_processor() {
+        let mut rule = held();
+        rule.started(0, media_id(1), token(1), NOW).expect("the first processor");
+        assert!(rule.started(1, media_id(1), token(1), NOW).is_err());
+        assert!(rule.started(1, media_id(1), token(3), END).is_err(), "nobody gave it");
+        rule.begin(media_id(1), token(2), END + Millis::from_ms(1), &claim(), END)
+            .expect("the first lease has ended");
+        assert_eq!(rule.started(1, media_id(1), token(2), END), Ok(()));
+    }
+
+    /// Goal: a lease that is taken away, or prolonged, although it is not so is found.
+    #[test]
+    fn leases_end_by_their_time() {
+        assert!(held().renewed(media_id(1), token(2), Millis::ZERO, NOW).is_err());
+        let swept = anteroom_core::store::Swept {
+            bot_id: "bot".into(),
+            media_id: media_id(1),
+            pool: "audio".into(),
+            worker_id: None,
+            completed: false,
+        };
+        let (request, reply) =
+            (StoreRequest::ReclaimLeases { limit: 1 }, StoreReply::ReclaimLeases(vec![swept]));
+        assert!(held().applied(None, &request, &reply, NOW).is_err());
+        assert_eq!(held().applied(None, &request, &reply, END), Ok(()));
+    }
+}
