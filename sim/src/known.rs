@@ -10,15 +10,15 @@ use crate::checker::rule::Rule;
 /// bot's next start: one that was enqueued at a node that does not own the bot, and a consumer's reply,
 /// which is enqueued with the mark of its callback. Around it: bots are started again once nothing else
 /// is left.
-const SENDS_WAIT_FOR_A_START: bool = true;
+const SENDS_WAIT_FOR_A_START: bool = false;
 
 /// The result of a retried job is not looked for by a bot that has no placeholder, when another node's
 /// worker made it. Around it: as above.
-const REVISIONS_WAIT_FOR_A_START: bool = true;
+const REVISIONS_WAIT_FOR_A_START: bool = false;
 
 /// A revision and a page of owed callbacks cross: the page, asked before and answered after, says that
 /// there is no more, and the revision's callback stays in the store. Around it: as above.
-const REVISIONS_CROSS_PAGES: bool = true;
+const REVISIONS_CROSS_PAGES: bool = false;
 
 /// A provider that has nothing to say stays at a node that does not own its bot, and never hears of the
 /// bot's sends. Around it: providers try other nodes once nothing else is left.
@@ -27,7 +27,7 @@ const IDLE_PROVIDERS_STAY: bool = true;
 /// A connection that carries several bots is not told that one of them was lost by its node: its next
 /// message gets an error that names neither the bot nor the message, those that were under way get no
 /// receipt, and once one bot is left, sends do not say which. Around it: the provider connects again.
-pub(crate) const BOTS_LEAVE_SILENTLY: bool = true;
+pub(crate) const BOTS_LEAVE_SILENTLY: bool = false;
 
 /// Bots of one connection that different nodes own are never served together. Around it: a plan with
 /// such a connection has one node that runs bots.
@@ -35,24 +35,24 @@ pub(crate) const ONE_CONNECTION_ONE_NODE: bool = true;
 
 /// A resend of a medium that is still worked on is called invalid once the window has forgotten it.
 /// Around it: `invalid` is let through for what is durable.
-pub(crate) const RESENT_MEDIA_ARE_INVALID: bool = true;
+pub(crate) const RESENT_MEDIA_ARE_INVALID: bool = false;
 
 /// A processor is started under a lease that has ended, when the answer that brought the lease came
 /// late; it is cancelled at once. Around it: such a start is let through.
-pub(crate) const STARTS_UNDER_ENDED_LEASES: bool = true;
+pub(crate) const STARTS_UNDER_ENDED_LEASES: bool = false;
 
 /// The next callback of a correspondent does not wait for the end of the one before to be durable, when
 /// that was acknowledged before a page was read. Around it: an acknowledgement counts as the end.
-pub(crate) const MARKS_ARE_NOT_WAITED_FOR: bool = true;
+pub(crate) const MARKS_ARE_NOT_WAITED_FOR: bool = false;
 
 /// A bot that is stopped while it is being made known forgets that, and a start does not make it known
 /// again: its provider is told that it does not run until it connects anew. Around it: providers that
 /// hear nothing good connect anew, also to the same node.
-pub(crate) const STOPS_FORGET_REGISTRATIONS: bool = true;
+pub(crate) const STOPS_FORGET_REGISTRATIONS: bool = false;
 
 /// A draining bot that restored more correspondents than it may hold breaks its invariant. Around it:
 /// that invariant is let through.
-const RESTORED_CORRESPONDENTS_EXCEED: bool = true;
+const RESTORED_CORRESPONDENTS_EXCEED: bool = false;
 
 /// Whether a broken invariant is known.
 pub(crate) fn is_excused(invariant: &str) -> bool {

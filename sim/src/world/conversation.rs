@@ -254,9 +254,9 @@ impl World {
                     }
                 }
                 ErrorCode::HelloTimeout => {}
-                ErrorCode::HelloExpected if known::BOTS_LEAVE_SILENTLY && several => {
-                    self.connection_breaks(provider);
-                }
+                ErrorCode::BotLost => self.connection_breaks(provider),
+                // What is said for a bot that has just been lost crosses the news.
+                ErrorCode::HelloExpected if several => self.connection_breaks(provider),
                 ErrorCode::ProviderMismatch => {
                     self.reach(Mark::HelloRefused);
                     self.nonsense_answered(provider, false, "a hello is refused");

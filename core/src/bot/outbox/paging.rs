@@ -191,8 +191,7 @@ impl Outbox {
         match result {
             Ok(reply) => {
                 self.paging.lane.settle();
-                let mut ended = std::mem::take(&mut self.paging.ended);
-                ended.extend(self.marks.underway().cloned());
+                let ended = std::mem::take(&mut self.paging.ended);
                 let StoreReply::OwedCallbacks { callbacks, more } = &reply else {
                     cx.cx.unexpected("outbox: no answer to owed_callbacks");
                     return false;
