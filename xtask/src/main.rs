@@ -17,7 +17,7 @@ Commands:
   test [-- <RUNNER ARGUMENTS>]  Everything that must hold: format, lints, documentation, tests
   bench core                    The core's speed and memory; rewrites its part of docs/benchmarks.md
   bench latency                 How long a text takes through an idle server
-  torture [--minutes N] [--store sqlite] [--seed N] [--home DIRECTORY]
+  torture [--minutes N] [--store sqlite|mongodb] [--seed N] [--home DIRECTORY]
                                 Kills the server at random with everything under way, and judges
 
 Exit codes: 0 all went well, 1 a step failed, 2 the command is not known,
