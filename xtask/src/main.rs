@@ -22,7 +22,7 @@ Commands:
   bench latency                 How long a text takes through an idle server
   bench sim                     How fast the simulation is, with every rule looking
   mutate [FILES]                Which rules of the core can be broken without a test noticing
-  torture [--minutes N] [--store sqlite] [--seed N] [--home DIRECTORY]
+  torture [--minutes N] [--store sqlite|mongodb] [--seed N] [--home DIRECTORY]
                                 Kills the server at random with everything under way, and judges
   sim [OPTIONS]                 Seeds of the simulation, or one plan; see sim --help
 

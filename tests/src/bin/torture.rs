@@ -6,10 +6,10 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use anteroom_tests::torture::{Failure, Options, world};
+use anteroom_tests::torture::{Failure, Options, StoreKind, world};
 
 const USAGE: &str = "\
-Usage: torture --seconds N [--store sqlite] [--seed N] [--home DIRECTORY]
+Usage: torture --seconds N [--store sqlite|mongodb] [--seed N] [--home DIRECTORY]
 
 Kills the `anteroom` binary at random for so long, with hundreds of messages and media under way, lets
 everything settle, and judges what happened.
@@ -54,12 +54,14 @@ async fn main() -> ExitCode {
 
 fn options(arguments: &[String]) -> Option<Options> {
     let (mut seed, mut seconds, mut home) = (None, None, None);
+    let mut store = StoreKind::Sqlite;
     for pair in arguments.chunks(2) {
         let [name, value] = pair else { return None };
         match name.as_str() {
             "--seed" => seed = Some(value.parse().ok()?),
             "--seconds" => seconds = Some(value.parse().ok()?),
-            "--store" if value == "sqlite" => {}
+            "--store" if value == "sqlite" => store = StoreKind::Sqlite,
+            "--store" if value == "mongodb" => store = StoreKind::Mongodb,
             "--home" => home = Some(PathBuf::from(value)),
             _ => return None,
         }
@@ -68,7 +70,7 @@ fn options(arguments: &[String]) -> Option<Options> {
     let home =
         home.unwrap_or_else(|| std::env::temp_dir().join(format!("anteroom-torture-{seed}")));
     let duration = Duration::from_secs(seconds?);
-    Some(Options { seed, duration, home, progress_every: PROGRESS_EVERY })
+    Some(Options { seed, store, duration, home, progress_every: PROGRESS_EVERY })
 }
 
 /// A seed that no other run has.

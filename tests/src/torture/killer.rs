@@ -11,6 +11,7 @@ use crate::Server;
 use crate::server::NotReady;
 use crate::torture::dice::Dice;
 use crate::torture::ledger::{Counts, Death, Fact, Ledger, Victim};
+use crate::torture::place::Place;
 
 /// How long a stop may take that was asked for.
 pub const STOP_PATIENCE: Duration = Duration::from_secs(50);
@@ -34,9 +35,18 @@ impl Killer {
     ///
     /// # Errors
     /// When the node does not start.
-    pub async fn run(&mut self, server: &mut Server, until: Instant) -> Result<(), NotReady> {
+    pub async fn run(
+        &mut self,
+        server: &mut Server,
+        place: &mut Place,
+        until: Instant,
+    ) -> Result<(), NotReady> {
         while Instant::now() < until {
             self.moment().await;
+            if place.can_be_killed() && self.dice.chance(40) {
+                place.kill(&mut self.dice, &self.ledger).await;
+                continue;
+            }
             match self.dice.below(100) {
                 0..20 => self.stop(server).await,
                 20..75 => self.kill(server).await,

@@ -4,7 +4,7 @@
 //! [`poster`] hand them over, [`consumer`]s read callbacks, the [`killer`] ends processes. They write
 //! what they do and see into the [`ledger`] and judge nothing. When everything is over, the
 //! [`account`] puts the ledger beside what is left ([`remains`]), and the [`rules`] judge.
-//! [`dice`]: where all randomness comes from. [`media`]: what files hold. [`world`]: how a run goes.
+//! [`place`]: which store. [`dice`]: where all randomness comes from. [`media`]: what files hold. [`world`]: how a run goes.
 //! [`sweep`]: the last look at the files. [`progress`]: what is said meanwhile. [`history`]: what is said of a broken promise.
 //!
 //! **Architecture invariant**: nothing here believes the server. A promise is held against what an
@@ -18,6 +18,7 @@ pub mod history;
 pub mod killer;
 pub mod ledger;
 pub mod media;
+pub mod place;
 pub mod poster;
 pub mod progress;
 pub mod provider;
@@ -30,11 +31,22 @@ pub mod world;
 use std::path::PathBuf;
 use std::time::Duration;
 
+/// Where the node keeps what must be durable.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StoreKind {
+    /// In the embedded store.
+    Sqlite,
+    /// In a MongoDB, which is killed as well.
+    Mongodb,
+}
+
 /// What a run is to be like.
 #[derive(Debug, Clone)]
 pub struct Options {
     /// Where all randomness comes from.
     pub seed: u64,
+    /// Where the node keeps what must be durable.
+    pub store: StoreKind,
     /// How long processes are killed; settling comes on top.
     pub duration: Duration,
     /// Where the node keeps what it has. Empty, or not there; left as it is in the end.

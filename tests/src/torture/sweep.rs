@@ -13,12 +13,11 @@ use anteroom_core::Seed;
 use anteroom_core::id::{MediaId, NodeId};
 use anteroom_core::settings::NodeSettings;
 use anteroom_core::time::Millis;
-use anteroom_runtime::clock::{BootClock, Clock};
+use anteroom_runtime::clock::BootClock;
 use anteroom_runtime::driver::ports::{BoxFuture, FileError};
 use anteroom_runtime::driver::{self, Node, Ports, StagedFiles};
 use anteroom_runtime::media::staging::{Staging, StagingLimits};
 use anteroom_runtime::store::Store;
-use anteroom_runtime::store::sqlite::{SqliteSettings, SqliteStore};
 use anyhow::{Context, Result};
 use tokio::time::{Instant, sleep};
 use uuid::Uuid;
@@ -35,17 +34,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(50);
 ///
 /// # Errors
 /// When the node cannot be run.
-pub async fn of_sqlite(data_directory: &Path) -> Result<Vec<String>> {
-    let clock = Arc::new(BootClock::start());
-    let now = Arc::clone(&clock);
-    let settings = SqliteSettings::new(data_directory.to_owned());
-    let store: Arc<dyn Store> = Arc::new(SqliteStore::open(settings, Arc::new(move || now.now()))?);
-    let left = sweep(data_directory, clock, Arc::clone(&store)).await;
-    store.shutdown().await;
-    left
-}
-
-async fn sweep(
+pub async fn sweep(
     data_directory: &Path,
     clock: Arc<BootClock>,
     store: Arc<dyn Store>,

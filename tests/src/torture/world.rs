@@ -18,10 +18,11 @@ use crate::torture::consumer::Consumer;
 use crate::torture::dice::Dice;
 use crate::torture::killer::Killer;
 use crate::torture::ledger::{Counts, Fact, Ledger};
+use crate::torture::place::Place;
 use crate::torture::poster::Poster;
 use crate::torture::provider::Provider;
 use crate::torture::remains::Remains;
-use crate::torture::{Failure, Options, Summary, history, progress, rules, sweep};
+use crate::torture::{Failure, Options, Summary, history, progress, rules};
 
 /// The bots. One's id is the beginning of another's; some hold what patterns and paths are made of.
 const BOTS: [&str; 4] = ["demo", "demo-2", "d.mo*", "größe/1"];
@@ -48,20 +49,23 @@ pub async fn run(options: &Options) -> Result<Summary, Failure> {
         .with_context(|| format!("cannot make {}", options.home.display()))?;
     let mut dice = Dice::new(options.seed);
     let ledger = Ledger::default();
-    let mut server = Server::lent(&options.home, &["--log-level", "info"]);
+    let mut place = Place::start(options.store).await?;
+    let arguments = place.arguments();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let mut server = Server::lent(&options.home, &arguments);
     let mut killer = Killer { dice: dice.fork(), ledger: ledger.clone(), complaints: Vec::new() };
     killer.start(&mut server).await.map_err(|NotReady(why)| anyhow!("the node {why}"))?;
 
     let mut world = World::new(&server, ledger.clone(), &mut dice);
     let progress = tokio::spawn(progress::report(ledger.clone(), options.progress_every));
     let until = Instant::now() + options.duration;
-    let ended = match killer.run(&mut server, until).await {
-        Ok(()) => world.settle(&mut killer, &mut server).await,
+    let ended = match killer.run(&mut server, &mut place, until).await {
+        Ok(()) => world.settle(&mut killer, &mut server, &place).await,
         Err(not_ready) => Err(not_ready),
     };
     progress.abort();
     let mut remains = match ended {
-        Ok(()) => remains(&server.data_directory()).await?,
+        Ok(()) => remains(&place, &server.data_directory()).await?,
         Err(NotReady(why)) => {
             killer.complaints.push(format!("it was started again and {why}"));
             Remains::default()
@@ -76,9 +80,9 @@ pub async fn run(options: &Options) -> Result<Summary, Failure> {
 }
 
 /// What is left, before and after the last sweep.
-async fn remains(data_directory: &Path) -> anyhow::Result<Remains> {
-    let remains = Remains::of_sqlite(data_directory)?;
-    let unswept = sweep::of_sqlite(data_directory).await?;
+async fn remains(place: &Place, data_directory: &Path) -> anyhow::Result<Remains> {
+    let remains = place.remains(data_directory).await?;
+    let unswept = place.sweep(data_directory).await?;
     Ok(Remains { unswept, ..remains })
 }
 
@@ -184,7 +188,12 @@ impl World {
     ///
     /// # Errors
     /// When the node does not start again.
-    async fn settle(&mut self, killer: &mut Killer, server: &mut Server) -> Result<(), NotReady> {
+    async fn settle(
+        &mut self,
+        killer: &mut Killer,
+        server: &mut Server,
+        place: &Place,
+    ) -> Result<(), NotReady> {
         self.stop.send_replace(true);
         for author in &mut self.authors {
             if timeout(HAND_OVER_PATIENCE, author).await.is_err() {
@@ -202,8 +211,8 @@ impl World {
             killer.start(server).await?;
             self.quiet().await;
             killer.stop(server).await;
-            let unfinished = Remains::of_sqlite(&server.data_directory())
-                .is_ok_and(|remains| remains.is_unfinished());
+            let remains = place.remains(&server.data_directory()).await;
+            let unfinished = remains.is_ok_and(|remains| remains.is_unfinished());
             if !unfinished || Instant::now() >= deadline {
                 return Ok(());
             }
