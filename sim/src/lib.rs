@@ -11,6 +11,7 @@ pub mod campaign;
 pub mod checker;
 pub mod dice;
 pub mod digest;
+pub mod exhaustive;
 mod known;
 pub mod plan;
 pub mod shrink;

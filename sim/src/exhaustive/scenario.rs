@@ -1,0 +1,160 @@
+//! What a tiny world is made of: its settings, what has happened before it begins, and who does what,
+//! each in its own order and all of them at any moment.
+
+use anteroom_core::bot::event::BotEvent;
+use anteroom_core::draft::Draft;
+use anteroom_core::event::{Event, NodeEvent};
+use anteroom_core::settings::{NodeSettings, PoolSettings, Run};
+use anteroom_core::store::StoreRequest;
+use anteroom_core::time::Millis;
+
+use super::world::{World, bot_id};
+
+/// What a tiny world is made of.
+#[derive(Debug, Clone)]
+pub struct Scenario {
+    /// Its name.
+    pub name: &'static str,
+    /// What it is for, in a sentence.
+    pub purpose: &'static str,
+    pub(crate) settings: NodeSettings,
+    pub(crate) nodes: usize,
+    pub(crate) bots: usize,
+    pub(crate) run: Run,
+    /// What happens first, each act run down to its end.
+    pub(crate) prelude: Vec<Act>,
+    /// What happens in any order.
+    pub(crate) actors: Vec<Vec<Act>>,
+    /// How many store operations may be lost, at any moment.
+    pub(crate) losses: u32,
+}
+
+/// Something that somebody does.
+#[derive(Debug, Clone)]
+pub(crate) enum Act {
+    Boot { node: usize },
+    Crash { node: usize },
+    Shutdown { node: usize },
+    Connect { bot: usize, node: usize },
+    Disconnect { bot: usize },
+    LateClose { bot: usize },
+    Attach { bot: usize, node: usize },
+    Say { bot: usize, draft: Draft },
+    Stop { bot: usize, node: usize },
+    Start { bot: usize, node: usize },
+    Pass(Millis),
+    Discard { draft: Draft },
+    Retry { draft: Draft },
+}
+
+impl Scenario {
+    /// One node, one bot that runs from the start, one pool with one slot, nothing planned.
+    pub(crate) fn new(name: &'static str, purpose: &'static str) -> Self {
+        Self {
+            name,
+            purpose,
+            settings: settings(),
+            nodes: 1,
+            bots: 1,
+            run: Run::Always,
+            prelude: vec![
+                Act::Boot { node: 0 },
+                Act::Attach { bot: 0, node: 0 },
+                Act::Connect { bot: 0, node: 0 },
+            ],
+            actors: Vec::new(),
+            losses: 0,
+        }
+    }
+}
+
+/// One pool with one slot. What comes back by itself comes rarely, so that a tiny world's time is its
+/// own; connections are never too silent.
+fn settings() -> NodeSettings {
+    let mut settings = NodeSettings::new(uuid::Uuid::nil().into());
+    settings.pools = vec![PoolSettings {
+        name: "any".into(),
+        mime_types: vec!["*".to_owned()],
+        slots: std::num::NonZeroU32::MIN,
+        timeout: Millis::from_hours(1),
+        ..settings.pools.swap_remove(0)
+    }];
+    settings.session.ping_every = Millis::from_hours(1_000);
+    settings.session.silence_max = Millis::from_hours(2_000);
+    settings.lease.poll_every = Millis::from_minutes(10);
+    settings.ownership.ttl = Millis::from_minutes(30);
+    settings.ownership.renew_every = Millis::from_minutes(10);
+    settings.janitor.reclaim_every = Millis::from_minutes(2);
+    settings.janitor.expire_every = Millis::from_minutes(30);
+    settings.janitor.files_every = Millis::from_minutes(20);
+    settings.janitor.orphan_after = Millis::from_hours(1);
+    settings
+}
+
+impl World {
+    /// Whether an act makes sense at the moment.
+    pub fn is_possible(&self, act: &Act) -> bool {
+        let is_up = |node: usize| self.nodes[node].machine.is_some();
+        match act {
+            Act::Boot { node } => !is_up(*node),
+            Act::Crash { node }
+            | Act::Shutdown { node }
+            | Act::Connect { node, .. }
+            | Act::Attach { node, .. }
+            | Act::Stop { node, .. }
+            | Act::Start { node, .. } => is_up(*node),
+            Act::Disconnect { .. }
+            | Act::LateClose { .. }
+            | Act::Say { .. }
+            | Act::Pass(_)
+            | Act::Discard { .. }
+            | Act::Retry { .. } => true,
+        }
+    }
+
+    pub fn act(&mut self, act: Act) {
+        match act {
+            Act::Boot { node } => self.boot(node),
+            Act::Crash { node } => self.crash(node),
+            Act::Shutdown { node } => {
+                self.rules.shutting_down(node);
+                self.tell(node, Event::Node(NodeEvent::Shutdown));
+            }
+            Act::Connect { bot, node } => self.connect(bot, node),
+            Act::Disconnect { bot } => self.disconnect(bot),
+            Act::LateClose { bot } => self.hear_of_late_close(bot),
+            Act::Attach { bot, node } => self.attach(bot, node),
+            Act::Say { bot, draft } => {
+                self.providers[bot].kept.push(draft);
+                self.providers_talk();
+            }
+            Act::Stop { bot, node } => {
+                self.rules.stopping(node, bot_id(bot));
+                self.tell(node, Event::Bot(bot_id(bot), BotEvent::Stop));
+            }
+            Act::Start { bot, node } => {
+                self.rules.starting(node, &bot_id(bot));
+                self.tell(node, Event::Bot(bot_id(bot), BotEvent::Start));
+            }
+            Act::Pass(length) => self.now = self.now + length,
+            Act::Discard { draft } => {
+                self.operate(&draft, |media_id| StoreRequest::DiscardJob { media_id });
+            }
+            Act::Retry { draft } => {
+                self.operate(&draft, |media_id| StoreRequest::RetryJob { media_id });
+            }
+        }
+    }
+
+    /// An operator's command reaches the store at once; nodes hear of it later, or never.
+    fn operate(
+        &mut self,
+        draft: &Draft,
+        command: impl FnOnce(anteroom_core::id::MediaId) -> StoreRequest,
+    ) {
+        if let Some(media) = &draft.media {
+            let done = self.store.apply(self.now, &command(media.media_id));
+            debug_assert!(done.is_ok(), "an operator's command has an answer");
+        }
+    }
+}
