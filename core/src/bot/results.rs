@@ -22,7 +22,7 @@ use crate::time::Timestamp;
 /// How many stored results are read at a time.
 const RESULTS_PAGE: u32 = 200;
 
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Results {
     /// Results may wait in the store.
     waiting: bool,

@@ -24,7 +24,7 @@ use crate::time::Timestamp;
 const PAGE_MAX: usize = 250;
 
 /// How far the store has been read.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Paging {
     /// Everything up to here is in memory, has ended, or belongs to a lane that reads its own pages.
     cursor: ArchiveSeq,
