@@ -9,6 +9,7 @@
 
 pub mod campaign;
 pub mod checker;
+pub mod crash_points;
 pub mod dice;
 pub mod digest;
 pub mod exhaustive;

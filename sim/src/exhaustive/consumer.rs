@@ -2,12 +2,12 @@
 
 use anteroom_core::bot::event::{BotEvent, Callback};
 use anteroom_core::event::Event;
-use anteroom_core::id::{Attempt, BotId, CallbackKey, RequestId, StreamId};
+use anteroom_core::id::{BotId, CallbackKey, RequestId, StreamId};
 
 use super::world::World;
 
 /// The consumer.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Consumer {
     /// The callbacks that it got and has not acknowledged.
     pub unacknowledged: Vec<Unacknowledged>,
@@ -20,7 +20,6 @@ pub(crate) struct Unacknowledged {
     pub node: usize,
     bot_id: BotId,
     key: CallbackKey,
-    attempt: Attempt,
 }
 
 impl World {
@@ -34,8 +33,8 @@ impl World {
     pub fn called_back(&mut self, node: usize, bot_id: &BotId, callback: &Callback) {
         let node_id = super::node::node_id(node, self.nodes[node].incarnation);
         self.rules.called_back(self.now, node, node_id, bot_id, callback, &self.store);
-        let (bot_id, key, attempt) = (bot_id.clone(), callback.key(), callback.attempt);
-        self.consumer.unacknowledged.push(Unacknowledged { node, bot_id, key, attempt });
+        let (bot_id, key) = (bot_id.clone(), callback.key());
+        self.consumer.unacknowledged.push(Unacknowledged { node, bot_id, key });
     }
 
     pub fn acknowledge(&mut self, index: usize) {

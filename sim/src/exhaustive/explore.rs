@@ -1,7 +1,7 @@
 //! The exploration: depth first, every choice in every state, each state once.
 //!
-//! A world is not copied but reached again: by its choices, from the beginning. That needs nothing
-//! of the machine but that it repeats itself, and checks that it does (S11).
+//! A world is copied at every choice. Now and then it is also reached again, by its choices, from the
+//! beginning: a machine must repeat itself (S11).
 
 use std::collections::HashSet;
 
@@ -35,10 +35,12 @@ pub struct Failure {
     pub visited: Visited,
 }
 
+/// A state on the way to the present one.
 struct Place {
+    world: World,
     choices: Vec<Choice>,
-    next: usize,
-    fingerprint: u64,
+    /// How many of the choices have been made; the last of them leads on.
+    made: usize,
 }
 
 /// Visits every state of a scenario, up to `states_max`.
@@ -46,97 +48,83 @@ struct Place {
 /// # Errors
 /// The first state in which a rule is broken, or from which a promise is not kept.
 pub fn explore(scenario: &Scenario, states_max: u64) -> Result<Visited, Box<Failure>> {
-    Exploration { scenario, states_max, seen: HashSet::new(), places: Vec::new() }.run()
+    let visited = Visited { complete: true, ..Visited::default() };
+    Exploration { scenario, states_max, visited, seen: HashSet::new(), places: Vec::new() }.run()
 }
 
 struct Exploration<'s> {
     scenario: &'s Scenario,
     states_max: u64,
+    visited: Visited,
     /// The fingerprints of all states; only asked, never iterated.
     seen: HashSet<u64>,
-    /// The states on the way to the present one, with the choice made in each.
     places: Vec<Place>,
 }
 
 impl Exploration<'_> {
     fn run(mut self) -> Result<Visited, Box<Failure>> {
-        let mut visited = Visited { complete: true, ..Visited::default() };
-        let mut world = World::new(self.scenario);
-        self.enter(&mut world, &mut visited)?;
-        // Whether the world stands where the last place is.
-        let mut in_place = true;
+        self.enter(World::new(self.scenario))?;
         while let Some(place) = self.places.last_mut() {
-            if place.next >= place.choices.len() {
+            let Some(choice) = place.choices.get(place.made).copied() else {
                 self.places.pop();
-                in_place = false;
                 continue;
-            }
-            let choice = place.choices[place.next];
-            place.next += 1;
-            if !in_place {
-                world = self.repeat(&visited)?;
-            }
+            };
+            place.made += 1;
+            let mut world = place.world.clone();
             world.take(choice);
-            visited.choices += 1;
-            in_place = self.enter(&mut world, &mut visited)?;
+            self.visited.choices += 1;
+            self.enter(world)?;
         }
-        Ok(visited)
+        Ok(self.visited)
     }
 
-    /// Looks at the state the world is in. False when there is nothing to do from there.
-    fn enter(&mut self, world: &mut World, visited: &mut Visited) -> Result<bool, Box<Failure>> {
+    /// Judges the state that a world has come to; one that is new is a place to go on from.
+    fn enter(&mut self, mut world: World) -> Result<(), Box<Failure>> {
         if let Some(broken) = world.rules.broken() {
-            return Err(self.failure(broken.clone(), *visited));
+            return Err(self.failure(broken.clone()));
+        }
+        if self.visited.states >= self.states_max {
+            self.visited.complete = false;
+            return Ok(());
         }
         let fingerprint = world.fingerprint();
-        if visited.states >= self.states_max {
-            visited.complete = false;
-            return Ok(false);
-        }
         if !self.seen.insert(fingerprint) {
-            return Ok(false);
+            return Ok(());
         }
-        visited.states += 1;
-        visited.depth = visited.depth.max(self.places.len());
+        if self.visited.states % REPEATED_EVERY == 0
+            && self.repeated().0.fingerprint() != fingerprint
+        {
+            let what = "the same choices led to another state".to_owned();
+            return Err(self.failure(Broken { rule: "S11", what }));
+        }
+        self.visited.states += 1;
+        self.visited.depth = self.visited.depth.max(self.places.len());
         let choices = world.choices();
         if choices.is_empty() {
-            visited.ends += 1;
-            world.come_to_rest().map_err(|broken| self.failure(broken, *visited))?;
-            return Ok(false);
+            self.visited.ends += 1;
+            return world.come_to_rest().map_err(|broken| self.failure(broken));
         }
-        self.places.push(Place { choices, next: 0, fingerprint });
-        Ok(true)
+        self.places.push(Place { world, choices, made: 0 });
+        Ok(())
     }
 
-    /// The world at the last place, reached anew.
-    fn repeat(&self, visited: &Visited) -> Result<World, Box<Failure>> {
-        let mut world = World::new(self.scenario);
-        let Some((last, before)) = self.places.split_last() else { return Ok(world) };
-        for place in before {
-            world.take(place.choices[place.next - 1]);
-        }
-        let is_sample = visited.choices % REPETITIONS_CHECKED_EVERY == 0;
-        if is_sample && world.fingerprint() != last.fingerprint {
-            let what = "the same choices led to another state".to_owned();
-            return Err(self.failure(Broken { rule: "S11", what }, *visited));
-        }
-        Ok(world)
-    }
-
-    fn failure(&self, broken: Broken, visited: Visited) -> Box<Failure> {
+    /// The present world, reached anew from the beginning, and the way there in words.
+    fn repeated(&self) -> (World, Vec<String>) {
         let mut world = World::new(self.scenario);
         let mut path = Vec::new();
         for place in &self.places {
-            // The last place has no choice when the failure is that of coming to rest.
-            let Some(choice) = place.next.checked_sub(1).map(|index| place.choices[index]) else {
-                continue;
-            };
-            path.push(world.in_words(choice));
-            world.take(choice);
+            let Some(made) = place.made.checked_sub(1) else { continue };
+            path.push(world.in_words(place.choices[made]));
+            world.take(place.choices[made]);
         }
-        Box::new(Failure { broken, path, visited })
+        (world, path)
+    }
+
+    fn failure(&self, broken: Broken) -> Box<Failure> {
+        let path = self.repeated().1;
+        Box::new(Failure { broken, path, visited: self.visited })
     }
 }
 
-/// Every so many repetitions are compared with the first time.
-const REPETITIONS_CHECKED_EVERY: u64 = 64;
+/// Every so many states are reached a second time, from the beginning (S11).
+const REPEATED_EVERY: u64 = 256;

@@ -13,8 +13,8 @@ use std::collections::BTreeMap;
 use std::fmt::Debug;
 
 /// What drawn names stand for.
-#[derive(Debug, Default)]
-pub(super) struct Names {
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Names {
     /// Lease tokens, by their text.
     tokens: BTreeMap<String, u64>,
     /// How often the same thing was asked for.
@@ -22,7 +22,7 @@ pub(super) struct Names {
 }
 
 /// What the operation ids of one process stand for.
-pub(super) type OpNames = BTreeMap<u64, u64>;
+pub(crate) type OpNames = BTreeMap<u64, u64>;
 
 impl Names {
     /// Names a token by what it was drawn for; a token that has a name keeps it.
@@ -62,7 +62,7 @@ impl Names {
 }
 
 /// One hash out of two, in order.
-pub(super) fn mix(left: u64, right: u64) -> u64 {
+pub(crate) fn mix(left: u64, right: u64) -> u64 {
     let mut hash = (left ^ right.rotate_left(32)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     hash ^= hash >> 29;
     hash = hash.wrapping_add(right).wrapping_mul(0xbf58_476d_1ce4_e5b9);

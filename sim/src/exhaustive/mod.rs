@@ -14,14 +14,14 @@ mod consumer;
 mod explore;
 mod fingerprint;
 mod node;
-mod provider;
+pub(crate) mod provider;
 mod rest;
 mod rules;
-mod scenario;
+pub(crate) mod scenario;
 #[cfg(test)]
 mod tests;
 mod words;
-mod world;
+pub(crate) mod world;
 mod worlds;
 
 pub use explore::{Failure, Visited, explore};

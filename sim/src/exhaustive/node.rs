@@ -7,22 +7,25 @@ use anteroom_core::event::{Event, NodeEvent};
 use anteroom_core::id::{BotId, MediaId, NodeId, OpId};
 use anteroom_core::janitor::{JanitorEffect, JanitorEvent};
 use anteroom_core::machine::Machine;
-use anteroom_core::message::{Extracted, Outcome};
+use anteroom_core::message::{Extracted, FailureKind, Outcome};
 use anteroom_core::ownership::{OwnershipEffect, OwnershipEvent};
 use anteroom_core::pool::event::{PoolEffect, PoolEvent, ProcessorFailure, Work};
+use anteroom_core::settings::NodeSettings;
 use anteroom_core::store::{StoreRequest, StoreResult};
 
 use super::fingerprint::OpNames;
 use super::world::World;
 
 /// A node, alive or dead.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(crate) struct Node {
     pub machine: Option<Machine>,
     /// Which process of the node this is; the first is 1.
     pub incarnation: u32,
     /// What its operation ids stand for.
     pub ops: OpNames,
+    /// The fingerprint of its machine, while that has not been stepped since.
+    pub print: Option<u64>,
 }
 
 /// A store operation on its way.
@@ -89,14 +92,14 @@ impl World {
     /// A node's process begins.
     pub fn boot(&mut self, node: usize) {
         let incarnation = self.nodes[node].incarnation + 1;
-        let mut settings = self.settings.clone();
+        let mut settings = NodeSettings::clone(&self.settings);
         settings.node_id = node_id(node, incarnation);
         let mut seed = [node as u8; 32];
         seed[..4].copy_from_slice(&incarnation.to_le_bytes());
         match Machine::new(settings, Seed(seed)) {
             Ok(machine) => {
                 let machine = Some(machine);
-                self.nodes[node] = Node { machine, incarnation, ops: OpNames::new() };
+                self.nodes[node] = Node { machine, incarnation, ..Node::default() };
             }
             Err(error) => return self.rules.break_rule("setup", error.to_string()),
         }
@@ -109,6 +112,7 @@ impl World {
     pub fn crash(&mut self, node: usize) {
         let incarnation = self.nodes[node].incarnation;
         self.nodes[node].machine = None;
+        self.nodes[node].print = None;
         self.told.retain(|told| told.node != node || told.incarnation != incarnation);
         self.processors.retain(|processor| processor.node != node);
         self.consumer.unacknowledged.retain(|callback| callback.node != node);
@@ -129,6 +133,7 @@ impl World {
         if !self.is_alive(node, incarnation) {
             return;
         }
+        self.nodes[node].print = None;
         let Some(machine) = &mut self.nodes[node].machine else { return };
         let mut effects = Vec::new();
         let ticked = event == Event::Tick;
@@ -145,7 +150,7 @@ impl World {
         for effect in effects {
             let number = self.faults.effects;
             self.faults.effects += 1;
-            if self.faults.crash_before_effect == Some(number) {
+            if self.faults.crashes_before_effects.contains(&Some(number)) {
                 return self.crash(node);
             }
             self.carry_out(node, effect);
@@ -238,9 +243,13 @@ impl World {
     /// A processor comes to its end: with a text, unless it was told to end.
     pub fn processor_ends(&mut self, index: usize) {
         let Processor { node, incarnation, work, cancelled } = self.processors.remove(index);
+        let is_retry =
+            self.store.archive_rows().any(|row| row.message.media_id() == Some(work.media_id));
         let text = format!("text of {}", work.media_id);
         let result = if cancelled {
             Err(ProcessorFailure::Cancelled)
+        } else if self.media_fail_first && !is_retry {
+            Err(ProcessorFailure::Permanent { error: FailureKind::Engine, detail: None })
         } else {
             Ok(Outcome::Text(Extracted { text, ..Extracted::default() }))
         };

@@ -14,7 +14,7 @@ use anteroom_core::session::event::{SessionEffect, SessionEvent};
 use super::world::{BEGIN, World, bot_id};
 
 /// A bot's provider.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Provider {
     bot: usize,
     /// Messages without a final receipt, in order.
@@ -27,7 +27,7 @@ pub(crate) struct Provider {
 }
 
 /// A connection.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Line {
     pub node: usize,
     session_id: SessionId,
@@ -63,6 +63,9 @@ impl World {
     /// The provider of a bot connects to a node. A connection that it has is replaced, and its end is
     /// heard of later.
     pub fn connect(&mut self, bot: usize, node: usize) {
+        if self.nodes[node].machine.is_none() {
+            return;
+        }
         let provider = &mut self.providers[bot];
         let old = provider.line.take();
         provider.replaced.extend(old.map(|line| (line.node, line.session_id)));

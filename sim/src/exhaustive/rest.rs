@@ -35,6 +35,9 @@ impl World {
             if self.open_promise().is_none() {
                 return Ok(());
             }
+            if self.nodes.iter().any(|node| node.machine.is_none()) {
+                continue;
+            }
             let deadlines = self.nodes.iter().filter_map(|node| node.machine.as_ref());
             let next = deadlines.filter_map(|machine| machine.next_deadline()).min();
             match next {
@@ -57,7 +60,7 @@ impl World {
     }
 
     /// Every node runs, every bot is started, and each provider is connected where its bot is.
-    fn heal(&mut self) {
+    pub fn heal(&mut self) {
         for node in 0..self.nodes.len() {
             if self.nodes[node].machine.is_none() {
                 self.boot(node);

@@ -28,7 +28,7 @@ use crate::store::{CallbackState, StoreModel};
 pub(super) type Said = (BotId, CorrespondentId, ProviderMessageId);
 
 /// What outside observers remember.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Rules {
     broken: Option<Broken>,
     /// What providers were told: under which id a message is durable.

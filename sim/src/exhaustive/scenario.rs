@@ -4,10 +4,13 @@
 use anteroom_core::bot::event::BotEvent;
 use anteroom_core::draft::Draft;
 use anteroom_core::event::{Event, NodeEvent};
+use anteroom_core::id::MediaId;
+use anteroom_core::pool::event::PoolEvent;
 use anteroom_core::settings::{NodeSettings, PoolSettings, Run};
-use anteroom_core::store::StoreRequest;
+use anteroom_core::store::{OperatorAnswer, StoreReply, StoreRequest};
 use anteroom_core::time::Millis;
 
+use super::node::Told;
 use super::world::{World, bot_id};
 
 /// What a tiny world is made of.
@@ -27,24 +30,95 @@ pub struct Scenario {
     pub(crate) actors: Vec<Vec<Act>>,
     /// How many store operations may be lost, at any moment.
     pub(crate) losses: u32,
+    /// The operations that the store answers at once: what they race with is not the world's subject.
+    pub(crate) prompt: Prompt,
+    /// The first attempt at each medium fails for good; a retry succeeds.
+    pub(crate) media_fail_first: bool,
+}
+
+/// Which operations the store answers at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Prompt {
+    /// None.
+    Nothing,
+    /// Reads of first ids and of sends.
+    SideReads,
+    /// All but those that change jobs or messages.
+    AllReads,
+}
+
+impl Prompt {
+    /// Whether it answers that request at once.
+    pub fn answers(self, request: &StoreRequest) -> bool {
+        match (self, request) {
+            (Self::Nothing, _) => false,
+            (Self::SideReads, StoreRequest::NextId { .. } | StoreRequest::OwedSends { .. }) => true,
+            (Self::SideReads, _) => false,
+            (
+                Self::AllReads,
+                StoreRequest::NextId { .. }
+                | StoreRequest::OwedSends { .. }
+                | StoreRequest::OwedCallbacks { .. }
+                | StoreRequest::RaiseAttempts { .. }
+                | StoreRequest::MarkCalledBack { .. }
+                | StoreRequest::RenewBots { .. },
+            ) => true,
+            (Self::AllReads, _) => false,
+        }
+    }
 }
 
 /// Something that somebody does.
 #[derive(Debug, Clone)]
 pub(crate) enum Act {
-    Boot { node: usize },
-    Crash { node: usize },
-    Shutdown { node: usize },
-    Connect { bot: usize, node: usize },
-    Disconnect { bot: usize },
-    LateClose { bot: usize },
-    Attach { bot: usize, node: usize },
-    Say { bot: usize, draft: Draft },
-    Stop { bot: usize, node: usize },
-    Start { bot: usize, node: usize },
+    Boot {
+        node: usize,
+    },
+    Crash {
+        node: usize,
+    },
+    Shutdown {
+        node: usize,
+    },
+    Connect {
+        bot: usize,
+        node: usize,
+    },
+    Disconnect {
+        bot: usize,
+    },
+    LateClose {
+        bot: usize,
+    },
+    Attach {
+        bot: usize,
+        node: usize,
+    },
+    Say {
+        bot: usize,
+        draft: Draft,
+    },
+    Stop {
+        bot: usize,
+        node: usize,
+    },
+    Start {
+        bot: usize,
+        node: usize,
+    },
     Pass(Millis),
-    Discard { draft: Draft },
-    Retry { draft: Draft },
+    /// All processors end.
+    Process,
+    Discard {
+        draft: Draft,
+    },
+    Retry {
+        draft: Draft,
+    },
+    /// A file that no message tells of.
+    Litter {
+        draft: Draft,
+    },
 }
 
 impl Scenario {
@@ -64,6 +138,8 @@ impl Scenario {
             ],
             actors: Vec::new(),
             losses: 0,
+            prompt: Prompt::SideReads,
+            media_fail_first: false,
         }
     }
 }
@@ -107,8 +183,13 @@ impl World {
             | Act::LateClose { .. }
             | Act::Say { .. }
             | Act::Pass(_)
+            | Act::Process
             | Act::Discard { .. }
-            | Act::Retry { .. } => true,
+            | Act::Litter { .. } => true,
+            // An operator retries what has failed.
+            Act::Retry { draft } => self.store.failed_copies().any(|copy| {
+                Some(copy.job.media_id) == draft.media.as_ref().map(|media| media.media_id)
+            }),
         }
     }
 
@@ -137,24 +218,38 @@ impl World {
                 self.tell(node, Event::Bot(bot_id(bot), BotEvent::Start));
             }
             Act::Pass(length) => self.now = self.now + length,
+            Act::Process => {
+                while !self.processors.is_empty() {
+                    self.processor_ends(0);
+                }
+            }
             Act::Discard { draft } => {
                 self.operate(&draft, |media_id| StoreRequest::DiscardJob { media_id });
             }
             Act::Retry { draft } => {
                 self.operate(&draft, |media_id| StoreRequest::RetryJob { media_id });
             }
+            Act::Litter { draft } => {
+                self.staged.extend(draft.media.map(|media| media.media_id));
+            }
         }
     }
 
-    /// An operator's command reaches the store at once; nodes hear of it later, or never.
-    fn operate(
-        &mut self,
-        draft: &Draft,
-        command: impl FnOnce(anteroom_core::id::MediaId) -> StoreRequest,
-    ) {
-        if let Some(media) = &draft.media {
-            let done = self.store.apply(self.now, &command(media.media_id));
-            debug_assert!(done.is_ok(), "an operator's command has an answer");
+    /// An operator's command reaches the store at once, and the nodes are told to look.
+    fn operate(&mut self, draft: &Draft, command: impl FnOnce(MediaId) -> StoreRequest) {
+        let Some(media) = &draft.media else { return };
+        self.store_print = None;
+        let answer = self.store.apply(self.now, &command(media.media_id));
+        let (Ok(StoreReply::DiscardJob(answer)) | Ok(StoreReply::RetryJob(answer))) = answer else {
+            return;
+        };
+        let OperatorAnswer::Done { bot_id, pool } = answer else { return };
+        for node in 0..self.nodes.len() {
+            let incarnation = self.nodes[node].incarnation;
+            let results = Event::Bot(bot_id.clone(), BotEvent::ResultsWaiting);
+            let work = Event::Pools(PoolEvent::WorkWaiting { pool: pool.clone() });
+            let events = [results, work].map(|event| Told { node, incarnation, event });
+            self.told.extend(events);
         }
     }
 }

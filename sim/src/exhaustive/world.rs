@@ -2,12 +2,12 @@
 //! is under way between them.
 //!
 //! Nothing happens by itself: whoever drives the world picks the next [`Choice`]. A world is a pure
-//! function of its [`Scenario`](super::scenario::Scenario) and of the choices made, so a moment is
-//! named by its choices and reached again by repeating them. Time stands still between the acts that
+//! function of its [`Scenario`](super::scenario::Scenario) and of the choices made. Time stands still between the acts that
 //! let it pass; a deadline that was reached is one more choice, and a node that is not ticked is a
 //! node that was paused.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use anteroom_core::event::Event;
 use anteroom_core::id::{BotId, MediaId};
@@ -20,16 +20,17 @@ use super::fingerprint::{Names, OpNames, mix};
 use super::node::{Asked, Node, Processor, Told};
 use super::provider::Provider;
 use super::rules::Rules;
-use super::scenario::{Act, Scenario};
+use super::scenario::{Act, Prompt, Scenario};
 use crate::store::StoreModel;
 
 /// When every world begins.
 pub(crate) const BEGIN: Timestamp = Timestamp::from_ms(1_000_000);
 
 /// Everything there is.
+#[derive(Clone)]
 pub(crate) struct World {
     pub now: Timestamp,
-    pub settings: NodeSettings,
+    pub settings: Arc<NodeSettings>,
     pub store: StoreModel,
     pub nodes: Vec<Node>,
     /// Store operations that have not taken effect.
@@ -44,6 +45,10 @@ pub(crate) struct World {
     pub rules: Rules,
     pub names: Names,
     pub faults: Faults,
+    /// The fingerprint of the store, while that has not changed since.
+    pub store_print: Option<u64>,
+    pub prompt: Prompt,
+    pub media_fail_first: bool,
     /// What each actor is still going to do, in its order.
     actors: Vec<std::vec::IntoIter<Act>>,
 }
@@ -53,8 +58,8 @@ pub(crate) struct World {
 pub(crate) struct Faults {
     /// How many store operations may still be lost, before or after they take effect.
     pub losses: u32,
-    /// A node dies before it carries out this effect of the run, counted over all nodes.
-    pub crash_before_effect: Option<u64>,
+    /// A node dies before it carries out these effects of the run, counted over all nodes.
+    pub crashes_before_effects: [Option<u64>; 2],
     /// This store operation of the run is lost.
     pub lost_operation: Option<(u64, Loss)>,
     /// Effects carried out so far.
@@ -96,7 +101,7 @@ impl World {
     pub fn new(scenario: &Scenario) -> Self {
         let mut world = Self {
             now: BEGIN,
-            settings: scenario.settings.clone(),
+            settings: Arc::new(scenario.settings.clone()),
             store: StoreModel::new(),
             nodes: (0..scenario.nodes).map(|_| Node::default()).collect(),
             asked: Vec::new(),
@@ -108,6 +113,9 @@ impl World {
             rules: Rules::default(),
             names: Names::default(),
             faults: Faults::default(),
+            store_print: None,
+            prompt: scenario.prompt,
+            media_fail_first: scenario.media_fail_first,
             actors: Vec::new(),
         };
         let gating = scenario.settings.bot_defaults.gating;
@@ -177,6 +185,21 @@ impl World {
             Choice::Acknowledge(index) => self.acknowledge(index),
             Choice::Tick(node) => self.tell(node, Event::Tick),
         }
+        self.answer_promptly();
+    }
+
+    /// The store answers at once what it answers at once.
+    fn answer_promptly(&mut self) {
+        let prompt = self.prompt;
+        while let Some(index) = self.asked.iter().position(|it| prompt.answers(&it.request)) {
+            let asked = self.asked.remove(index);
+            let told = self.told.len();
+            self.apply(asked, None);
+            if told < self.told.len() {
+                let Told { node, incarnation, event } = self.told.remove(told);
+                self.deliver(node, incarnation, event);
+            }
+        }
     }
 
     /// The earliest thing that is under way and needs nobody's decision.
@@ -201,17 +224,18 @@ impl World {
         self.rules.break_rule("L0", format!("no rest after {UNDERWAY_MAX} happenings"));
     }
 
-    /// The next act of each actor, in turn, with everything run down in between.
-    pub fn play(&mut self) {
-        while let Some(actor) = (0..self.actors.len()).find(|actor| {
-            self.actors[*actor].as_slice().first().is_some_and(|act| self.is_possible(act))
-        }) {
-            self.take(Choice::Act(actor));
+    /// The next act of the first actor that has one, and everything run down that comes of it. A node
+    /// that is needed and dead is brought back. False when there is no act left.
+    pub fn play_next(&mut self) -> bool {
+        let has_acts = |acts: &std::vec::IntoIter<Act>| !acts.as_slice().is_empty();
+        let Some(actor) = self.actors.iter().position(has_acts) else { return false };
+        if self.next_act(actor).is_some_and(|act| !self.is_possible(act)) {
+            self.heal();
             self.run_down();
-            if self.rules.broken().is_some() {
-                return;
-            }
         }
+        self.take(Choice::Act(actor));
+        self.run_down();
+        true
     }
 
     /// What an actor does next.
@@ -238,6 +262,7 @@ impl World {
         let result = if loss == Some(Loss::Before) {
             Err(unavailable)
         } else {
+            self.store_print = None;
             let before = self.store.clone();
             let result = self.store.apply(self.now, &asked.request);
             self.rules.applied(self.now, &before, &self.store, &asked.request, &result);
@@ -250,25 +275,21 @@ impl World {
     }
 
     /// The fingerprint of everything that decides what may come.
-    pub fn fingerprint(&self) -> u64 {
+    pub fn fingerprint(&mut self) -> u64 {
         let no_ops = OpNames::new();
+        for node in &mut self.nodes {
+            if let (None, Some(machine)) = (node.print, &node.machine) {
+                node.print = Some(self.names.of(machine, &node.ops));
+            }
+        }
+        let store = *self.store_print.get_or_insert_with(|| store_print(&self.store, &self.names));
         let ops_of = |node: usize| &self.nodes[node].ops;
-        let machines = self.nodes.iter().map(|node| match &node.machine {
-            Some(machine) => self.names.of(machine, &node.ops),
-            None => 0,
-        });
         let asked = self.asked.iter().map(|asked| self.names.of(asked, ops_of(asked.node)));
         let told = self.told.iter().map(|told| self.names.of(told, ops_of(told.node)));
-        let mut hash = self.now.as_ms();
-        hash = machines.fold(hash, mix);
+        let mut hash = mix(self.now.as_ms(), store);
+        hash = self.nodes.iter().fold(hash, |hash, node| mix(hash, node.print.unwrap_or_default()));
         hash = mix(hash, asked.map(|print| mix(2, print)).fold(0, u64::wrapping_add));
         hash = mix(hash, told.map(|print| mix(3, print)).fold(0, u64::wrapping_add));
-        hash = mix(hash, self.names.of_all(self.store.jobs(), &no_ops));
-        hash = mix(hash, self.names.of_all(self.store.archive_rows(), &no_ops));
-        hash = mix(hash, self.names.of_all(self.store.failed_copies(), &no_ops));
-        hash = mix(hash, self.names.of_all(self.store.sends(), &no_ops));
-        let ownerships: Vec<_> = self.store.ownerships().collect();
-        hash = mix(hash, self.names.of_all(&ownerships, &no_ops));
         hash = mix(hash, self.names.of_all(&self.processors, &no_ops));
         hash = mix(hash, self.names.of(&self.providers, &no_ops));
         hash = mix(hash, self.names.of(&self.consumer, &no_ops));
@@ -277,6 +298,16 @@ impl World {
         hash = mix(hash, u64::from(self.faults.losses));
         self.actors.iter().fold(hash, |hash, acts| mix(hash, acts.len() as u64))
     }
+}
+
+fn store_print(store: &StoreModel, names: &Names) -> u64 {
+    let ops = OpNames::new();
+    let mut hash = names.of_all(store.jobs(), &ops);
+    hash = mix(hash, names.of_all(store.archive_rows(), &ops));
+    hash = mix(hash, names.of_all(store.failed_copies(), &ops));
+    hash = mix(hash, names.of_all(store.sends(), &ops));
+    let ownerships: Vec<_> = store.ownerships().collect();
+    mix(hash, names.of_all(&ownerships, &ops))
 }
 
 /// Happenings after which a world that nobody disturbs goes in circles.

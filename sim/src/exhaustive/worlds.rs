@@ -1,47 +1,214 @@
 //! The tiny worlds of tier 0: each a race that has cost somebody a message.
 
+use anteroom_core::draft::Draft;
 use anteroom_core::settings::Run;
 use anteroom_core::time::Millis;
 
 use super::provider::{text, voice};
-use super::scenario::{Act, Scenario};
+use super::scenario::{Act, Prompt, Scenario};
 
-/// All tiny worlds, the smallest first.
+/// All tiny worlds.
 pub fn worlds() -> Vec<Scenario> {
-    vec![ambiguous_archive(), stop_and_completion()]
+    vec![
+        ambiguous_archive(),
+        ambiguous_insert(),
+        resend(),
+        replaced_connection(),
+        stop_and_completion(),
+        stop_with_two_jobs(),
+        shutdown(),
+        crash_and_restore(),
+        zombie_owner(),
+        zombie_worker(),
+        two_janitors(),
+        gated(),
+        operator(),
+    ]
 }
 
-fn say(bot: usize, draft: anteroom_core::draft::Draft) -> Act {
-    Act::Say { bot, draft }
+fn say(draft: Draft) -> Act {
+    Act::Say { bot: 0, draft }
 }
 
-/// A text is archived while the store loses answers and the node dies.
+/// A node dies, comes back, and is found again by provider and consumer.
+fn death(node: usize) -> Vec<Act> {
+    vec![
+        Act::Crash { node },
+        Act::Boot { node },
+        Act::Attach { bot: 0, node },
+        Act::Connect { bot: 0, node },
+    ]
+}
+
 fn ambiguous_archive() -> Scenario {
     Scenario {
-        actors: vec![
-            vec![say(0, text("alice", 1))],
-            vec![Act::Crash { node: 0 }, Act::Boot { node: 0 }, Act::Connect { bot: 0, node: 0 }],
-        ],
+        actors: vec![vec![say(text("alice", 1)), say(text("alice", 2))], death(0)],
         losses: 1,
-        ..Scenario::new(
-            "ambiguous_archive",
-            "an archive whose answer is lost, and a crash at any moment",
-        )
+        ..Scenario::new("ambiguous_archive", "two texts × a lost store operation × a crash")
     }
 }
 
-/// A bot stops and starts while its voice note is processed and its lease ends.
+fn ambiguous_insert() -> Scenario {
+    Scenario {
+        actors: vec![vec![say(voice("alice", 1))], death(0)],
+        losses: 1,
+        ..Scenario::new("ambiguous_insert", "a voice note × a lost store operation × a crash")
+    }
+}
+
+fn resend() -> Scenario {
+    Scenario {
+        actors: vec![
+            vec![say(voice("alice", 1)), say(text("alice", 2))],
+            vec![Act::Disconnect { bot: 0 }, Act::Connect { bot: 0, node: 0 }],
+        ],
+        ..Scenario::new("resend", "a voice note and a text × a reconnect, which sends them again")
+    }
+}
+
+fn replaced_connection() -> Scenario {
+    Scenario {
+        run: Run::WhileConnected,
+        actors: vec![
+            vec![Act::Connect { bot: 0, node: 0 }, say(text("alice", 1))],
+            vec![Act::LateClose { bot: 0 }, Act::Pass(Millis::from_secs(61))],
+            vec![say(text("alice", 2))],
+        ],
+        ..Scenario::new("replaced_connection", "a new connection × the late end of the old one")
+    }
+}
+
 fn stop_and_completion() -> Scenario {
     Scenario {
-        run: Run::Always,
         actors: vec![
-            vec![say(0, voice("alice", 1))],
+            vec![say(voice("alice", 1))],
             vec![Act::Stop { bot: 0, node: 0 }, Act::Start { bot: 0, node: 0 }],
             vec![Act::Pass(Millis::from_secs(121))],
         ],
+        prompt: Prompt::AllReads,
         ..Scenario::new(
             "stop_and_completion",
             "bot stop × worker completion × lease expiry × restore",
         )
+    }
+}
+
+fn stop_with_two_jobs() -> Scenario {
+    let base = Scenario::new("stop_with_two_jobs", "two jobs, two workers × a stop × a start");
+    let mut settings = base.settings.clone();
+    settings.pools[0].slots = std::num::NonZeroU32::MIN.saturating_add(1);
+    Scenario {
+        settings,
+        actors: vec![
+            vec![say(voice("alice", 1))],
+            vec![say(voice("bert", 2))],
+            vec![Act::Stop { bot: 0, node: 0 }, Act::Start { bot: 0, node: 0 }],
+        ],
+        prompt: Prompt::AllReads,
+        ..base
+    }
+}
+
+fn shutdown() -> Scenario {
+    Scenario {
+        actors: vec![
+            vec![say(voice("alice", 1)), say(text("bert", 2))],
+            vec![Act::Shutdown { node: 0 }, Act::Boot { node: 0 }],
+            vec![Act::Pass(Millis::from_secs(6))],
+        ],
+        prompt: Prompt::AllReads,
+        ..Scenario::new("shutdown", "a node that stops in order × work under way × impatience")
+    }
+}
+
+fn crash_and_restore() -> Scenario {
+    let base = Scenario::new("crash_and_restore", "jobs of a dead process × a text that is early");
+    let mut prelude = base.prelude.clone();
+    prelude.extend([say(voice("alice", 1)), Act::Crash { node: 0 }]);
+    Scenario {
+        prelude,
+        actors: vec![
+            vec![
+                Act::Boot { node: 0 },
+                Act::Attach { bot: 0, node: 0 },
+                Act::Connect { bot: 0, node: 0 },
+            ],
+            vec![say(text("alice", 2))],
+            vec![Act::Pass(Millis::from_secs(121))],
+        ],
+        ..base
+    }
+}
+
+fn two_nodes(base: Scenario) -> Scenario {
+    let mut prelude = base.prelude.clone();
+    prelude.extend([Act::Boot { node: 1 }, Act::Attach { bot: 0, node: 1 }]);
+    Scenario { nodes: 2, prelude, ..base }
+}
+
+fn zombie_owner() -> Scenario {
+    let base =
+        Scenario::new("zombie_owner", "two nodes: one sleeps through the end of its ownership");
+    let mut base = two_nodes(base);
+    base.settings.ownership.ttl = Millis::from_secs(15);
+    base.settings.ownership.renew_every = Millis::from_secs(5);
+    Scenario {
+        actors: vec![
+            vec![say(text("alice", 1)), say(text("alice", 2))],
+            vec![Act::Pass(Millis::from_secs(16)), Act::Connect { bot: 0, node: 1 }],
+        ],
+        prompt: Prompt::Nothing,
+        ..base
+    }
+}
+
+fn zombie_worker() -> Scenario {
+    let base = Scenario::new("zombie_worker", "two nodes: a worker sleeps through its lease");
+    let mut base = two_nodes(base);
+    base.settings.janitor.reclaim_every = Millis::from_secs(30);
+    base.settings.lease.poll_every = Millis::from_secs(60);
+    base.prelude.push(say(voice("alice", 1)));
+    Scenario {
+        actors: vec![vec![Act::Pass(Millis::from_secs(61))]],
+        prompt: Prompt::AllReads,
+        ..base
+    }
+}
+
+fn two_janitors() -> Scenario {
+    let base =
+        Scenario::new("two_janitors", "two nodes sweep at once × a job that is just inserted");
+    let mut base = two_nodes(base);
+    base.settings.janitor.files_every = Millis::from_secs(60);
+    base.settings.janitor.reclaim_every = Millis::from_secs(60);
+    base.settings.janitor.expire_every = Millis::from_secs(60);
+    base.settings.janitor.orphan_after = Millis::from_secs(60);
+    base.prelude.extend([
+        Act::Litter { draft: voice("nobody", 9) },
+        say(voice("alice", 1)),
+        Act::Pass(Millis::from_secs(61)),
+    ]);
+    Scenario {
+        actors: vec![vec![Act::Pass(Millis::from_secs(61))], vec![say(voice("alice", 2))]],
+        prompt: Prompt::AllReads,
+        ..base
+    }
+}
+
+fn gated() -> Scenario {
+    let mut base = Scenario::new("gated", "a gated text behind a voice note × a crash");
+    base.settings.bot_defaults.gating.enabled = true;
+    Scenario { actors: vec![vec![say(voice("alice", 1)), say(text("alice", 2))], death(0)], ..base }
+}
+
+fn operator() -> Scenario {
+    Scenario {
+        actors: vec![
+            vec![say(voice("alice", 1))],
+            vec![Act::Retry { draft: voice("alice", 1) }],
+            vec![Act::Discard { draft: voice("alice", 1) }],
+        ],
+        media_fail_first: true,
+        ..Scenario::new("operator", "a failed voice note × retry × discard")
     }
 }
