@@ -21,6 +21,13 @@ pub fn scenarios() -> Vec<Scenario> {
         handover(),
         shutdown(),
         reconnect(),
+        busy_correspondent(),
+        three_bots(),
+        slow_processors(),
+        silent_consumer(),
+        long_wait(),
+        long_outage(),
+        given_up(),
     ]
 }
 
@@ -168,4 +175,102 @@ fn reconnect() -> Scenario {
     ];
     let scenario = scenario("reconnect", "a line is replaced, and then ends for a while", acts);
     Scenario { run: Run::WhileConnected, ..scenario }
+}
+
+fn busy_correspondent() -> Scenario {
+    let mut drafts: Vec<_> = (1..=12).map(|number| text("alice", number)).collect();
+    drafts.push(text("bert", 13));
+    let acts = vec![Act::Burst { bot: 0, drafts }];
+    let mut scenario = scenario("busy_correspondent", "one chat is busy, another is not", acts);
+    scenario.settings.bot_defaults.limits.archive_batch_messages = 2;
+    scenario
+}
+
+fn three_bots() -> Scenario {
+    let attach = |bot| [Act::Attach { bot, node: 0 }, Act::Connect { bot, node: 0 }];
+    let mut acts: Vec<_> = [1, 2].into_iter().flat_map(attach).collect();
+    let note = |number: u64| Act::Say { bot: (number % 3) as usize, draft: voice("alice", number) };
+    acts.extend((0..9).map(note));
+    acts.extend((0..9).map(|_| Act::Process));
+    let scenario =
+        scenario("three_bots", "three bots have voice notes, one worker serves them", acts);
+    Scenario { bots: 3, ..scenario }
+}
+
+fn slow_processors() -> Scenario {
+    let acts = vec![
+        say(0, voice("alice", 1)),
+        say(0, voice("alice", 2)),
+        Act::Pass(Millis::from_secs(31)),
+        Act::Process,
+        Act::Process,
+    ];
+    let mut scenario = scenario("slow_processors", "a processor uses up its time", acts);
+    scenario.settings.pools[0].timeout = Millis::from_secs(30);
+    scenario
+}
+
+fn silent_consumer() -> Scenario {
+    let mut acts = vec![Act::Mute];
+    acts.extend((1..=4).map(|number| say(0, text("alice", number))));
+    acts.extend((5..=8).map(|number| say(0, text("bert", number))));
+    acts.extend([
+        Act::Pass(Millis::from_secs(31)),
+        Act::Listen,
+        Act::Pass(Millis::from_secs(31)),
+        say(0, text("alice", 9)),
+    ]);
+    let mut scenario =
+        scenario("silent_consumer", "the consumer is silent, callbacks pile up", acts);
+    scenario.settings.bot_defaults.callbacks.outbox_window = 3;
+    scenario.settings.bot_defaults.callbacks.correspondent_window = 2;
+    scenario
+}
+
+/// A job's time is over while its bot runs.
+fn long_wait() -> Scenario {
+    let mut acts = vec![say(0, voice("alice", 1)), say(0, voice("alice", 2))];
+    // The first is being worked on for ever; the second waits.
+    acts.extend((0..8).map(|_| Act::Pass(Millis::from_minutes(5))));
+    acts.extend([Act::Process, Act::Process]);
+    let mut scenario = scenario("long_wait", "a voice note waits until its time is over", acts);
+    scenario.settings.janitor.active_ttl = Millis::from_minutes(25);
+    scenario.settings.janitor.expire_every = Millis::from_minutes(10);
+    scenario.settings.ownership.renew_every = Millis::from_minutes(5);
+    scenario.settings.lease.ttl = Millis::from_minutes(20);
+    scenario.settings.lease.renew_every = Millis::from_minutes(5);
+    scenario
+}
+
+/// What waits in the store outlives an outage that is longer than its time.
+fn long_outage() -> Scenario {
+    let acts = vec![
+        say(0, voice("alice", 1)),
+        say(0, voice("alice", 2)),
+        Act::Crash { node: 0 },
+        Act::Pass(Millis::from_hours(4)),
+        Act::Boot { node: 0 },
+        Act::Attach { bot: 0, node: 0 },
+        Act::Connect { bot: 0, node: 0 },
+        Act::Pass(Millis::from_secs(121)),
+        Act::Pass(Millis::from_minutes(31)),
+        Act::Process,
+        Act::Process,
+    ];
+    scenario("long_outage", "a node is away for longer than a job may wait", acts)
+}
+
+/// A failed job whose file the operator may still want.
+fn given_up() -> Scenario {
+    let acts = vec![
+        say(0, voice("alice", 1)),
+        Act::Process,
+        Act::Pass(Millis::from_minutes(61)),
+        Act::Pass(Millis::from_minutes(61)),
+        Act::Pass(Millis::from_minutes(61)),
+        Act::Retry { draft: voice("alice", 1) },
+        Act::Process,
+    ];
+    let scenario = scenario("given_up", "a failed voice note is retried hours later", acts);
+    Scenario { media_fail_first: true, ..scenario }
 }

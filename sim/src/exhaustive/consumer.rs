@@ -12,6 +12,8 @@ pub(crate) struct Consumer {
     /// The callbacks that it got and has not acknowledged.
     pub unacknowledged: Vec<Unacknowledged>,
     requests: u64,
+    /// It hears nothing.
+    pub mute: bool,
 }
 
 /// A callback at the consumer.
@@ -33,6 +35,9 @@ impl World {
     pub fn called_back(&mut self, node: usize, bot_id: &BotId, callback: &Callback) {
         let node_id = super::node::node_id(node, self.nodes[node].incarnation);
         self.rules.called_back(self.now, node, node_id, bot_id, callback, &self.store);
+        if self.consumer.mute {
+            return;
+        }
         let (bot_id, key) = (bot_id.clone(), callback.key());
         self.consumer.unacknowledged.push(Unacknowledged { node, bot_id, key });
     }

@@ -117,6 +117,7 @@ impl World {
         self.processors.retain(|processor| processor.node != node);
         self.consumer.unacknowledged.retain(|callback| callback.node != node);
         self.rules.process_ended(node);
+        self.rules.forget_who_waits();
         for provider in &mut self.providers {
             provider.node_is_gone(node);
         }
@@ -235,7 +236,8 @@ impl World {
     }
 
     fn processor_starts(&mut self, node: usize, work: Work) {
-        self.rules.processing(self.now, node, &work, &self.processors);
+        let pools = &self.settings.pools;
+        self.rules.processing(self.now, node, &work, &self.processors, pools);
         let incarnation = self.nodes[node].incarnation;
         self.processors.push(Processor { node, incarnation, work, cancelled: false });
     }

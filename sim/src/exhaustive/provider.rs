@@ -11,6 +11,7 @@ use anteroom_core::protocol::{Hello, MessageFrame, ProviderFrame};
 use anteroom_core::receipt::Receipt;
 use anteroom_core::session::event::{SessionEffect, SessionEvent};
 
+use super::rules::Said;
 use super::world::{BEGIN, World, bot_id};
 
 /// A bot's provider.
@@ -45,6 +46,11 @@ impl Provider {
         Self { bot, kept, line: None, replaced, next_seq: 1, lines: 0 }
     }
 
+    /// Whether a message that was sent has no receipt.
+    pub fn waits(&self) -> bool {
+        self.line.as_ref().is_some_and(|line| !line.open.is_empty())
+    }
+
     /// A node's process has ended, and its connections with it.
     pub fn node_is_gone(&mut self, node: usize) {
         self.line.take_if(|line| line.node == node);
@@ -68,6 +74,7 @@ impl World {
         }
         let provider = &mut self.providers[bot];
         let old = provider.line.take();
+        self.rules.forget_who_waits();
         provider.replaced.extend(old.map(|line| (line.node, line.session_id)));
         provider.lines += 1;
         let number = (bot as u128 + 1) << 64 | u128::from(provider.lines);
@@ -90,6 +97,7 @@ impl World {
     /// The connection of a bot's provider ends, and its node hears of it.
     pub fn disconnect(&mut self, bot: usize) {
         if let Some(line) = self.providers[bot].line.take() {
+            self.rules.forget_who_waits();
             self.tell(line.node, Event::Session(line.session_id, SessionEvent::Closed));
         }
     }
@@ -124,6 +132,9 @@ impl World {
             line.open.insert(seq, draft.clone());
             let (node, session_id) = (line.node, line.session_id);
             self.stage(&draft);
+            if draft.media.is_none() {
+                self.rules.said(said(bot, &draft));
+            }
             let frame = MessageFrame { seq, bot_id: None, draft };
             let frame = ProviderFrame::Message(Box::new(frame));
             // This comes back here, for the next message.
@@ -168,9 +179,13 @@ impl World {
                         line.put_off.insert(draft.provider_message_id.clone());
                     }
                 }
+                self.rules.unsaid(&said(bot, &draft));
                 self.receipt(bot, &draft, &receipt);
             }
-            SessionEffect::Close => self.providers[bot].line = None,
+            SessionEffect::Close => {
+                self.providers[bot].line = None;
+                self.rules.forget_who_waits();
+            }
             SessionEffect::Error { error, .. } => {
                 if !error.fatal {
                     self.rules.break_rule("S8", format!("unexpected error frame: {error}"));
@@ -185,12 +200,17 @@ impl World {
     }
 }
 
+/// What a provider calls a message.
+fn said(bot: usize, draft: &Draft) -> Said {
+    (bot_id(bot), draft.correspondent_id.clone(), draft.provider_message_id.clone())
+}
+
 /// A message without media: the `number`-th of its correspondent.
 pub(crate) fn text(correspondent: &str, number: u64) -> Draft {
     Draft {
         correspondent_id: correspondent.into(),
         provider_message_id: format!("{correspondent}-{number}").into(),
-        content: format!("ä{number}"),
+        content: format!("ä{number} is longer than the limit of a message"),
         sender: Participant { identifier: correspondent.to_owned(), ..Participant::default() },
         direction: Direction::Incoming,
         send_id: None,

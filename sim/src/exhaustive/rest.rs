@@ -8,6 +8,7 @@ use anteroom_core::bot::event::BotEvent;
 use anteroom_core::event::Event;
 use anteroom_core::id::CallbackKey;
 
+use super::provider::Provider;
 use super::rules::{Broken, has_ended};
 use super::world::{BEGIN, World, bot_id};
 use anteroom_core::time::Millis;
@@ -25,6 +26,7 @@ impl World {
     /// The rule that was broken on the way, or the promise that was not kept.
     pub fn come_to_rest(&mut self) -> Result<(), Broken> {
         let begun = self.now;
+        self.consumer.mute = false;
         self.faults.losses = 0;
         for _ in 0..ROUNDS_MAX {
             self.heal();
@@ -101,6 +103,9 @@ impl World {
         if let Some(draft) = kept {
             let what = format!("{} has no final receipt", draft.provider_message_id);
             return Some(Broken { rule: "L5", what });
+        }
+        if self.providers.iter().any(Provider::waits) {
+            return Some(Broken { rule: "L5", what: "a message has no receipt".to_owned() });
         }
         if let Some(job) = self.store.jobs().next() {
             let what = format!("job {} is left: {:?}", job.media_id, job.status);

@@ -1,12 +1,14 @@
 //! What a tiny world is made of: its settings, what has happened before it begins, and who does what,
 //! each in its own order and all of them at any moment.
 
+use std::num::NonZeroU32;
+
 use anteroom_core::bot::event::BotEvent;
 use anteroom_core::draft::Draft;
 use anteroom_core::event::{Event, NodeEvent};
 use anteroom_core::id::MediaId;
 use anteroom_core::pool::event::PoolEvent;
-use anteroom_core::settings::{NodeSettings, PoolSettings, Run};
+use anteroom_core::settings::{BackOff, NodeSettings, PoolSettings, Run};
 use anteroom_core::store::{OperatorAnswer, StoreReply, StoreRequest};
 use anteroom_core::time::Millis;
 
@@ -51,6 +53,7 @@ impl Prompt {
     /// Whether it answers that request at once.
     pub fn answers(self, request: &StoreRequest) -> bool {
         match (self, request) {
+            (_, StoreRequest::Claim { pool, .. }) if pool.as_str() == REST => true,
             (Self::Nothing, _) => false,
             (Self::SideReads, StoreRequest::NextId { .. } | StoreRequest::OwedSends { .. }) => true,
             (Self::SideReads, _) => false,
@@ -98,6 +101,15 @@ pub(crate) enum Act {
         bot: usize,
         draft: Draft,
     },
+    /// Several messages before anybody answers.
+    Burst {
+        bot: usize,
+        drafts: Vec<Draft>,
+    },
+    /// The consumer hears no callback from here on.
+    Mute,
+    /// It hears again.
+    Listen,
     Stop {
         bot: usize,
         node: usize,
@@ -144,17 +156,25 @@ impl Scenario {
     }
 }
 
-/// One pool with one slot. What comes back by itself comes rarely, so that a tiny world's time is its
+/// The pool that takes what no other takes: nothing, in these worlds.
+const REST: &str = "rest";
+
+/// One pool with one slot, and one for the rest. What comes back by itself comes rarely, so that a tiny world's time is its
 /// own; connections are never too silent.
 fn settings() -> NodeSettings {
     let mut settings = NodeSettings::new(uuid::Uuid::nil().into());
-    settings.pools = vec![PoolSettings {
-        name: "any".into(),
-        mime_types: vec!["*".to_owned()],
-        slots: std::num::NonZeroU32::MIN,
+    let pool = |name: &str, mime_type: &str| PoolSettings {
+        name: name.into(),
+        mime_types: vec![mime_type.to_owned()],
+        slots: NonZeroU32::MIN,
+        buffer: 0,
         timeout: Millis::from_hours(1),
-        ..settings.pools.swap_remove(0)
-    }];
+        transient_retries_max: 3,
+        transient_back_off: BackOff::default(),
+    };
+    settings.pools = vec![pool("audio", "audio/*"), pool(REST, "*")];
+    settings.bot_defaults.limits.max_characters_single_message = 8;
+    settings.bot_defaults.limits.max_characters_media_text = 60;
     settings.session.ping_every = Millis::from_hours(1_000);
     settings.session.silence_max = Millis::from_hours(2_000);
     settings.lease.poll_every = Millis::from_minutes(10);
@@ -182,6 +202,9 @@ impl World {
             Act::Disconnect { .. }
             | Act::LateClose { .. }
             | Act::Say { .. }
+            | Act::Burst { .. }
+            | Act::Mute
+            | Act::Listen
             | Act::Pass(_)
             | Act::Process
             | Act::Discard { .. }
@@ -209,6 +232,12 @@ impl World {
                 self.providers[bot].kept.push(draft);
                 self.providers_talk();
             }
+            Act::Burst { bot, drafts } => {
+                self.providers[bot].kept.extend(drafts);
+                self.providers_talk();
+            }
+            Act::Mute => self.consumer.mute = true,
+            Act::Listen => self.consumer.mute = false,
             Act::Stop { bot, node } => {
                 self.rules.stopping(node, bot_id(bot));
                 self.tell(node, Event::Bot(bot_id(bot), BotEvent::Stop));

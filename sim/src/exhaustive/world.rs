@@ -118,8 +118,7 @@ impl World {
             media_fail_first: scenario.media_fail_first,
             actors: Vec::new(),
         };
-        let gating = scenario.settings.bot_defaults.gating;
-        world.rules.gated = gating.enabled.then_some(gating.max_wait);
+        world.rules.set(&scenario.settings, scenario.media_fail_first);
         for bot in 0..scenario.bots {
             let record =
                 BotRecord { bot_id: bot_id(bot), provider_name: "sim".into(), run: scenario.run };
@@ -257,6 +256,9 @@ impl World {
             && lost == number
         {
             loss = Some(how);
+        }
+        if loss.is_some() {
+            self.rules.forget_who_waits();
         }
         let unavailable = StoreError::Unavailable { detail: "lost".to_owned() };
         let result = if loss == Some(Loss::Before) {

@@ -16,9 +16,11 @@ pub fn worlds() -> Vec<Scenario> {
         replaced_connection(),
         stop_and_completion(),
         stop_with_two_jobs(),
+        stop_and_loss(),
         shutdown(),
         crash_and_restore(),
         zombie_owner(),
+        slow_renewal(),
         zombie_worker(),
         two_janitors(),
         gated(),
@@ -162,6 +164,20 @@ fn zombie_owner() -> Scenario {
     }
 }
 
+fn slow_renewal() -> Scenario {
+    let base = Scenario::new("slow_renewal", "two nodes: an ownership whose renewal is slow");
+    let mut base = two_nodes(base);
+    base.settings.ownership.ttl = Millis::from_secs(15);
+    base.settings.ownership.renew_every = Millis::from_secs(5);
+    Scenario {
+        actors: vec![
+            vec![Act::Pass(Millis::from_secs(5)), Act::Pass(Millis::from_secs(11))],
+            vec![say(text("alice", 1))],
+        ],
+        ..base
+    }
+}
+
 fn zombie_worker() -> Scenario {
     let base = Scenario::new("zombie_worker", "two nodes: a worker sleeps through its lease");
     let mut base = two_nodes(base);
@@ -192,6 +208,18 @@ fn two_janitors() -> Scenario {
         actors: vec![vec![Act::Pass(Millis::from_secs(61))], vec![say(voice("alice", 2))]],
         prompt: Prompt::AllReads,
         ..base
+    }
+}
+
+fn stop_and_loss() -> Scenario {
+    Scenario {
+        actors: vec![
+            vec![say(text("alice", 1))],
+            vec![Act::Stop { bot: 0, node: 0 }, Act::Start { bot: 0, node: 0 }],
+            vec![Act::Pass(Millis::from_secs(36))],
+        ],
+        losses: 1,
+        ..Scenario::new("stop_and_loss", "a stop and a start × a lost store operation × impatience")
     }
 }
 
