@@ -54,12 +54,6 @@ impl Marks {
         self.waiting.len() + more <= WAITING_MAX
     }
 
-    /// The callbacks whose ends are on their way to being durable.
-    pub fn underway(&self) -> impl Iterator<Item = &CallbackKey> {
-        let in_flight = self.lane.payload().into_iter().flatten();
-        in_flight.chain(&self.waiting).map(|ending| &ending.mark.key)
-    }
-
     pub fn awaits(&self, op: OpId) -> bool {
         self.lane.awaits(op)
     }
