@@ -4,6 +4,7 @@
 
 mod bench;
 mod engines;
+mod mutants;
 mod mutate;
 mod sim;
 mod step;
@@ -19,6 +20,8 @@ Commands:
   bench core                    The core's speed and memory; rewrites its part of docs/benchmarks.md
   bench instructions            The part of it that a busy machine does not change
   mutate [FILES]                Which rules of the core can be broken without a test noticing
+  mutants [--only NAME] [--tier 0] [--jobs 1]
+                                Plants bugs and has the simulation find them; writes docs/mutants-sim.md
   bench latency                 How long a text takes through an idle server
   bench sim                     How fast the simulation is, with every rule looking
   sim [OPTIONS]                 Seeds of the simulation, or one plan; see sim --help
@@ -41,6 +44,7 @@ fn main() -> ExitCode {
             Err(error) => Err(error),
         },
         ["mutate", files @ ..] => mutate::run(files),
+        ["mutants", words @ ..] => mutants::run(words),
         ["help" | "--help" | "-h"] => {
             println!("{USAGE}");
             return ExitCode::SUCCESS;

@@ -39,11 +39,20 @@ pub struct Failure {
     pub point: String,
 }
 
+/// Which disturbances are tried.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Extent {
+    /// Every single one.
+    Singles,
+    /// Moreover two crashes in a row.
+    Pairs,
+}
+
 /// Plays a scenario with every disturbance.
 ///
 /// # Errors
 /// The first disturbance that broke a rule, or after which a promise was not kept.
-pub fn disturb(scenario: &Scenario) -> Result<Points, Box<Failure>> {
+pub fn disturb(scenario: &Scenario, extent: Extent) -> Result<Points, Box<Failure>> {
     let begin = World::new(scenario);
     let first = begin.faults;
     let last = play(&begin, first).map_err(|broken| failure(broken, "none".to_owned()))?;
@@ -52,20 +61,12 @@ pub fn disturb(scenario: &Scenario) -> Result<Points, Box<Failure>> {
         operations: last.operations - first.operations,
         plays: 1,
     };
-    for effect in first.effects..last.effects {
-        let seconds = (1..=SECOND_CRASH_WITHIN).map(|behind| Some(effect + behind));
-        for second in std::iter::once(None).chain(seconds) {
-            let faults = Faults { crashes_before_effects: [Some(effect), second], ..first };
-            let point = || match second {
-                None => format!("crash-{}", effect - first.effects),
-                Some(second) => {
-                    format!("crash-{}-and-{}", effect - first.effects, second - first.effects)
-                }
-            };
-            play(&begin, faults).map_err(|broken| failure(broken, point()))?;
-            points.plays += 1;
-        }
-    }
+    let effects = first.effects..last.effects;
+    let singles = effects.clone().map(|effect| (effect, None));
+    let pairs = effects.flat_map(|effect| {
+        (1..=SECOND_CRASH_WITHIN).map(move |behind| (effect, Some(effect + behind)))
+    });
+    let pairs = pairs.filter(|_| extent == Extent::Pairs);
     for operation in first.operations..last.operations {
         for loss in [Loss::Before, Loss::After] {
             let faults = Faults { lost_operation: Some((operation, loss)), ..first };
@@ -73,6 +74,16 @@ pub fn disturb(scenario: &Scenario) -> Result<Points, Box<Failure>> {
             play(&begin, faults).map_err(|broken| failure(broken, point))?;
             points.plays += 1;
         }
+    }
+    for (effect, second) in singles.chain(pairs) {
+        let faults = Faults { crashes_before_effects: [Some(effect), second], ..first };
+        let point = || {
+            let crash = format!("crash-{}", effect - first.effects);
+            let second = second.map(|second| format!("-and-{}", second - first.effects));
+            crash + &second.unwrap_or_default()
+        };
+        play(&begin, faults).map_err(|broken| failure(broken, point()))?;
+        points.plays += 1;
     }
     Ok(points)
 }

@@ -159,7 +159,6 @@ fn zombie_owner() -> Scenario {
             vec![say(text("alice", 1)), say(text("alice", 2))],
             vec![Act::Pass(Millis::from_secs(16)), Act::Connect { bot: 0, node: 1 }],
         ],
-        prompt: Prompt::Nothing,
         ..base
     }
 }
@@ -199,13 +198,11 @@ fn two_janitors() -> Scenario {
     base.settings.janitor.reclaim_every = Millis::from_secs(60);
     base.settings.janitor.expire_every = Millis::from_secs(60);
     base.settings.janitor.orphan_after = Millis::from_secs(60);
-    base.prelude.extend([
-        Act::Litter { draft: voice("nobody", 9) },
-        say(voice("alice", 1)),
-        Act::Pass(Millis::from_secs(61)),
-    ]);
+    base.prelude
+        .extend([Act::Litter { draft: voice("nobody", 9) }, Act::Pass(Millis::from_secs(60))]);
+
     Scenario {
-        actors: vec![vec![Act::Pass(Millis::from_secs(61))], vec![say(voice("alice", 2))]],
+        actors: vec![vec![Act::Pass(Millis::from_secs(60))], vec![say(voice("alice", 2))]],
         prompt: Prompt::AllReads,
         ..base
     }

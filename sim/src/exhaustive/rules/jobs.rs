@@ -138,8 +138,8 @@ impl Rules {
         }
     }
 
-    /// S9: each bot that has jobs to be claimed is served among any as many claims as there are such
-    /// bots.
+    /// S9: each bot that has jobs to be claimed is served in turn: among any as many claims as there are
+    /// such bots, and once more as many where another process begins its own rotation.
     pub(super) fn claimed(&mut self, before: &StoreModel, claimed: &Claimed) {
         let mut waiting: BTreeMap<BotId, u64> = BTreeMap::new();
         for job in before.jobs() {
@@ -155,7 +155,7 @@ impl Rules {
             for bot_id in waiting.keys().filter(|bot_id| **bot_id != job.bot_id) {
                 let times = self.passed_over.entry(bot_id.clone()).or_default();
                 *times += 1;
-                if *times > bots {
+                if *times > 2 * bots {
                     let what = format!("{bot_id} is passed over {times} times by {bots} bots");
                     return self.break_rule("S9", what);
                 }
