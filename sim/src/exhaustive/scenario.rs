@@ -28,6 +28,8 @@ pub struct Scenario {
     pub(crate) run: Run,
     /// What happens first, each act run down to its end.
     pub(crate) prelude: Vec<Act>,
+    /// How much time has passed between the prelude and the beginning, unnoticed.
+    pub(crate) late: Millis,
     /// What happens in any order.
     pub(crate) actors: Vec<Vec<Act>>,
     /// How many store operations may be lost, at any moment.
@@ -148,6 +150,7 @@ impl Scenario {
                 Act::Attach { bot: 0, node: 0 },
                 Act::Connect { bot: 0, node: 0 },
             ],
+            late: Millis::ZERO,
             actors: Vec::new(),
             losses: 0,
             prompt: Prompt::SideReads,

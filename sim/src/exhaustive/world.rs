@@ -129,6 +129,7 @@ impl World {
             world.act(act.clone());
             world.run_down();
         }
+        world.now = world.now + scenario.late;
         world.actors = scenario.actors.iter().map(|acts| acts.clone().into_iter()).collect();
         world.faults.losses = scenario.losses;
         world

@@ -20,9 +20,11 @@ pub fn worlds() -> Vec<Scenario> {
         shutdown(),
         crash_and_restore(),
         zombie_owner(),
+        owner_asks_again(),
         slow_renewal(),
         zombie_worker(),
         two_janitors(),
+        two_sweeps(),
         gated(),
         operator(),
     ]
@@ -149,15 +151,26 @@ fn two_nodes(base: Scenario) -> Scenario {
 }
 
 fn zombie_owner() -> Scenario {
-    let base =
-        Scenario::new("zombie_owner", "two nodes: one sleeps through the end of its ownership");
+    let base = Scenario::new("zombie_owner", "an owner sleeps through the end of its ownership");
     let mut base = two_nodes(base);
+    base.settings.ownership.ttl = Millis::from_secs(15);
+    base.settings.ownership.renew_every = Millis::from_secs(5);
+    Scenario {
+        actors: vec![vec![say(text("alice", 1))], vec![Act::Pass(Millis::from_secs(16))]],
+        ..base
+    }
+}
+
+/// The owner may come back before anybody else asks.
+fn owner_asks_again() -> Scenario {
+    let name = "owner_asks_again";
+    let mut base = Scenario::new(name, "an owner sleeps, loses its bot and takes it again");
     base.settings.ownership.ttl = Millis::from_secs(15);
     base.settings.ownership.renew_every = Millis::from_secs(5);
     Scenario {
         actors: vec![
             vec![say(text("alice", 1)), say(text("alice", 2))],
-            vec![Act::Pass(Millis::from_secs(16)), Act::Connect { bot: 0, node: 1 }],
+            vec![Act::Pass(Millis::from_secs(16))],
         ],
         ..base
     }
@@ -191,18 +204,37 @@ fn zombie_worker() -> Scenario {
 }
 
 fn two_janitors() -> Scenario {
-    let base =
-        Scenario::new("two_janitors", "two nodes sweep at once × a job that is just inserted");
+    let base = Scenario::new("two_janitors", "two nodes look through the files × a new job");
     let mut base = two_nodes(base);
     base.settings.janitor.files_every = Millis::from_secs(60);
+    base.settings.janitor.orphan_after = Millis::from_secs(60);
+    base.settings.janitor.reclaim_every = Millis::from_hours(2);
+    base.prelude.extend([
+        Act::Litter { draft: voice("nobody", 9) },
+        Act::Pass(Millis::from_secs(60)),
+        Act::Pass(Millis::from_secs(60)),
+    ]);
+    Scenario {
+        actors: vec![vec![say(voice("alice", 2))]],
+        // The files sweep is due at both nodes as the world begins.
+        late: Millis::from_secs(60),
+        prompt: Prompt::AllReads,
+        ..base
+    }
+}
+
+fn two_sweeps() -> Scenario {
+    let base = Scenario::new("two_sweeps", "two nodes sweep jobs × a worker and a bot's stop");
+    let mut base = two_nodes(base);
     base.settings.janitor.reclaim_every = Millis::from_secs(60);
     base.settings.janitor.expire_every = Millis::from_secs(60);
-    base.settings.janitor.orphan_after = Millis::from_secs(60);
-    base.prelude
-        .extend([Act::Litter { draft: voice("nobody", 9) }, Act::Pass(Millis::from_secs(60))]);
-
+    base.settings.janitor.active_ttl = Millis::from_secs(59);
+    base.settings.lease.poll_every = Millis::from_hours(2);
+    // Both workers are busy; the third job waits.
+    base.prelude.extend((1..=3).map(|number| say(voice("alice", number))));
     Scenario {
-        actors: vec![vec![Act::Pass(Millis::from_secs(60))], vec![say(voice("alice", 2))]],
+        actors: vec![vec![Act::Stop { bot: 0, node: 0 }]],
+        late: Millis::from_secs(60),
         prompt: Prompt::AllReads,
         ..base
     }
