@@ -28,6 +28,8 @@ pub fn scenarios() -> Vec<Scenario> {
         long_wait(),
         long_outage(),
         given_up(),
+        returning(),
+        old_placeholder(),
     ]
 }
 
@@ -273,4 +275,38 @@ fn given_up() -> Scenario {
     ];
     let scenario = scenario("given_up", "a failed voice note is retried hours later", acts);
     Scenario { media_fail_first: true, ..scenario }
+}
+
+/// A correspondent whose earlier messages are archived comes back to a new process.
+fn returning() -> Scenario {
+    let acts = vec![
+        say(0, text("alice", 1)),
+        Act::Crash { node: 0 },
+        Act::Boot { node: 0 },
+        Act::Attach { bot: 0, node: 0 },
+        Act::Connect { bot: 0, node: 0 },
+        Act::Pass(Millis::from_minutes(31)),
+        say(0, text("alice", 2)),
+        Act::Pass(Millis::from_minutes(11)),
+        say(0, text("alice", 3)),
+    ];
+    scenario("returning", "a correspondent comes back after a restart, and after a silence", acts)
+}
+
+/// A placeholder is older than a text may be, and texts wait behind it.
+fn old_placeholder() -> Scenario {
+    let burst = |numbers: std::ops::Range<u64>| {
+        let drafts = numbers.map(|number| text("alice", number)).collect();
+        Act::Burst { bot: 0, drafts }
+    };
+    let acts = vec![
+        say(0, voice("alice", 1)),
+        Act::Pass(Millis::from_secs(61)),
+        burst(2..7),
+        Act::Process,
+    ];
+    let mut scenario = scenario("old_placeholder", "texts wait behind an old placeholder", acts);
+    scenario.settings.bot_defaults.limits.max_age = Millis::from_secs(60);
+    scenario.settings.bot_defaults.limits.archive_batch_messages = 1;
+    scenario
 }

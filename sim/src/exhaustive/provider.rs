@@ -133,10 +133,10 @@ impl World {
             let (node, session_id) = (line.node, line.session_id);
             self.stage(&draft);
             if draft.media.is_none() {
-                self.rules.said(said(bot, &draft));
+                self.rules.said(self.now, said(bot, &draft));
             }
-            let frame = MessageFrame { seq, bot_id: None, draft };
-            let frame = ProviderFrame::Message(Box::new(frame));
+            let frame = MessageFrame { seq, bot_id: None, draft: Box::new(draft) };
+            let frame = ProviderFrame::Message(frame);
             // This comes back here, for the next message.
             let event = SessionEvent::Frame { frame, authorized: false };
             self.tell(node, Event::Session(session_id, event));
@@ -196,7 +196,7 @@ impl World {
     }
 
     fn receipt(&mut self, bot: usize, draft: &Draft, receipt: &Receipt) {
-        self.rules.receipt(&bot_id(bot), draft, receipt, &self.store);
+        self.rules.receipt(self.now, &bot_id(bot), draft, receipt, &self.store);
     }
 }
 

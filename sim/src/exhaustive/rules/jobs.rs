@@ -76,7 +76,7 @@ impl Rules {
     /// S5: what a medium has become is what a processor made of it, or what time and operators did.
     pub(super) fn outcome_is_explained(&mut self, message: &Message) {
         let Some(media) = &message.media else { return };
-        let explained = match &media.outcome {
+        let explained = match media.outcome.as_deref() {
             Some(Outcome::Text(extracted)) => {
                 let text = format!("text of {}", media.media_id);
                 text == extracted.text || (extracted.truncated && text.starts_with(&extracted.text))

@@ -59,6 +59,9 @@ pub(crate) struct Rules {
     passed_over: BTreeMap<BotId, u64>,
     /// Texts that were told and are not archived, with how many of each other correspondent were.
     waiting: BTreeMap<Said, BTreeMap<CorrespondentId, u64>>,
+    /// When each text was last told.
+    said_at: BTreeMap<Said, Timestamp>,
+    max_age: Millis,
     single_message_max: u64,
     media_text_max: u64,
     batch_max: u64,
@@ -105,7 +108,8 @@ impl Rules {
     }
 
     /// A text is on its way in.
-    pub fn said(&mut self, said: Said) {
+    pub fn said(&mut self, now: Timestamp, said: Said) {
+        self.said_at.insert(said.clone(), now);
         self.waiting.insert(said, BTreeMap::new());
     }
 
@@ -123,6 +127,7 @@ impl Rules {
     pub fn set(&mut self, settings: &NodeSettings, media_fail_first: bool) {
         let bot = &settings.bot_defaults;
         self.gated = bot.gating.enabled.then_some(bot.gating.max_wait);
+        self.max_age = bot.limits.max_age;
         self.single_message_max = bot.limits.max_characters_single_message;
         self.media_text_max = bot.limits.max_characters_media_text;
         self.batch_max = bot.limits.archive_batch_messages as u64;

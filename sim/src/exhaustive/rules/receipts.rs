@@ -2,23 +2,41 @@
 
 use anteroom_core::draft::Draft;
 use anteroom_core::id::{BotId, MessageId};
-use anteroom_core::receipt::Receipt;
+use anteroom_core::receipt::{EvictReason, Receipt, RejectReason};
+use anteroom_core::time::Timestamp;
 
 use super::{Rules, Said};
 use crate::store::StoreModel;
 
 impl Rules {
-    /// S8, S3: what is called durable is durable, under that id; S4: it is never evicted.
-    pub fn receipt(&mut self, bot: &BotId, draft: &Draft, receipt: &Receipt, store: &StoreModel) {
+    /// S8, S3: what is called durable is durable, under that id; S4: it is never evicted, and nothing is
+    /// given up for a reason that it does not give.
+    pub fn receipt(
+        &mut self,
+        now: Timestamp,
+        bot: &BotId,
+        draft: &Draft,
+        receipt: &Receipt,
+        store: &StoreModel,
+    ) {
         let said = (bot.clone(), draft.correspondent_id.clone(), draft.provider_message_id.clone());
         let id = match receipt {
             Receipt::Accepted { message_id } | Receipt::Duplicate { message_id } => {
                 *message_id.get()
             }
-            Receipt::Rejected { .. } => return,
-            Receipt::Evicted { .. } => {
+            Receipt::Rejected { reason, .. } => {
+                if *reason == RejectReason::Invalid {
+                    self.break_rule("S8", format!("{said:?} is called invalid"));
+                }
+                return;
+            }
+            Receipt::Evicted { reason, .. } => {
                 if self.accepted.contains_key(&said) {
                     self.break_rule("S4", format!("accepted {said:?} is evicted"));
+                }
+                let age = self.said_at.get(&said).map(|at| now.since(*at)).unwrap_or_default();
+                if *reason == EvictReason::Age && age <= self.max_age {
+                    self.break_rule("S4", format!("{said:?} is evicted for its age of {age}"));
                 }
                 return;
             }
