@@ -43,7 +43,7 @@ pub(crate) const STARTS_UNDER_ENDED_LEASES: bool = true;
 
 /// The next callback of a correspondent does not wait for the end of the one before to be durable, when
 /// that was acknowledged before a page was read. Around it: an acknowledgement counts as the end.
-pub(crate) const MARKS_ARE_NOT_WAITED_FOR: bool = true;
+pub(crate) const MARKS_ARE_NOT_WAITED_FOR: bool = false;
 
 /// A bot that is stopped while it is being made known forgets that, and a start does not make it known
 /// again: its provider is told that it does not run until it connects anew. Around it: providers that

@@ -11,10 +11,13 @@ use super::patch::Patch;
 use super::tree::Tree;
 
 /// Where tier 1 starts; the median of all is told.
-const STARTS: [u64; 5] = [1, 1_000_001, 2_000_001, 3_000_001, 4_000_001];
+const STARTS: [u64; 3] = [1, 1_000_001, 2_000_001];
 
 /// How many seeds a start may take.
 pub(super) const SEEDS_MAX: u64 = 10_000;
+
+/// How many it may take when the bug has been caught without.
+pub(super) const SEEDS_AFTER_A_CATCH_MAX: u64 = 1_000;
 
 /// How many states of each tiny world are visited.
 const STATES_MAX: u64 = 4_000;
@@ -88,8 +91,9 @@ pub(super) fn hunt(tree: &Tree, patch: &Patch, tiers: Tiers) -> Result<Catches> 
         return Ok(catches);
     }
     let mut counts = Vec::new();
+    let seeds_max = if catches.is_empty() { SEEDS_MAX } else { SEEDS_AFTER_A_CATCH_MAX };
     for start in STARTS {
-        let Some(line) = seeds(tree, start, SEEDS_MAX)? else { break };
+        let Some(line) = seeds(tree, start, seeds_max)? else { break };
         let seed: u64 = word(&line, "seed=").parse().unwrap_or(start);
         counts.push(seed.saturating_sub(start) + 1);
         if catches.tier_1.is_none() {
@@ -111,7 +115,8 @@ fn exhaustive(tree: &Tree, what: &str) -> Result<Option<String>> {
 
 fn seeds(tree: &Tree, from: u64, count: u64) -> Result<Option<String>> {
     let mut command = Command::new(tree.program("anteroom-sim"));
-    command.args(["--from", &from.to_string(), "--seeds", &count.to_string(), "--quiet"]);
+    command.args(["--from", &from.to_string(), "--seeds", &count.to_string()]);
+    command.args(["--quiet", "--threads", "1"]);
     failure(&mut command, &format!("seed={from}"))
 }
 

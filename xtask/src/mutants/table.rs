@@ -5,7 +5,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
-use super::hunt::{Catches, SEEDS_MAX};
+use super::hunt::{Catches, SEEDS_AFTER_A_CATCH_MAX, SEEDS_MAX};
 use super::patch::Patch;
 use crate::step;
 
@@ -60,7 +60,8 @@ impl Table {
             "# Planted bugs, and who finds them\n\nWritten by `cargo xtask mutants` at revision {}. \
              Each bug of `sim/mutants/` was planted alone. A cell names the\nrule that caught it; for \
              tier 0 also the world, for the crash points the scenario and the point, for tier 1 how \
-             many\nseeds it took (the median of five starts, {SEEDS_MAX} at most).\n\n\
+             many\nseeds it took (the median of three starts; {SEEDS_MAX} at most, and \
+             {SEEDS_AFTER_A_CATCH_MAX} where a tier before had caught it).\n\n\
              | planted bug | stands for | tier 0 | crash points | tier 1 |\n|---|---|---|---|---|\n",
             revision()
         );
