@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::time::Timestamp;
 
 /// The earliest of several deadlines, some of which there may be.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Earliest(Option<(Timestamp, Deadline)>);
 
 impl Earliest {
@@ -74,6 +74,8 @@ pub enum Deadline {
     ClaimPoll,
     /// A bot looks for results that other nodes may have made.
     ResultsPoll,
+    /// A bot looks for messages to be sent that were made durable at other nodes.
+    SendsPoll,
     /// Workers have had their time to finish.
     ShutdownGrace,
     /// Expired leases are to be taken away.

@@ -6,14 +6,15 @@ mod script;
 
 use std::num::NonZeroU32;
 
+use anteroom_core::bot::event::BotEvent;
 use anteroom_core::deadline::Deadline;
 use anteroom_core::effect::Effect;
 use anteroom_core::event::Event;
-use anteroom_core::id::{ArchiveSeq, BotId};
+use anteroom_core::id::{ArchiveSeq, BotId, RequestId};
 use anteroom_core::protocol::{ErrorCode, FrameError, MessageFrame, ProviderFrame};
 use anteroom_core::session::event::{SessionEffect, SessionEvent};
 use anteroom_core::settings::NodeSettings;
-use anteroom_core::store::{ArchiveAnswer, StoreReply};
+use anteroom_core::store::{ArchiveAnswer, EnqueueAnswer, Send, StoreReply};
 use anteroom_core::time::Millis;
 
 use self::script::node::{acquired, no_jobs, nothing_owed, start};
@@ -233,6 +234,29 @@ fn several_bots_on_one_connection_are_told_apart() {
     assert_eq!(told(&node.step(say_to(Some(OTHER), 1))), ["wa-8: next_id alice"]);
     node.answer("next_id", Ok(StoreReply::NextId(message_id(1))));
     assert_eq!(named(&node.answer("archive", Ok(stored([1])))), [Some(OTHER)]);
+}
+
+/// Goal: a message to be sent names its bot where the connection carries several, and only there.
+#[test]
+fn a_send_names_its_bot_among_several() {
+    for (several, expected) in [(false, None), (true, Some(BOT))] {
+        let mut node = if several { welcomed_twice(settings()) } else { welcomed(settings()) };
+        let send = Send {
+            send_id: "s1".into(),
+            correspondent_id: "alice".into(),
+            message: "good morning".to_owned(),
+        };
+        let request_id = RequestId(1);
+        node.step(bot(BotEvent::Enqueue { request_id, send: send.clone() }));
+        let enqueued = StoreReply::EnqueueSend(EnqueueAnswer::Enqueued);
+        node.answer("enqueue_send", Ok(enqueued));
+        let effects = node.answer("owed_sends", Ok(StoreReply::OwedSends(vec![send.clone()])));
+        let [Effect::Session(_, SessionEffect::Send { bot_id, send: sent, .. })] = &effects[..]
+        else {
+            panic!("the message is sent: {effects:?}")
+        };
+        assert_eq!((bot_id.as_ref().map(BotId::as_str), sent), (expected, &send));
+    }
 }
 
 /// Goal: a message before any `hello` is refused.

@@ -45,6 +45,7 @@ use crate::media::engines::{self, Engines};
 use crate::media::processor::Processor;
 use crate::media::staging::{Staging, StagingError, StagingLimits};
 use crate::store::Store;
+use crate::store::mongodb::{self, MongoSettings, MongoStore, StoreTime};
 use crate::store::sqlite::{OpenError, SqliteSettings, SqliteStore};
 use crate::telemetry::{self, LogOptions, TelemetryError};
 
@@ -64,7 +65,8 @@ pub struct ServeOptions {
     pub listen: SocketAddr,
     /// Where media files wait, and where the embedded store is unless `store` says otherwise.
     pub data_dir: PathBuf,
-    /// Which store: `sqlite:DIRECTORY`; none for the embedded one in the data directory.
+    /// Which store: `sqlite:DIRECTORY` or `mongodb://…`; none for the embedded one in the data
+    /// directory.
     pub store: Option<String>,
     /// What is logged, and how.
     pub log: LogOptions,
@@ -96,6 +98,9 @@ pub enum ServeError {
     /// The embedded store could not be opened.
     #[error(transparent)]
     Store(#[from] OpenError),
+    /// MongoDB could not be opened.
+    #[error(transparent)]
+    Mongodb(#[from] mongodb::OpenError),
     /// The store does not answer.
     #[error("the store does not list its bots: {0}")]
     Bots(StoreError),
@@ -161,12 +166,19 @@ async fn open_store(
     place: StorePlace,
     clock: Arc<BootClock>,
 ) -> Result<Arc<dyn Store>, ServeError> {
-    let StorePlace::Sqlite { directory } = place;
-    info!(directory = %directory.display(), "opening the embedded store");
-    let now: Arc<dyn Fn() -> Timestamp + Send + Sync> = Arc::new(move || clock.now());
-    let opening = move || SqliteStore::open(SqliteSettings::new(directory), now);
-    let store = on_a_thread(opening).await??;
-    Ok(Arc::new(store))
+    match place {
+        StorePlace::Sqlite { directory } => {
+            info!(directory = %directory.display(), "opening the embedded store");
+            let now: Arc<dyn Fn() -> Timestamp + Send + Sync> = Arc::new(move || clock.now());
+            let opening = move || SqliteStore::open(SqliteSettings::new(directory), now);
+            Ok(Arc::new(on_a_thread(opening).await??))
+        }
+        StorePlace::Mongodb { uri } => {
+            info!("opening MongoDB");
+            let opening = MongoStore::open(MongoSettings::new(uri), StoreTime::Server);
+            Ok(Arc::new(opening.await?))
+        }
+    }
 }
 
 /// Runs what blocks on the disk.
@@ -335,10 +347,13 @@ mod tests {
         }
     }
 
-    /// Goal: a store that is not there is refused with what to do instead.
+    /// Goal: a store that is not there is refused with what to do instead. Method: a place of an unknown
+    /// kind, and an address of MongoDB that makes no sense.
     #[tokio::test]
-    async fn a_store_that_is_not_built_in_is_refused() {
-        let why = refused(|options| options.store = Some("mongodb://localhost".to_owned())).await;
-        assert!(why.contains("MongoDB is not built into this version"), "{why}");
+    async fn a_store_that_is_none_is_refused() {
+        let why = refused(|options| options.store = Some("postgres://localhost".to_owned())).await;
+        assert!(why.contains("sqlite:DIRECTORY"), "{why}");
+        let why = refused(|options| options.store = Some("mongodb://".to_owned())).await;
+        assert!(why.contains("the address of MongoDB is not understood"), "{why}");
     }
 }

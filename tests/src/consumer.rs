@@ -1,9 +1,9 @@
 //! A consumer of one bot's callbacks, over server-sent events.
 //!
 //! Owns a task that reads the stream, acknowledges, and connects again when the line breaks. It
-//! records everything it saw in the order in which it saw it, so a test can check the promises
-//! afterwards. **Invariant**: only what was read on the live stream is acknowledged, and never
-//! again after the line broke; so nothing may come again after a confirmed acknowledgement.
+//! records what it saw in the order in which it saw it. **Invariant**: only what was read on the live
+//! stream is acknowledged, and never again after the line broke; so nothing may come again after a
+//! confirmed acknowledgement.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -25,15 +25,6 @@ pub enum Acknowledge {
     After(Duration),
     /// Not at all.
     Never,
-}
-
-/// Something the consumer saw.
-#[derive(Debug, Clone)]
-pub enum Sight {
-    /// A callback was read.
-    Received(Callback),
-    /// The server confirmed the acknowledgement of this callback id.
-    Confirmed(String),
 }
 
 /// A callback as it was read.
@@ -84,14 +75,12 @@ impl Callback {
 /// What a consumer saw.
 #[derive(Debug, Default)]
 pub struct Seen {
-    /// All of it, in order.
-    pub sights: Vec<Sight>,
+    /// The callbacks that were read, in order, repetitions included.
+    pub callbacks: Vec<Callback>,
     /// The `provider_message_id`s that were called back.
     pub called_back: BTreeSet<String>,
     /// The callback ids whose acknowledgement is confirmed.
     pub confirmed: BTreeSet<String>,
-    /// Streams that were opened.
-    pub streams: u64,
     /// A newer stream took this one's place.
     pub replaced: bool,
 }
@@ -99,10 +88,7 @@ pub struct Seen {
 impl Seen {
     /// The callbacks that were read, repetitions included.
     pub fn callbacks(&self) -> impl Iterator<Item = &Callback> {
-        self.sights.iter().filter_map(|sight| match sight {
-            Sight::Received(callback) => Some(callback),
-            Sight::Confirmed(_) => None,
-        })
+        self.callbacks.iter()
     }
 }
 
@@ -207,7 +193,6 @@ impl Reader {
     async fn read_stream(&self) -> reqwest::Result<()> {
         let request = self.client.get(&self.url).header("accept", "text/event-stream");
         let mut stream = request.send().await?.error_for_status()?;
-        self.seen.update(|seen| seen.streams += 1);
         let mut parser = Parser::default();
         while let Some(bytes) = stream.chunk().await? {
             let mut unacknowledged = Vec::new();
@@ -242,7 +227,7 @@ impl Reader {
         };
         self.seen.update(|seen| {
             seen.called_back.insert(callback.provider_message_id().to_owned());
-            seen.sights.push(Sight::Received(callback));
+            seen.callbacks.push(callback);
         });
         Some(event.id.clone())
     }
@@ -252,8 +237,7 @@ impl Reader {
         let unknown = answer["unknown"].as_array().expect("the answer lists unknown ids").clone();
         self.seen.update(|seen| {
             for id in callback_ids.into_iter().filter(|id| !unknown.contains(&json!(id))) {
-                seen.confirmed.insert(id.clone());
-                seen.sights.push(Sight::Confirmed(id));
+                seen.confirmed.insert(id);
             }
         });
         Ok(())

@@ -16,6 +16,8 @@ pub mod connection;
 pub mod consumer;
 pub mod fixtures;
 pub mod frames;
+#[cfg(unix)]
+pub mod mongod;
 pub mod observed;
 pub mod process;
 pub mod provider;
@@ -23,9 +25,12 @@ pub mod server;
 pub mod sse;
 pub mod staging;
 pub mod store_contract;
+pub mod torture;
 
 pub use connection::Connection;
 pub use consumer::{Acknowledge, Consumer};
+#[cfg(unix)]
+pub use mongod::Mongod;
 pub use provider::Provider;
 pub use server::Server;
 

@@ -5,7 +5,7 @@
 //! messages is without a receipt, and a message is dropped only on `accepted`, `duplicate` or
 //! `rejected{invalid}`.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeSet, VecDeque};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,32 +24,10 @@ const BACKLOG_MAX: usize = 1_024;
 /// What the provider has seen.
 #[derive(Debug, Default)]
 pub struct Seen {
-    /// Message frames written to the line, repetitions included.
-    pub frames_sent: u64,
-    /// Connections that were welcomed.
-    pub sessions: u64,
     /// The staging directory.
     pub staging_directory: Option<PathBuf>,
-    /// The final receipt of each message, by `provider_message_id`.
-    pub settled: BTreeMap<String, Settled>,
-    /// The messages that were refused for a while.
-    pub postponed: BTreeSet<String>,
-    /// Message ids that two receipts for the same message disagreed on, which must stay empty.
-    pub contradictions: Vec<String>,
-}
-
-/// How a message was settled.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Settled {
-    /// It is durable, under this id.
-    Durable {
-        /// The message's id.
-        message_id: u64,
-        /// Whether the receipt called it a duplicate.
-        duplicate: bool,
-    },
-    /// It will never be taken; the receipt says why.
-    Invalid(Value),
+    /// The messages with a final receipt, by `provider_message_id`.
+    pub settled: BTreeSet<String>,
 }
 
 /// A provider with one bot.
@@ -157,10 +135,7 @@ impl Line {
         match connection.welcomed().await {
             Ok(()) => {
                 let directory = staging::directory(connection.welcome());
-                self.seen.update(|seen| {
-                    seen.sessions += 1;
-                    seen.staging_directory = Some(directory);
-                });
+                self.seen.update(|seen| seen.staging_directory = Some(directory));
                 Some(connection)
             }
             // The server was killed in between.
@@ -204,7 +179,6 @@ impl Line {
             }
             if kept.place == Place::Waiting {
                 kept.place = Place::Sent(connection.message(&kept.frame).await);
-                self.seen.update(|seen| seen.frames_sent += 1);
                 room -= 1;
             }
         }
@@ -214,28 +188,19 @@ impl Line {
         let seq = receipt["seq"].as_u64().expect("a receipt names its seq");
         let position = self.kept.iter().position(|kept| kept.place == Place::Sent(seq));
         let position = position.unwrap_or_else(|| panic!("a second receipt for seq: {receipt}"));
-        let id = frames::provider_message_id(&self.kept[position].frame).to_owned();
-        let final_receipt = match (receipt["outcome"].as_str(), receipt["reason"].as_str()) {
-            (Some(outcome @ ("accepted" | "duplicate")), _) => Settled::Durable {
-                message_id: receipt["message_id"].as_u64().expect("the receipt names the message"),
-                duplicate: outcome == "duplicate",
-            },
-            (Some("rejected"), Some("invalid")) => Settled::Invalid(receipt.clone()),
+        match (receipt["outcome"].as_str(), receipt["reason"].as_str()) {
+            (Some("accepted" | "duplicate"), _) | (Some("rejected"), Some("invalid")) => {
+                let id = frames::provider_message_id(&self.kept[position].frame).to_owned();
+                self.kept.remove(position);
+                self.seen.update(|seen| seen.settled.insert(id));
+            }
             (Some("rejected" | "evicted"), Some(_)) => {
                 let wait = receipt["retry_after_ms"].as_u64().expect("the receipt says how long");
                 let until = Instant::now() + Duration::from_millis(wait);
                 self.kept[position].place = Place::Postponed(until);
-                self.seen.update(|seen| seen.postponed.insert(id));
-                return;
             }
             _ => panic!("an unknown receipt: {receipt}"),
-        };
-        self.kept.remove(position);
-        self.seen.update(|seen| {
-            if let Some(before) = seen.settled.insert(id.clone(), final_receipt.clone()) {
-                seen.contradictions.push(format!("{id}: {before:?}, then {final_receipt:?}"));
-            }
-        });
+        }
     }
 
     fn return_postponed(&mut self) {

@@ -4,6 +4,7 @@
 //! clients find it again by themselves. A line of level ERROR in the log fails the test.
 
 use std::fs::File;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
@@ -14,7 +15,13 @@ use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader};
 use tokio::process::{Child, Command};
 use tokio::sync::oneshot;
 
+#[cfg(unix)]
+use crate::mongod::{Mongod, SharedMongod};
 use crate::{PATIENCE, binary, process};
+
+/// Names the store of servers that are given none: `mongodb` for a database of their own in the shared
+/// server, so that every test here can be run on either store.
+const STORE: &str = "ANTEROOM_TEST_STORE";
 
 /// What the server prints when it is ready, before its address.
 const READY: &str = "listening on ";
@@ -22,12 +29,24 @@ const READY: &str = "listening on ";
 /// One `anteroom serve`.
 #[derive(Debug)]
 pub struct Server {
-    home: TempDir,
+    home: Home,
     arguments: Vec<String>,
     url: String,
     child: Option<Child>,
     stdout: Arc<Mutex<String>>,
     allowed_errors: Vec<String>,
+    /// Kept for as long as the server needs it.
+    #[cfg(unix)]
+    mongod: Option<SharedMongod>,
+}
+
+/// The directory a server runs in.
+#[derive(Debug)]
+enum Home {
+    /// Deleted with the server.
+    Temporary(TempDir),
+    /// Its owner's.
+    Lent(PathBuf),
 }
 
 impl Server {
@@ -44,17 +63,54 @@ impl Server {
     /// # Panics
     /// As [`Self::start`].
     pub async fn start_with(arguments: &[&str]) -> Self {
+        let asked = std::env::var(STORE).unwrap_or_default();
+        match asked.as_str() {
+            #[cfg(unix)]
+            "mongodb" if !arguments.contains(&"--store") => Self::start_on_mongodb(arguments).await,
+            "" | "sqlite" | "mongodb" => {
+                let mut server = Self::at_home(arguments);
+                server.restart().await;
+                server
+            }
+            other => panic!("{STORE} is {other}: only sqlite and mongodb are known"),
+        }
+    }
+
+    /// Starts a server with more arguments on an empty database of the shared MongoDB.
+    ///
+    /// # Panics
+    /// As [`Self::start`].
+    #[cfg(unix)]
+    pub async fn start_on_mongodb(arguments: &[&str]) -> Self {
+        let mongod = Mongod::shared().await;
+        let uri = mongod.uri(&SharedMongod::fresh_database());
+        let mut server = Self::at_home(&[arguments, &["--store", &uri]].concat());
+        server.mongod = Some(mongod);
+        server.restart().await;
+        server
+    }
+
+    /// A server in a directory that stays when it is gone; [`Self::try_start`] starts it.
+    pub fn lent(home: &Path, arguments: &[&str]) -> Self {
+        Self::at(Home::Lent(home.to_owned()), arguments)
+    }
+
+    fn at_home(arguments: &[&str]) -> Self {
         let home = tempfile::tempdir().expect("a temporary directory can be made");
-        let mut server = Self {
+        Self::at(Home::Temporary(home), arguments)
+    }
+
+    fn at(home: Home, arguments: &[&str]) -> Self {
+        Self {
             home,
             arguments: arguments.iter().map(|&argument| argument.to_owned()).collect(),
-            url: String::new(),
+            url: format!("http://127.0.0.1:{}", quiet_port()),
             child: None,
             stdout: Arc::default(),
             allowed_errors: Vec::new(),
-        };
-        server.spawn(&format!("127.0.0.1:{}", quiet_port())).await;
-        server
+            #[cfg(unix)]
+            mongod: None,
+        }
     }
 
     /// The address clients use, such as `http://127.0.0.1:40123`.
@@ -69,7 +125,15 @@ impl Server {
 
     /// The directory the server was started in; its data directory is in there.
     pub fn home(&self) -> &Path {
-        self.home.path()
+        match &self.home {
+            Home::Temporary(directory) => directory.path(),
+            Home::Lent(directory) => directory,
+        }
+    }
+
+    /// The directory it keeps its store and its staged files in.
+    pub fn data_directory(&self) -> PathBuf {
+        self.home().join("anteroom-data")
     }
 
     /// The running process.
@@ -94,11 +158,26 @@ impl Server {
     /// # Panics
     /// When it goes on for longer.
     pub async fn terminate(&mut self, patience: Duration) -> ExitStatus {
+        let status = self.try_terminate(patience).await;
+        let status = status.expect("our own child can be waited for");
+        status.unwrap_or_else(|| {
+            panic!("the server went on {patience:?} after SIGTERM; {}", self.log())
+        })
+    }
+
+    /// As [`Self::terminate`]; none when it goes on for longer, and then it is killed.
+    ///
+    /// # Errors
+    /// When it cannot be waited for.
+    ///
+    /// # Panics
+    /// When the server is stopped already.
+    pub async fn try_terminate(&mut self, patience: Duration) -> io::Result<Option<ExitStatus>> {
         let mut child = self.child.take().expect("the server runs");
         process::terminate(child.id().expect("it was not waited for"));
         match tokio::time::timeout(patience, child.wait()).await {
-            Ok(status) => status.expect("our own child can be waited for"),
-            Err(_) => panic!("the server went on {patience:?} after SIGTERM; {}", self.log()),
+            Ok(status) => status.map(Some),
+            Err(_) => child.kill().await.map(|()| None),
         }
     }
 
@@ -107,12 +186,40 @@ impl Server {
     /// # Panics
     /// As [`Self::start`].
     pub async fn restart(&mut self) {
-        assert!(self.child.is_none(), "stop the server before it is started again");
-        let listen = self.authority().to_owned();
-        self.spawn(&listen).await;
+        let ready = self.try_start().await;
+        ready.unwrap_or_else(|NotReady(why)| panic!("the server {why}; {}", self.log()));
     }
 
-    /// Lets lines of level ERROR that contain `fragment` pass.
+    /// Starts it and waits until it is ready.
+    ///
+    /// # Errors
+    /// When it ends instead, or takes too long.
+    ///
+    /// # Panics
+    /// When it runs already, or there is no binary.
+    pub async fn try_start(&mut self) -> Result<(), NotReady> {
+        let is_ready = self.spawn();
+        match tokio::time::timeout(PATIENCE, is_ready).await {
+            Ok(Ok(url)) => {
+                self.url = url;
+                Ok(())
+            }
+            Ok(Err(_)) => Err(NotReady("ended before it was ready".to_owned())),
+            Err(_) => Err(NotReady(format!("was not ready within {PATIENCE:?}"))),
+        }
+    }
+
+    /// Starts it and kills it `after` so long, ready or not.
+    ///
+    /// # Panics
+    /// As [`Self::try_start`].
+    pub async fn start_and_kill(&mut self, after: Duration) {
+        let _is_ready = self.spawn();
+        tokio::time::sleep(after).await;
+        self.kill().await;
+    }
+
+    /// Lets lines of level ERROR that contain `fragment` pass; those of an empty one are all lines.
     pub fn allow_error(&mut self, fragment: &str) {
         self.allowed_errors.push(fragment.to_owned());
     }
@@ -125,19 +232,21 @@ impl Server {
     }
 
     fn log_path(&self) -> PathBuf {
-        self.home.path().join("server.log")
+        self.home().join("server.log")
     }
 
-    async fn spawn(&mut self, listen: &str) {
+    /// Starts the process. What is returned brings its address once it is ready.
+    fn spawn(&mut self) -> oneshot::Receiver<String> {
+        assert!(self.child.is_none(), "stop the server before it is started again");
         let log = File::options().create(true).append(true).open(self.log_path());
         let mut command = Command::new(binary::anteroom());
         binary::isolate(&mut command)
             .arg("serve")
-            .args(["--listen", listen])
+            .args(["--listen", self.authority()])
             .arg("--data-dir")
-            .arg(self.home.path().join("anteroom-data"))
+            .arg(self.data_directory())
             .args(&self.arguments)
-            .current_dir(self.home.path())
+            .current_dir(self.home())
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(log.expect("the log can be opened"));
@@ -146,15 +255,11 @@ impl Server {
         let (ready, is_ready) = oneshot::channel();
         tokio::spawn(read_stdout(stdout, Arc::clone(&self.stdout), ready));
         self.child = Some(child);
-        match tokio::time::timeout(PATIENCE, is_ready).await {
-            Ok(Ok(url)) => self.url = url,
-            Ok(Err(_)) => panic!("the server ended before it was ready; {}", self.log()),
-            Err(_) => panic!("the server was not ready within {PATIENCE:?}; {}", self.log()),
-        }
+        is_ready
     }
 
-    /// The lines of level ERROR, and panics, that the test did not allow.
-    fn errors(&self) -> Vec<String> {
+    /// The lines of level ERROR, and panics, that were not allowed.
+    pub fn errors(&self) -> Vec<String> {
         self.log()
             .lines()
             .filter(|line| is_error(line))
@@ -164,9 +269,13 @@ impl Server {
     }
 }
 
+/// Why a server is not ready.
+#[derive(Debug)]
+pub struct NotReady(pub String);
+
 /// A free port that the system gives to no client by itself. While a killed server is away, a
 /// client that reconnects to an ephemeral port may be given that very port, and meet itself there.
-fn quiet_port() -> u16 {
+pub(crate) fn quiet_port() -> u16 {
     const QUIET: std::ops::Range<u16> = 20_000..32_000;
     let random = uuid::Uuid::new_v4().as_u128();
     let count = u128::from(QUIET.end - QUIET.start);

@@ -4,10 +4,12 @@
 
 mod bench;
 mod engines;
+mod mutants;
 mod mutate;
 mod sim;
 mod step;
 mod test;
+mod torture;
 
 use std::process::ExitCode;
 
@@ -18,13 +20,18 @@ Commands:
   test [-- <RUNNER ARGUMENTS>]  Everything that must hold: format, lints, documentation, tests
   bench core                    The core's speed and memory; rewrites its part of docs/benchmarks.md
   bench instructions            The part of it that a busy machine does not change
-  mutate [FILES]                Which rules of the core can be broken without a test noticing
   bench latency                 How long a text takes through an idle server
   bench sim                     How fast the simulation is, with every rule looking
+  mutate [FILES]                Which rules of the core can be broken without a test noticing
+  mutants [--only NAME] [--tier 0] [--jobs 1]
+                                Plants bugs and has the simulation find them; writes docs/mutants-sim.md
+  torture [--minutes N] [--store sqlite|mongodb] [--seed N] [--home DIRECTORY]
+                                Kills the server at random with everything under way, and judges
   sim [OPTIONS]                 Seeds of the simulation, or one plan; see sim --help
 
-Exit codes: 0 all went well, 1 a step failed, 2 the command is not known; of sim: 10 it broke down,
-11 safety, 12 liveness, 13 a situation never occurred, 14 a canary lived";
+Exit codes: 0 all went well, 1 a step failed, 2 the command is not known; of torture: 3 it found a
+broken promise, 4 it could not be run; of sim: 10 it broke down, 11 safety, 12 liveness,
+13 a situation never occurred, 14 a canary lived";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -41,6 +48,11 @@ fn main() -> ExitCode {
             Err(error) => Err(error),
         },
         ["mutate", files @ ..] => mutate::run(files),
+        ["torture", arguments @ ..] => match torture::run(arguments) {
+            Ok(code) => return code,
+            Err(error) => Err(error),
+        },
+        ["mutants", words @ ..] => mutants::run(words),
         ["help" | "--help" | "-h"] => {
             println!("{USAGE}");
             return ExitCode::SUCCESS;

@@ -17,6 +17,8 @@ pub(crate) fn run(files: &[&str]) -> Result<()> {
     for file in files {
         mutants.args(["--file", file]);
     }
+    // Kept, so that only the first run builds what the core depends on.
+    mutants.env("CARGO_TARGET_DIR", step::root().join("target/mutants-build"));
     // A case that fails is enough; finding the smallest one takes longer than all else.
     mutants.env("PROPTEST_MAX_SHRINK_ITERS", "0");
     step::run_last("mutate", &mut mutants)

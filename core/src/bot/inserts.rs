@@ -16,7 +16,7 @@ use crate::signal::PoolSignal;
 use crate::store::{InsertAnswer, NewJob, StoreError, StoreReply, StoreRequest, StoreResult};
 use crate::time::Timestamp;
 
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Inserts {
     pending: VecDeque<(CorrespondentId, MediaId)>,
     pub lane: Lane<InsertBatch>,
@@ -25,7 +25,7 @@ pub(super) struct Inserts {
 }
 
 /// The jobs of one insert, and when their leases were first asked for.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct InsertBatch {
     jobs: Vec<NewJob>,
     asked_at: Timestamp,
@@ -194,10 +194,9 @@ impl Bot {
 
     fn confirm_insert(&mut self, cx: &mut Context<'_>, reply: &StoreReply, new: &NewJob) {
         let correspondent_id = &new.job.correspondent_id;
-        let limits = self.settings.limits;
         let Some(entry) = self.correspondents.get_mut(correspondent_id) else { return };
         let media_id = Durable::by(reply, new.job.media_id);
-        if let Some((message_id, origin)) = entry.queue.confirm_placeholder(media_id, &limits) {
+        if let Some((message_id, origin)) = entry.queue.confirm_placeholder(media_id) {
             let receipt = Receipt::Accepted { message_id };
             self.answer_all(cx, correspondent_id, *message_id.get(), origin, &receipt);
         }

@@ -22,11 +22,6 @@ impl Bot {
             media += entry.queue.media_entries().count();
         }
         ensure(self.media.len() == media, "the media index names the media of all queues")?;
-        ensure(
-            self.correspondents.len() <= limits.max_correspondents.max(1)
-                || matches!(self.phase, Phase::Restoring { .. } | Phase::Running),
-            "correspondents in memory are bounded",
-        )?;
         let active = match self.phase {
             Phase::Running | Phase::Draining { .. } | Phase::Restoring { .. } => true,
             Phase::Stopped | Phase::Registering | Phase::Acquiring | Phase::Holding { .. } => false,

@@ -44,7 +44,7 @@ use crate::store::{BotRecord, Fence, StoreRequest, StoreResult};
 use crate::time::Timestamp;
 
 /// One bot.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Bot {
     id: BotId,
     /// What is durable of it; none as long as only a consumer has asked for it.
@@ -138,7 +138,10 @@ impl Bot {
             }
             BotEvent::Stop => {
                 self.barred = true;
-                self.stop(cx);
+                // What is being made known stays known: it may be started again.
+                if !matches!(self.phase, Phase::Registering) {
+                    self.stop(cx);
+                }
             }
             BotEvent::Post { request_id, draft } => {
                 self.intake(cx, Origin::Request { request_id }, draft);
@@ -220,6 +223,7 @@ impl Bot {
             .of(self.phase.drain_until(), Deadline::DrainTimeout)
             .of(self.silent.due_at(), Deadline::SilentCorrespondents)
             .of(self.results.look_at(), Deadline::ResultsPoll)
+            .of(self.sends.look_at(), Deadline::SendsPoll)
             .of(self.sends.echo_due_at(), Deadline::EchoWait)
             .and(self.outbox.next_deadline())
             .get()
@@ -252,6 +256,8 @@ impl Bot {
             let fenced = self.with_outbox(cx, |outbox, cx| outbox.on_store(cx, op, result));
             if fenced {
                 self.fenced_by_store(cx);
+            } else if self.outbox.take_replied() {
+                self.sends_may_wait();
             }
         } else if self.results.awaits(op) {
             self.on_results(cx, op, result);
@@ -277,7 +283,9 @@ impl Bot {
             settings: &self.settings,
             running_since: self.running_since,
             correspondents: &self.correspondents,
-            may_page: self.archive.lane.is_idle() && matches!(self.phase, Phase::Running),
+            may_page: self.archive.lane.is_idle()
+                && !self.results.is_revising()
+                && matches!(self.phase, Phase::Running),
             may_send: matches!(self.phase, Phase::Running),
             may_store: self.phase.keeps_promises(),
         };

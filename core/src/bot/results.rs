@@ -17,12 +17,15 @@ use crate::signal::PoolSignal;
 use crate::store::{
     CallbackPlan, FinishedJob, ReviseAnswer, StoreError, StoreReply, StoreRequest, StoreResult,
 };
-use crate::time::Timestamp;
+use crate::time::{Millis, Timestamp};
 
 /// How many stored results are read at a time.
 const RESULTS_PAGE: u32 = 200;
 
-#[derive(Debug, Default)]
+/// How often a bot that waits for no media looks for results: those of retried jobs.
+const LOOK_AT_LEAST_EVERY: Millis = Millis::from_secs(60);
+
+#[derive(Debug, Clone, Default)]
 pub(super) struct Results {
     /// Results may wait in the store.
     waiting: bool,
@@ -62,6 +65,11 @@ impl Results {
 
     pub fn is_quiet(&self) -> bool {
         self.page.is_idle() && self.revise.is_idle()
+    }
+
+    /// Whether a revision is being made durable.
+    pub fn is_revising(&self) -> bool {
+        !self.revise.is_idle()
     }
 
     pub fn clear(&mut self) {
@@ -159,11 +167,13 @@ impl Bot {
     }
 
     pub(super) fn pump_results(&mut self, cx: &mut Context<'_>) {
-        if self.media.is_empty() {
-            self.results.look_at = None;
-        } else if self.results.look_at.is_none() {
-            let wait = cx.source.jittered(cx.settings.lease.poll_every);
-            self.results.look_at = Some(cx.now + wait);
+        let poll_every = cx.settings.lease.poll_every;
+        if !self.media.is_empty() && self.results.look_at.is_none_or(|at| at > cx.now + poll_every)
+        {
+            self.results.look_at = Some(cx.now + cx.source.jittered(poll_every));
+        }
+        if self.results.look_at.is_none() {
+            self.results.look_at = Some(cx.now + poll_every.max(LOOK_AT_LEAST_EVERY));
         }
         if self.results.page.is_idle() && (self.results.waiting || self.results.next_page.is_some())
         {
@@ -173,7 +183,9 @@ impl Bot {
             }
             self.ask_results(cx, after);
         }
+        // A page of owed callbacks that was read before a revision would not hold its callback.
         if self.results.revise.is_idle()
+            && !self.outbox.is_paging()
             && let Some(job) = self.results.revisions.pop()
         {
             self.ask_revise(cx, job);

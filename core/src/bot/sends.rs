@@ -37,13 +37,18 @@ const ECHOES_MAX: usize = 256;
 /// How long a send waits for its confirmation before it is repeated.
 const RESEND_AFTER: Millis = Millis::from_secs(30);
 
+/// How often a bot looks for sends that nobody told it of: those made durable at another node.
+const LOOK_EVERY: Millis = Millis::from_secs(60);
+
 /// Confirmed provider ids that are remembered for their echoes.
 const CONFIRMED_MAX: usize = 1_024;
 
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Sends {
     /// Sends may wait in the store.
     waiting: bool,
+    /// When to look for sends that nobody told of.
+    look_at: Option<Timestamp>,
     page: Lane<()>,
     /// Handed to the provider, not confirmed.
     owed: VecDeque<Send>,
@@ -58,7 +63,7 @@ pub(super) struct Sends {
 }
 
 /// An outgoing message that may be an echo of a send.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Echo {
     due_at: Timestamp,
     origin: Origin,
@@ -83,6 +88,10 @@ impl Sends {
     pub fn retry_at(&self) -> Option<Timestamp> {
         let retries = self.page.retry_at().into_iter().chain(self.marks.retry_at());
         retries.chain(self.resend_at).min()
+    }
+
+    pub fn look_at(&self) -> Option<Timestamp> {
+        self.look_at
     }
 
     pub fn echo_due_at(&self) -> Option<Timestamp> {
@@ -160,6 +169,7 @@ impl Bot {
     }
 
     pub(super) fn pump_sends(&mut self, cx: &mut Context<'_>) {
+        self.sends.look_at.get_or_insert(cx.now + LOOK_EVERY);
         if self.sends.waiting && self.sends.page.is_idle() && self.sends.owed.is_empty() {
             self.sends.waiting = false;
             self.ask_sends(cx);
@@ -171,6 +181,9 @@ impl Bot {
     }
 
     pub(super) fn tick_sends(&mut self, cx: &mut Context<'_>) {
+        if self.sends.look_at.take_if(|at| *at <= cx.now).is_some() {
+            self.sends_may_wait();
+        }
         if self.sends.page.take_due(cx.now).is_some() {
             self.ask_sends(cx);
         }

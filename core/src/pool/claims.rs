@@ -117,6 +117,11 @@ impl Pools {
         let Some(pool) = self.pools.get_mut(&job.pool) else {
             return cx.unexpected(format!("pools: job {media_id} of unknown pool {}", job.pool));
         };
+        if lease_end <= cx.now {
+            // The answer came too late to be used.
+            cx.board.give_back(&job.pool, 1);
+            return self.give_back_claim(media_id, token);
+        }
         if let Some(held) = self.held.get(&media_id) {
             cx.board.give_back(&job.pool, 1);
             if held.work.token == token {

@@ -20,6 +20,10 @@ impl Pools {
                 && let Some(media_id) = pool.waiting.pop_front()
             {
                 let Some(held) = self.held.get_mut(&media_id) else { continue };
+                if held.lease_end <= cx.now {
+                    // It is about to be given up.
+                    continue;
+                }
                 let until = cx.now + pool.settings.timeout;
                 held.state = HeldState::Running { until };
                 pool.busy += 1;

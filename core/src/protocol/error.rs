@@ -37,6 +37,8 @@ pub enum ErrorCode {
     TooManyBots,
     /// A newer connection of the same provider instance has taken the bot over.
     Replaced,
+    /// The bot was lost to another node; the connection's other bots stay.
+    BotLost,
 }
 
 impl ErrorCode {
@@ -55,6 +57,7 @@ impl ErrorCode {
             Self::HelloTimeout => "hello_timeout",
             Self::TooManyBots => "too_many_bots",
             Self::Replaced => "replaced",
+            Self::BotLost => "bot_lost",
         }
     }
 }
@@ -101,7 +104,8 @@ impl FrameError {
             | ErrorCode::HelloExpected
             | ErrorCode::HelloTimeout
             | ErrorCode::TooManyBots
-            | ErrorCode::Replaced => None,
+            | ErrorCode::Replaced
+            | ErrorCode::BotLost => None,
         };
         Self { code, field, detail, seq: None, bot_id: None, supported, fatal: false }
     }

@@ -32,7 +32,7 @@ use crate::store::FinishedJob;
 use crate::time::Timestamp;
 
 /// What one correspondent has said and the archive does not hold yet.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct CorrespondentQueue {
     next_id: MessageId,
     /// Ready texts, oldest first.
@@ -53,13 +53,13 @@ pub struct CorrespondentQueue {
     over_bounds: bool,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Text {
     message: Arc<Message>,
     origin: Option<Origin>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct MediaEntry {
     message: Arc<Message>,
     /// What is to be known of it until its job is known to be durable.
@@ -67,7 +67,7 @@ struct MediaEntry {
     state: MediaState,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Unconfirmed {
     /// Where its receipt goes.
     origin: Option<Origin>,
@@ -265,7 +265,7 @@ impl CorrespondentQueue {
             Some(Seen::Pending { message_id }) => {
                 return Addition::only(Verdict::Joined { id: message_id });
             }
-            Some(Seen::Durable { message_id }) => {
+            Some(Seen::Held { message_id } | Seen::Durable { message_id }) => {
                 return Addition::only(Verdict::Duplicate { id: message_id });
             }
         }
@@ -305,7 +305,7 @@ impl CorrespondentQueue {
         if id_taken || self.media.contains_key(&media_id) {
             return Injection::AlreadyPresent;
         }
-        self.window.confirm(&message.provider_message_id, durable_id, limits.dedupe_window);
+        self.window.hold(&message.provider_message_id, durable_id);
         self.raise_next_id(id.next());
         let size = message.message_size;
         self.total_chars += size;
@@ -392,13 +392,12 @@ impl CorrespondentQueue {
     pub fn confirm_placeholder(
         &mut self,
         media_id: Durable<MediaId>,
-        limits: &Limits,
     ) -> Option<(Durable<MessageId>, Option<Origin>)> {
         let entry = self.media.get_mut(media_id.get())?;
         let origin = entry.unconfirmed.take().and_then(|unconfirmed| unconfirmed.origin);
         let message = &entry.message;
         let durable_id = media_id.map(|_| message.id);
-        self.window.confirm(&message.provider_message_id, durable_id, limits.dedupe_window);
+        self.window.hold(&message.provider_message_id, durable_id);
         Some((durable_id, origin))
     }
 

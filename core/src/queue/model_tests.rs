@@ -278,7 +278,7 @@ impl Checked {
             }
             Step::Remove { media } => Answer::Removed(queue.remove_placeholder(media_id(media))),
             Step::ConfirmPlaceholder { media } => {
-                let confirmed = queue.confirm_placeholder(durable(media_id(media)), limits);
+                let confirmed = queue.confirm_placeholder(durable(media_id(media)));
                 Answer::PlaceholderConfirmed(
                     confirmed.map(|(id, origin)| (id.into_inner(), origin)),
                 )

@@ -23,14 +23,14 @@ use crate::signal::{BotSignal, SessionSignal, Signal};
 use crate::store::BotRecord;
 use crate::time::Timestamp;
 
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Sessions {
     sessions: BTreeMap<SessionId, Session>,
     /// When each connection is to be looked at; not later than it has to be.
     due: BTreeSet<(Timestamp, SessionId)>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Session {
     opened_at: Timestamp,
     last_heard: Timestamp,
@@ -40,7 +40,7 @@ struct Session {
 }
 
 /// One bot on a connection.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Binding {
     since: Timestamp,
     welcomed: bool,
@@ -130,8 +130,12 @@ impl Sessions {
             SessionSignal::Fenced { bot_id } => {
                 session.bindings.remove(&bot_id);
                 if session.bindings.is_empty() {
-                    self.close(cx, session_id);
+                    return self.close(cx, session_id);
                 }
+                let detail = "another node owns the bot: connect for it anew";
+                let mut error = FrameError::new(ErrorCode::BotLost, None, detail.to_owned());
+                error.bot_id = Some(bot_id);
+                self.complain(cx, session_id, error, None);
             }
         }
     }
@@ -347,7 +351,8 @@ impl Sessions {
             None => "the connection carries several bots: say which one is meant",
         };
         let field = Some("bot_id".to_owned());
-        let error = FrameError::new(ErrorCode::HelloExpected, field, detail.to_owned());
+        let mut error = FrameError::new(ErrorCode::HelloExpected, field, detail.to_owned());
+        error.bot_id = named.cloned();
         self.complain(cx, session_id, error, None);
     }
 

@@ -54,6 +54,7 @@ const EXAMPLES: &str = "\
 Examples:
   anteroom serve
   anteroom serve --listen 127.0.0.1:9000 --data-dir /var/lib/anteroom --log-format json
+  anteroom serve --store 'mongodb://127.0.0.1:27017/anteroom?replicaSet=rs0'
 
 Prints one line when it is ready: listening on http://127.0.0.1:8787
 Ctrl-C or SIGTERM stops it in order, twice at once.

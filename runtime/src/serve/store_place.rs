@@ -3,29 +3,31 @@
 use std::path::{Path, PathBuf};
 
 /// Where the store is.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
+#[cfg_attr(test, derive(Debug))]
 pub(super) enum StorePlace {
     /// The embedded one.
     Sqlite {
         /// The directory of its files.
         directory: PathBuf,
     },
+    /// A MongoDB.
+    Mongodb {
+        /// Its address, which may hold a password.
+        uri: String,
+    },
 }
 
 /// Why a store cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum StorePlaceError {
-    /// MongoDB.
-    #[error(
-        "MongoDB is not built into this version: use the embedded store (leave --store out, or \
-         write --store sqlite:DIRECTORY)"
-    )]
-    Mongodb,
     /// No directory.
     #[error("--store sqlite: needs a directory, as in sqlite:./anteroom-data")]
     NoDirectory,
     /// Something else. It is not repeated, since it may hold a password.
-    #[error("--store is not understood: write sqlite:DIRECTORY, or leave it out")]
+    #[error(
+        "--store is not understood: write sqlite:DIRECTORY, mongodb://HOST/DATABASE, or leave it out"
+    )]
     Unknown,
 }
 
@@ -36,7 +38,7 @@ impl StorePlace {
         match store.split_once(':') {
             Some(("sqlite", "")) => Err(StorePlaceError::NoDirectory),
             Some(("sqlite", directory)) => Ok(Self::Sqlite { directory: directory.into() }),
-            Some(("mongodb" | "mongodb+srv", _)) => Err(StorePlaceError::Mongodb),
+            Some(("mongodb" | "mongodb+srv", _)) => Ok(Self::Mongodb { uri: store.to_owned() }),
             Some(_) | None => Err(StorePlaceError::Unknown),
         }
     }
@@ -51,13 +53,17 @@ mod tests {
     #[test]
     fn stores_are_understood_or_refused() {
         let sqlite = |directory: &str| Ok(StorePlace::Sqlite { directory: directory.into() });
+        let mongodb = |uri: &str| Ok(StorePlace::Mongodb { uri: uri.to_owned() });
         for (given, expected) in [
             (None, sqlite("./anteroom-data")),
             (Some("sqlite:./elsewhere"), sqlite("./elsewhere")),
             (Some("sqlite:/srv/anteroom"), sqlite("/srv/anteroom")),
             (Some("sqlite:"), Err(StorePlaceError::NoDirectory)),
-            (Some("mongodb://user:secret@db/anteroom"), Err(StorePlaceError::Mongodb)),
-            (Some("mongodb+srv://db/anteroom"), Err(StorePlaceError::Mongodb)),
+            (
+                Some("mongodb://user:secret@db/anteroom"),
+                mongodb("mongodb://user:secret@db/anteroom"),
+            ),
+            (Some("mongodb+srv://db/anteroom"), mongodb("mongodb+srv://db/anteroom")),
             (Some("postgres://user:secret@db/anteroom"), Err(StorePlaceError::Unknown)),
             (Some("anteroom.db"), Err(StorePlaceError::Unknown)),
         ] {

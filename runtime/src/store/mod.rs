@@ -9,6 +9,8 @@
 
 mod clock;
 #[cfg(not(madsim))]
+pub mod mongodb;
+#[cfg(not(madsim))]
 pub mod sqlite;
 
 use std::future::Future;

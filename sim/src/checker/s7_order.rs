@@ -11,7 +11,6 @@ use anteroom_core::time::{Millis, Timestamp};
 
 use super::Judge;
 use super::seen::{Scene, Seen};
-use crate::known;
 use crate::store::CallbackState;
 
 #[derive(Default)]
@@ -132,15 +131,6 @@ impl Judge for Order {
                 let since = self.owned_since.entry(bot_id.clone()).or_insert((*epoch, scene.now));
                 if since.0 != *epoch {
                     *since = (*epoch, scene.now);
-                }
-                Ok(())
-            }
-            Seen::ConsumerSaid { bot_id, key, acknowledged: true, .. }
-                if known::MARKS_ARE_NOT_WAITED_FOR =>
-            {
-                let correspondent = (BotId::clone(bot_id), key.correspondent_id.clone());
-                if self.last_sent.get(&correspondent).is_some_and(|(last, _)| last == *key) {
-                    self.last_sent.remove(&correspondent);
                 }
                 Ok(())
             }

@@ -64,7 +64,7 @@ fn bot(dice: &mut Dice) -> BotSettings {
         dedupe_window: 1 + dice.index(20),
         max_waiting_for_id: 1 + dice.index(6),
         max_correspondents: match dice.index(8) {
-            few @ 2..6 if !known::FEW_CORRESPONDENTS_STARVE => few,
+            few @ 2..6 if !known::SPILLED_LANES_STAY => few,
             _ => 1_000,
         },
         silent_after: seconds(dice, 1, 100),

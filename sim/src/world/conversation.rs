@@ -14,7 +14,6 @@ use super::{Happening, World};
 use crate::checker::marks::Mark;
 use crate::checker::rule::Rule;
 use crate::checker::seen::{Seen, Told};
-use crate::known;
 use crate::plan::{MessageName, Nonsense, PlannedMessage, Sabotage};
 
 impl World {
@@ -193,10 +192,8 @@ impl World {
             (None, [first], _) | (None, [first, ..], (None, _)) => Some(*first),
             (None, [first, ..], (Some(only), None)) if only == *first => Some(*first),
             (None, ..) => {
-                if !known::BOTS_LEAVE_SILENTLY {
-                    let what = format!("provider {provider} is not told which bot is meant");
-                    self.checker.break_rule(Rule::S8, what);
-                }
+                let what = format!("provider {provider} is not told which bot is meant");
+                self.checker.break_rule(Rule::S8, what);
                 None
             }
         }
@@ -254,9 +251,9 @@ impl World {
                     }
                 }
                 ErrorCode::HelloTimeout => {}
-                ErrorCode::HelloExpected if known::BOTS_LEAVE_SILENTLY && several => {
-                    self.connection_breaks(provider);
-                }
+                ErrorCode::BotLost => self.connection_breaks(provider),
+                // What is said for a bot that has just been lost crosses the news.
+                ErrorCode::HelloExpected if several => self.connection_breaks(provider),
                 ErrorCode::ProviderMismatch => {
                     self.reach(Mark::HelloRefused);
                     self.nonsense_answered(provider, false, "a hello is refused");

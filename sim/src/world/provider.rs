@@ -274,9 +274,7 @@ impl World {
         }
         let waits = connection.bots.values().any(|bound| !bound.open.is_empty());
         let in_vain = self.now.since(connection.receipt_at) >= known::RECEIPT_PATIENCE;
-        let excused = known::LATE_RECEIPTS_ARE_LOST
-            || (known::BOTS_LEAVE_SILENTLY && connection.bots.len() > 1);
-        if excused && waits && in_vain {
+        if known::LATE_RECEIPTS_ARE_LOST && waits && in_vain {
             return self.connection_breaks(provider);
         }
         self.at(due, Happening::Provider { provider, action: Action::Watch { session_id } });
@@ -341,8 +339,7 @@ impl World {
         if let Some(kept) = it.kept.iter_mut().find(|kept| kept.message.name() == *name) {
             kept.not_before = not_before;
         }
-        let elsewhere = self.nodes.len() > 1 || known::STOPS_FORGET_REGISTRATIONS;
-        if self.now.since(since) >= FRUITLESS_MAX && elsewhere {
+        if self.now.since(since) >= FRUITLESS_MAX && self.nodes.len() > 1 {
             return self.try_another_node(provider);
         }
         self.pump_by(provider, Some(not_before));

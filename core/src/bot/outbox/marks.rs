@@ -19,7 +19,7 @@ const BATCH_MAX: usize = 500;
 const WAITING_MAX: usize = 10_000;
 
 /// The ends of callbacks on their way to being durable.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Marks {
     waiting: Vec<Ending>,
     lane: Lane<Vec<Ending>>,
@@ -28,17 +28,19 @@ pub(super) struct Marks {
     /// Acknowledged while they were not in memory: a page or a batch under way may bring them yet.
     /// Never iterated.
     ahead: HashSet<CallbackKey>,
+    /// A reply has become a durable send with its mark.
+    replied: bool,
 }
 
 /// The end of one callback.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Ending {
     pub mark: Mark,
     /// Who waits for it to be durable.
     pub request_id: Option<RequestId>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 struct Progress {
     outstanding: usize,
     acknowledged: usize,
@@ -54,18 +56,16 @@ impl Marks {
         self.waiting.len() + more <= WAITING_MAX
     }
 
-    /// The callbacks whose ends are on their way to being durable.
-    pub fn underway(&self) -> impl Iterator<Item = &CallbackKey> {
-        let in_flight = self.lane.payload().into_iter().flatten();
-        in_flight.chain(&self.waiting).map(|ending| &ending.mark.key)
-    }
-
     pub fn awaits(&self, op: OpId) -> bool {
         self.lane.awaits(op)
     }
 
     pub fn retry_at(&self) -> Option<Timestamp> {
         self.lane.retry_at()
+    }
+
+    pub fn take_replied(&mut self) -> bool {
+        std::mem::take(&mut self.replied)
     }
 
     pub fn push(&mut self, ending: Ending) {
@@ -180,6 +180,7 @@ impl Outbox {
                 };
                 for (ending, answer) in endings.iter().zip(answers) {
                     self.marks.caught_up(&ending.mark.key);
+                    self.marks.replied |= ending.mark.reply.is_some();
                     match answer {
                         MarkAnswer::Ended => self.leave(&ending.mark.key),
                         MarkAnswer::Unknown => self.not_ended(&ending.mark.key),

@@ -38,7 +38,7 @@ use crate::settings::BotSettings;
 use crate::store::{CallbackPlan, Fence, StoreRequest, StoreResult};
 use crate::time::Timestamp;
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Outbox {
     lanes: Lookup<CorrespondentId, OutboxLane>,
     /// The lanes that may have something to do, in turn.
@@ -62,7 +62,7 @@ pub(crate) struct Outbox {
 }
 
 /// A callback that is with the consumer.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Open {
     key: CallbackKey,
     deadline: Timestamp,
@@ -77,7 +77,7 @@ pub(crate) struct OutboxContext<'a, 'b> {
     pub settings: &'a Arc<BotSettings>,
     pub running_since: Timestamp,
     pub correspondents: &'a OrderedLookup<CorrespondentId, Correspondent>,
-    /// No archive batch is in flight: a page may be read.
+    /// No archive batch and no revision is in flight: a page may be read.
     pub may_page: bool,
     /// The bot is running: callbacks may be made.
     pub may_send: bool,
@@ -153,6 +153,11 @@ impl Outbox {
             && self.marks.is_quiet()
             && self.raises.is_idle()
             && !self.paging.is_underway()
+    }
+
+    /// Whether a consumer's reply has become a durable send since this was asked last.
+    pub fn take_replied(&mut self) -> bool {
+        self.marks.take_replied()
     }
 
     pub fn is_paging(&self) -> bool {

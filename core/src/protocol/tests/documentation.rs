@@ -132,7 +132,8 @@ fn after(code: ErrorCode) -> Option<ErrorCode> {
         ErrorCode::HelloExpected => Some(ErrorCode::HelloTimeout),
         ErrorCode::HelloTimeout => Some(ErrorCode::TooManyBots),
         ErrorCode::TooManyBots => Some(ErrorCode::Replaced),
-        ErrorCode::Replaced => None,
+        ErrorCode::Replaced => Some(ErrorCode::BotLost),
+        ErrorCode::BotLost => None,
     }
 }
 

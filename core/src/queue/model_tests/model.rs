@@ -27,6 +27,8 @@ pub(super) struct Model {
     pub pending: Vec<(ProviderMessageId, MessageId)>,
     /// Provider messages that the store has, oldest first.
     pub durable: Vec<(ProviderMessageId, MessageId)>,
+    /// Durable and still a medium of the queue, or on its way to the archive.
+    pub held: Vec<(ProviderMessageId, MessageId)>,
     /// Popped and neither confirmed nor abandoned.
     pub in_flight: Vec<(ProviderMessageId, MessageId)>,
     pub last_accepted: Timestamp,
@@ -88,6 +90,7 @@ impl Model {
             entries: Vec::new(),
             pending: Vec::new(),
             durable: Vec::new(),
+            held: Vec::new(),
             in_flight: Vec::new(),
             last_accepted: Timestamp::ZERO,
             additions: 0,
@@ -125,7 +128,7 @@ impl Model {
             Step::Abandon { provider } => {
                 let provider = super::provider_message_id(*provider);
                 self.land(&provider);
-                self.forget_pending(&provider);
+                self.forget(&provider);
                 Answer::Nothing
             }
             Step::AbandonUnacknowledged => Answer::GivenUp(self.abandon_unacknowledged()),
@@ -152,7 +155,8 @@ impl Model {
         if let Some((_, id)) = self.pending.iter().find(|(known, _)| *known == provider) {
             return only(Verdict::Joined { id: *id });
         }
-        if let Some((_, id)) = self.durable.iter().find(|(known, _)| *known == provider) {
+        let durable = || self.held.iter().chain(&self.durable);
+        if let Some((_, id)) = durable().find(|(known, _)| *known == provider) {
             return only(Verdict::Duplicate { id: Durable::by(&StoreReply::MarkSent, *id) });
         }
         let media_id = draft.media.as_ref().map(|media| super::media_id(media.number));
@@ -289,7 +293,7 @@ impl Model {
             return Injection::AlreadyPresent;
         }
         self.next_id = self.next_id.max(message.id.get() + 1);
-        self.confirm(message.provider_message_id.clone(), message.id);
+        self.hold(message.provider_message_id.clone(), message.id);
         self.entries.push(Entry {
             message,
             origin: None,
@@ -333,7 +337,7 @@ impl Model {
     fn remove(&mut self, media_id: MediaId) -> Option<Removed> {
         let at = self.entries.iter().position(|entry| entry.is_open(media_id))?;
         let Entry { message, origin, .. } = self.entries.remove(at);
-        self.forget_pending(&message.provider_message_id);
+        self.forget(&message.provider_message_id);
         Some(Removed { message: Arc::new(message), origin })
     }
 
@@ -347,7 +351,7 @@ impl Model {
         let (provider, id) = (entry.message.provider_message_id.clone(), entry.message.id);
         let origin = entry.origin.take();
         entry.excuse = Excuse::default();
-        self.confirm(provider, id);
+        self.hold(provider, id);
         Some((id, origin))
     }
 
@@ -356,7 +360,7 @@ impl Model {
         for unacknowledged in [State::Text, State::Unconfirmed] {
             while let Some(at) = self.entries.iter().position(|it| it.state == unacknowledged) {
                 let Entry { message, origin, .. } = self.entries.remove(at);
-                self.forget_pending(&message.provider_message_id);
+                self.forget(&message.provider_message_id);
                 given_up.push((message.id, origin));
             }
         }
@@ -365,7 +369,7 @@ impl Model {
 
     fn evict(&mut self, at: usize, reason: EvictReason) -> Evicted {
         let Entry { message, origin, .. } = self.entries.remove(at);
-        self.forget_pending(&message.provider_message_id);
+        self.forget(&message.provider_message_id);
         Evicted { id: message.id, message_size: message.message_size, origin, reason }
     }
 
@@ -375,12 +379,20 @@ impl Model {
         Some(self.in_flight.remove(at))
     }
 
-    fn forget_pending(&mut self, provider: &ProviderMessageId) {
+    fn forget(&mut self, provider: &ProviderMessageId) {
         self.pending.retain(|(known, _)| known != provider);
+        self.held.retain(|(known, _)| known != provider);
+    }
+
+    fn hold(&mut self, provider: ProviderMessageId, id: MessageId) {
+        if self.durable.iter().all(|(known, _)| *known != provider) {
+            self.forget(&provider);
+            self.held.push((provider, id));
+        }
     }
 
     fn confirm(&mut self, provider: ProviderMessageId, id: MessageId) {
-        self.forget_pending(&provider);
+        self.forget(&provider);
         match self.durable.iter_mut().find(|(known, _)| *known == provider) {
             Some((_, known)) => *known = id,
             None => self.durable.push((provider, id)),

@@ -80,7 +80,7 @@ impl Bench {
         &mut self,
         number: u128,
     ) -> Option<(Durable<MessageId>, Option<Origin>)> {
-        self.queue.confirm_placeholder(durable(media_id(number)), &self.limits)
+        self.queue.confirm_placeholder(durable(media_id(number)))
     }
 
     pub(super) fn pop(&mut self) -> Option<u64> {

@@ -202,7 +202,7 @@ fn refused_hello(error: ErrorFrame) -> Verdict {
         ErrorCode::ProviderMismatch => {
             Verdict::OtherProvider { expected: error.expected, detail: error.detail }
         }
-        ErrorCode::HelloTimeout => Verdict::Lost(error.detail),
+        ErrorCode::HelloTimeout | ErrorCode::BotLost => Verdict::Lost(error.detail),
         ErrorCode::MalformedJson
         | ErrorCode::UnknownFrameType
         | ErrorCode::MissingField
@@ -219,7 +219,9 @@ fn refused_hello(error: ErrorFrame) -> Verdict {
 /// An error after the welcome that is no receipt of the message.
 fn broken_off(error: ErrorFrame) -> Verdict {
     match error.code {
-        ErrorCode::HelloTimeout | ErrorCode::HelloExpected => Verdict::Lost(error.detail),
+        ErrorCode::HelloTimeout | ErrorCode::HelloExpected | ErrorCode::BotLost => {
+            Verdict::Lost(error.detail)
+        }
         ErrorCode::MalformedJson
         | ErrorCode::UnknownFrameType
         | ErrorCode::MissingField

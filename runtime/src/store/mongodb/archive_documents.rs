@@ -1,0 +1,224 @@
+//! Archived messages as documents.
+//!
+//! Owns the shape of the documents in `queues`: how a row is found, and the state of its callback.
+//! `ended_at` is there for retention: it is there once the callback has ended, and called
+//! `retained_ended_at` for as long as the row is kept as its correspondent's highest.
+
+use std::collections::BTreeMap;
+
+use anteroom_core::id::{
+    ArchiveSeq, BotId, CorrespondentId, MediaId, MessageId, ProviderMessageId, ProviderName,
+};
+use anteroom_core::message::Message;
+use anteroom_core::store::{ArchiveItem, CallbackEnd, CallbackPlan};
+use anteroom_core::time::Timestamp;
+use mongodb::bson::oid::ObjectId;
+use mongodb::bson::{
+    DateTime, Document, RawDocument, RawDocumentBuf, Uuid, deserialize_from_slice, doc,
+    serialize_to_raw_document_buf,
+};
+use serde::{Deserialize, Serialize};
+
+use super::failure::{Answer, Failure};
+use super::values::{AsUuid, date, id_of, message_id, message_number, unsigned};
+
+/// How far the callback of a message is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum CallbackState {
+    /// It owes none.
+    None,
+    /// It is owed.
+    Owed,
+    /// The consumer acknowledged it.
+    Acknowledged,
+    /// The consumer refused it too often.
+    Undeliverable,
+}
+
+impl CallbackState {
+    /// The state and the attempts that a message begins with.
+    pub(super) fn planned(plan: CallbackPlan) -> (Self, u32) {
+        match plan {
+            CallbackPlan::None => (Self::None, 0),
+            CallbackPlan::Owed => (Self::Owed, 0),
+            CallbackPlan::OwedInWindow => (Self::Owed, 1),
+        }
+    }
+
+    /// The state that an owed callback ends in.
+    pub(super) fn ended(end: CallbackEnd) -> Self {
+        match end {
+            CallbackEnd::Acknowledged => Self::Acknowledged,
+            CallbackEnd::Undeliverable => Self::Undeliverable,
+        }
+    }
+
+    /// How it is stored.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Owed => "owed",
+            Self::Acknowledged => "acknowledged",
+            Self::Undeliverable => "undeliverable",
+        }
+    }
+}
+
+/// What is asked of an archived message, short of the message.
+#[derive(Debug, Clone)]
+pub(super) struct Row {
+    pub(super) position: ObjectId,
+    pub(super) correspondent_id: CorrespondentId,
+    pub(super) id: MessageId,
+    pub(super) provider_message_id: ProviderMessageId,
+    pub(super) media_id: Option<MediaId>,
+    pub(super) seq: ArchiveSeq,
+    pub(super) revision: u32,
+    pub(super) callback: CallbackState,
+    pub(super) attempts: u32,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Callback {
+    state: CallbackState,
+    attempts: u32,
+    failures: u32,
+    revision: u32,
+}
+
+#[derive(Serialize)]
+struct ArchiveDocument<'m> {
+    #[serde(rename = "_id")]
+    position: ObjectId,
+    bot_id: &'m str,
+    provider_name: &'m str,
+    correspondent_id: &'m str,
+    id: i64,
+    provider_message_id: &'m str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    media_id: Option<Uuid>,
+    archive_seq: i64,
+    callback: Callback,
+    archived_at: DateTime,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ended_at: Option<DateTime>,
+    message: &'m Message,
+}
+
+#[derive(Deserialize)]
+struct RowDocument {
+    #[serde(rename = "_id")]
+    position: ObjectId,
+    correspondent_id: CorrespondentId,
+    id: i64,
+    #[serde(default)]
+    provider_message_id: String,
+    media_id: Option<Uuid>,
+    archive_seq: i64,
+    callback: Callback,
+}
+
+/// A message as a new row.
+pub(super) fn write(
+    bot_id: &BotId,
+    provider_name: &ProviderName,
+    item: &ArchiveItem,
+    seq: i64,
+    now: Timestamp,
+) -> Answer<(Row, RawDocumentBuf)> {
+    let message = &*item.message;
+    let (state, attempts) = CallbackState::planned(item.callback);
+    let position = ObjectId::new();
+    let document = ArchiveDocument {
+        position,
+        bot_id: bot_id.as_str(),
+        provider_name: provider_name.as_str(),
+        correspondent_id: item.correspondent_id.as_str(),
+        id: message_number(message.id)?,
+        provider_message_id: message.provider_message_id.as_str(),
+        media_id: message.media_id().map(|media_id| media_id.stored()),
+        archive_seq: seq,
+        callback: Callback { state, attempts, failures: 0, revision: 0 },
+        archived_at: date(now),
+        ended_at: (state != CallbackState::Owed).then(|| date(now)),
+        message,
+    };
+    let row = Row {
+        position,
+        correspondent_id: item.correspondent_id.clone(),
+        id: message.id,
+        provider_message_id: message.provider_message_id.clone(),
+        media_id: message.media_id(),
+        seq: ArchiveSeq(unsigned(seq)),
+        revision: 0,
+        callback: state,
+        attempts,
+    };
+    Ok((row, serialize_to_raw_document_buf(&document)?))
+}
+
+/// What a row must hold to be read by [`read_row`].
+pub(super) fn row_projection() -> Document {
+    doc! { "$project": {
+        "correspondent_id": 1,
+        "id": 1,
+        "provider_message_id": 1,
+        "media_id": 1,
+        "archive_seq": 1,
+        "callback": 1,
+    } }
+}
+
+/// The row in a document.
+pub(super) fn read_row(document: &RawDocument) -> Answer<Row> {
+    let unreadable = |reason: String| {
+        let id = document.get_object_id("_id").map(|id| id.to_hex()).unwrap_or_default();
+        Failure::unavailable(format!("the archived message {id} cannot be read: {reason}"))
+    };
+    let row: RowDocument = deserialize_from_slice(document.as_bytes())
+        .map_err(|error| unreadable(error.to_string()))?;
+    Ok(Row {
+        position: row.position,
+        correspondent_id: row.correspondent_id,
+        id: message_id(row.id).map_err(unreadable)?,
+        provider_message_id: row.provider_message_id.into(),
+        media_id: row.media_id.map(id_of),
+        seq: ArchiveSeq(unsigned(row.archive_seq)),
+        revision: row.callback.revision,
+        callback: row.callback.state,
+        attempts: row.callback.attempts,
+    })
+}
+
+/// Filters for the rows of providers' messages, a filter a correspondent.
+pub(super) fn of_provider_messages(
+    bot_id: &str,
+    messages: &BTreeMap<&CorrespondentId, Vec<&str>>,
+) -> Vec<Document> {
+    let filters = messages.iter().map(|(correspondent_id, ids)| {
+        doc! {
+            "bot_id": bot_id,
+            "correspondent_id": correspondent_id.as_str(),
+            "provider_message_id": { "$in": ids.clone() },
+        }
+    });
+    filters.collect()
+}
+
+/// Filters for the rows of messages, a filter a correspondent.
+pub(super) fn of_messages(
+    bot_id: &str,
+    provider_name: &ProviderName,
+    messages: &BTreeMap<&CorrespondentId, Vec<i64>>,
+) -> Vec<Document> {
+    let filters = messages.iter().map(|(correspondent_id, ids)| {
+        doc! {
+            "bot_id": bot_id,
+            "provider_name": provider_name.as_str(),
+            "correspondent_id": correspondent_id.as_str(),
+            "id": { "$in": ids.clone() },
+        }
+    });
+    filters.collect()
+}

@@ -1,0 +1,328 @@
+//! The durable half of the outbox: owed callbacks, their attempts, and their end.
+//!
+//! **Invariant:** an attempt number is written before it is told, and never told twice.
+
+use std::cmp::Ordering;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use anteroom_core::id::{
+    Attempt, BotId, CallbackId, CallbackKey, CorrespondentId, MessageId, ProviderName,
+};
+use anteroom_core::message::Message;
+use anteroom_core::store::{Fence, Mark, MarkAnswer, OwedCallback, OwedScope, Send, StoreReply};
+use mongodb::bson::{Bson, Document, RawDocument, deserialize_from_slice, doc};
+use serde::Deserialize;
+
+use super::archive_documents::{self, CallbackState, Row};
+use super::collections::ARCHIVE;
+use super::connection::Connection;
+use super::failure::{Answer, Failure};
+use super::fence::{self, Passed};
+use super::inserts::by_correspondent;
+use super::pages::{documents_to_read, page_size};
+use super::quarantine;
+use super::sends;
+use super::statements::Statement;
+use super::transaction::Transaction;
+use super::values::{date, message_number, saturating};
+
+/// The stages that find a page of owed callbacks, in the order of their scope.
+pub(super) fn owed_stages(bot_id: &BotId, scope: &OwedScope, limit: i64) -> Vec<Document> {
+    let mut filter = doc! { "bot_id": bot_id.as_str(), "callback.state": "owed" };
+    let order = match scope {
+        OwedScope::Bot { after, except } => {
+            filter.insert("archive_seq", doc! { "$gt": saturating(after.0) });
+            if !except.is_empty() {
+                let except: Vec<&str> = except.iter().map(|id| id.as_str()).collect();
+                filter.insert("correspondent_id", doc! { "$nin": except });
+            }
+            doc! { "archive_seq": 1 }
+        }
+        OwedScope::Correspondent { correspondent_id, after } => {
+            filter.insert("correspondent_id", correspondent_id.as_str());
+            filter.insert("archive_seq", doc! { "$gt": saturating(after.0) });
+            doc! { "archive_seq": 1 }
+        }
+        OwedScope::CorrespondentById { correspondent_id, after } => {
+            filter.insert("correspondent_id", correspondent_id.as_str());
+            let after = after.map_or(0, |id| saturating(id.get()));
+            filter.insert("id", doc! { "$gt": after });
+            doc! { "id": 1 }
+        }
+    };
+    vec![doc! { "$match": filter }, doc! { "$sort": order }, doc! { "$limit": limit }]
+}
+
+/// The next owed callbacks of a scope, each with an attempt number that is durable with the answer.
+pub(super) async fn owed(
+    store: &Connection,
+    fence: &Fence,
+    scope: &OwedScope,
+    limit: u32,
+) -> Answer<StoreReply> {
+    let _turn = store.turns.take(&fence.bot_id).await;
+    let mut transaction = Transaction::new(store).await?;
+    loop {
+        transaction.begin().await?;
+        let tried = try_owed(&mut transaction, fence, scope, page_size(limit)).await;
+        if let Some(reply) = transaction.end(tried).await? {
+            return Ok(reply);
+        }
+    }
+}
+
+async fn try_owed(
+    transaction: &mut Transaction<'_>,
+    fence: &Fence,
+    scope: &OwedScope,
+    size: usize,
+) -> Answer<StoreReply> {
+    fence::pass(transaction, fence, 0).await?;
+    let stages = owed_stages(&fence.bot_id, scope, documents_to_read(size));
+    let found = transaction.aggregate(ARCHIVE, stages).await?;
+    let more = found.len() > size;
+    let mut callbacks = Vec::with_capacity(found.len().min(size));
+    let mut raised: Vec<Bson> = Vec::new();
+    for document in found.iter().take(size) {
+        match owed_callback(document) {
+            Ok((row, callback)) => {
+                raised.push(row.position.into());
+                callbacks.push(callback);
+            }
+            Err(reason) => quarantine::set_aside(transaction, ARCHIVE, document, &reason).await?,
+        }
+    }
+    if !raised.is_empty() {
+        let change = doc! { "$inc": { "callback.attempts": 1_i64 } };
+        transaction.update_all(ARCHIVE, doc! { "_id": { "$in": raised } }, change).await?;
+    }
+    Ok(StoreReply::OwedCallbacks { callbacks, more })
+}
+
+/// The callback in a document, with its next attempt, or why it cannot be read.
+fn owed_callback(document: &RawDocument) -> Result<(Row, OwedCallback), String> {
+    #[derive(Deserialize)]
+    struct Owed {
+        message: Message,
+        callback: Failures,
+    }
+    #[derive(Deserialize)]
+    struct Failures {
+        failures: u32,
+    }
+    let row = archive_documents::read_row(document).map_err(|failure| failure.to_string())?;
+    let owed: Owed =
+        deserialize_from_slice(document.as_bytes()).map_err(|error| error.to_string())?;
+    let callback = OwedCallback {
+        seq: row.seq,
+        correspondent_id: row.correspondent_id.clone(),
+        message: Arc::new(owed.message),
+        revision: row.revision,
+        attempt: Attempt(row.attempts.saturating_add(1)),
+        failures: owed.callback.failures,
+    };
+    Ok((row, callback))
+}
+
+/// Raises attempt numbers and stores the refusals counted so far.
+pub(super) async fn raise(
+    store: &Connection,
+    fence: &Fence,
+    callbacks: &[(CallbackKey, u32)],
+) -> Answer<Vec<Option<Attempt>>> {
+    let _turn = store.turns.take(&fence.bot_id).await;
+    let mut transaction = Transaction::new(store).await?;
+    loop {
+        transaction.begin().await?;
+        let tried = try_raise(&mut transaction, fence, callbacks).await;
+        if let Some(attempts) = transaction.end(tried).await? {
+            return Ok(attempts);
+        }
+    }
+}
+
+async fn try_raise(
+    transaction: &mut Transaction<'_>,
+    fence: &Fence,
+    callbacks: &[(CallbackKey, u32)],
+) -> Answer<Vec<Option<Attempt>>> {
+    let passed = fence::pass(transaction, fence, 0).await?;
+    let keys = callbacks.iter().map(|(key, _)| key);
+    let mut rows = rows_of(transaction, &fence.bot_id, &passed, keys).await?;
+    let mut raised: BTreeMap<(CorrespondentId, MessageId), u32> = BTreeMap::new();
+    let mut attempts = Vec::with_capacity(callbacks.len());
+    for (key, failures) in callbacks {
+        let place = place(key);
+        let row = rows.get_mut(&place);
+        let owed =
+            row.filter(|row| row.callback == CallbackState::Owed && row.revision == key.revision);
+        attempts.push(owed.map(|row| {
+            row.attempts = row.attempts.saturating_add(1);
+            raised.insert(place, *failures);
+            Attempt(row.attempts)
+        }));
+    }
+    let statements = raised.iter().filter_map(|(place, failures)| {
+        let row = rows.get(place)?;
+        let change = doc! { "$set": {
+            "callback.attempts": i64::from(row.attempts),
+            "callback.failures": i64::from(*failures),
+        } };
+        Some(Statement::one(doc! { "_id": row.position }, change))
+    });
+    let statements = statements.collect::<Answer<Vec<_>>>()?;
+    transaction.update(ARCHIVE, statements).await?;
+    Ok(attempts)
+}
+
+fn place(key: &CallbackKey) -> (CorrespondentId, MessageId) {
+    (key.correspondent_id.clone(), key.message_id)
+}
+
+/// The rows of several callbacks.
+async fn rows_of<'k>(
+    transaction: &mut Transaction<'_>,
+    bot_id: &BotId,
+    passed: &Passed,
+    keys: impl Iterator<Item = &'k CallbackKey> + std::marker::Send,
+) -> Answer<BTreeMap<(CorrespondentId, MessageId), Row>> {
+    let Ok(provider_name) = passed.provider_name(bot_id) else { return Ok(BTreeMap::new()) };
+    let mut numbers = Vec::new();
+    for key in keys {
+        numbers.push((&key.correspondent_id, message_number(key.message_id)?));
+    }
+    if numbers.is_empty() {
+        return Ok(BTreeMap::new());
+    }
+    let numbers = by_correspondent(numbers.into_iter());
+    let filters = archive_documents::of_messages(bot_id.as_str(), &provider_name, &numbers);
+    let stages = vec![doc! { "$match": { "$or": filters } }, archive_documents::row_projection()];
+    let found = transaction.aggregate(ARCHIVE, stages).await?;
+    found
+        .iter()
+        .map(|document| {
+            let row = archive_documents::read_row(document)?;
+            Ok(((row.correspondent_id.clone(), row.id), row))
+        })
+        .collect()
+}
+
+/// Ends owed callbacks, and makes the consumers' replies durable.
+pub(super) async fn mark(
+    store: &Connection,
+    fence: &Fence,
+    marks: &[Mark],
+) -> Answer<Vec<MarkAnswer>> {
+    let _turn = store.turns.take(&fence.bot_id).await;
+    let mut transaction = Transaction::new(store).await?;
+    // Marks come once, of callbacks that are owed: only if that proves wrong are the rows read.
+    let mut look_first = marks.iter().any(|mark| mark.reply.is_some());
+    loop {
+        transaction.begin().await?;
+        let tried = if look_first {
+            try_mark(&mut transaction, fence, marks).await
+        } else {
+            try_end(&mut transaction, fence, marks).await
+        };
+        look_first |= tried.is_err();
+        if let Some(answers) = transaction.end(tried).await? {
+            return Ok(answers);
+        }
+    }
+}
+
+/// Ends callbacks without reading their rows; all of them are owed, or nothing happens.
+async fn try_end(
+    transaction: &mut Transaction<'_>,
+    fence: &Fence,
+    marks: &[Mark],
+) -> Answer<Vec<MarkAnswer>> {
+    let passed = fence::pass(transaction, fence, 0).await?;
+    let provider_name = passed.provider_name(&fence.bot_id)?;
+    let statements = marks.iter().map(|mark| {
+        let filter = owed_under(&fence.bot_id, &provider_name, &mark.key)?;
+        Statement::one(filter, ended(mark, &passed))
+    });
+    let statements = statements.collect::<Answer<Vec<_>>>()?;
+    if transaction.update(ARCHIVE, statements).await? == marks.len() as u64 {
+        return Ok(vec![MarkAnswer::Ended; marks.len()]);
+    }
+    Err(Failure::Changed("a callback that was taken to be owed"))
+}
+
+/// The filter for a callback that was sent and is owed.
+pub(super) fn owed_under(
+    bot_id: &BotId,
+    provider_name: &ProviderName,
+    key: &CallbackKey,
+) -> Answer<Document> {
+    Ok(doc! {
+        "bot_id": bot_id.as_str(),
+        "provider_name": provider_name.as_str(),
+        "correspondent_id": key.correspondent_id.as_str(),
+        "id": message_number(key.message_id)?,
+        "callback.revision": i64::from(key.revision),
+        "callback.state": "owed",
+        "callback.attempts": { "$gt": 0 },
+    })
+}
+
+fn ended(mark: &Mark, passed: &Passed) -> Document {
+    let state = CallbackState::ended(mark.end).name();
+    doc! { "$set": { "callback.state": state, "ended_at": date(passed.now) } }
+}
+
+/// Ends those of the callbacks that are owed, and tells the rest apart.
+async fn try_mark(
+    transaction: &mut Transaction<'_>,
+    fence: &Fence,
+    marks: &[Mark],
+) -> Answer<Vec<MarkAnswer>> {
+    let passed = fence::pass(transaction, fence, 0).await?;
+    passed.provider_name(&fence.bot_id)?;
+    let keys = marks.iter().map(|mark| &mark.key);
+    let mut rows = rows_of(transaction, &fence.bot_id, &passed, keys).await?;
+    let mut statements = Vec::new();
+    let mut replies = Vec::new();
+    let mut answers = Vec::with_capacity(marks.len());
+    for mark in marks {
+        let row = rows.get_mut(&place(&mark.key));
+        let (answer, ends) = judge(&mark.key, row.as_deref());
+        if let (true, Some(row)) = (ends, row) {
+            row.callback = CallbackState::ended(mark.end);
+            statements.push(Statement::one(doc! { "_id": row.position }, ended(mark, &passed))?);
+            replies.extend(reply(&fence.bot_id, mark));
+        }
+        answers.push(answer);
+    }
+    transaction.update(ARCHIVE, statements).await?;
+    sends::enqueue_replies(transaction, &fence.bot_id, &replies, passed.now).await?;
+    Ok(answers)
+}
+
+/// What is said of a mark, and whether it ends the callback.
+fn judge(key: &CallbackKey, row: Option<&Row>) -> (MarkAnswer, bool) {
+    let Some(row) = row else { return (MarkAnswer::Unknown, false) };
+    match (key.revision.cmp(&row.revision), row.callback) {
+        // A revision is made only after the callback before it has ended.
+        (Ordering::Less, _) => (MarkAnswer::Ended, false),
+        (Ordering::Greater, _) => (MarkAnswer::Unknown, false),
+        (Ordering::Equal, CallbackState::Acknowledged | CallbackState::Undeliverable) => {
+            (MarkAnswer::Ended, false)
+        }
+        (Ordering::Equal, CallbackState::Owed) if row.attempts > 0 => (MarkAnswer::Ended, true),
+        (Ordering::Equal, CallbackState::None | CallbackState::Owed) => {
+            (MarkAnswer::Unknown, false)
+        }
+    }
+}
+
+fn reply(bot_id: &BotId, mark: &Mark) -> Option<Send> {
+    let callback_id = CallbackId { bot_id: bot_id.clone(), key: mark.key.clone() };
+    Some(Send {
+        send_id: callback_id.to_string().into(),
+        correspondent_id: mark.key.correspondent_id.clone(),
+        message: mark.reply.clone()?,
+    })
+}

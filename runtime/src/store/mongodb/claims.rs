@@ -1,0 +1,284 @@
+//! Claims: which pending jobs of a pool a worker gets.
+//!
+//! Round-robin over the bots that have claimable jobs, in the order of their ids, oldest first within
+//! a bot (by media id where the ages are equal). The candidates are read from the index alone; one
+//! update leases those of them that are still free; one more question fetches what it got. Each step
+//! costs the same whatever waits in front.
+//!
+//! It needs no transaction: each job is leased by itself, and only where it is pending. A claim that
+//! was cut off half way gets, repeated under its token, what it had leased.
+
+use std::collections::BTreeMap;
+
+use anteroom_core::id::{BotId, LeaseToken, MediaId, PoolName};
+use anteroom_core::job::{Job, LeaseRequest};
+use anteroom_core::store::Claimed;
+use anteroom_core::time::Millis;
+use mongodb::bson::{Bson, Document, RawDocumentBuf, Uuid, deserialize_from_slice, doc};
+use serde::Deserialize;
+
+use super::collections::{ACTIVE, HOLDING};
+use super::connection::Connection;
+use super::failure::{Answer, Failure};
+use super::job_changes::{self, marked, union};
+use super::job_documents::{self, Shelf};
+use super::pages::{documents, page_size};
+use super::quarantine;
+use super::values::{AsUuid, id_of, unsigned, uuids};
+
+/// A job that may be claimed, as the index knows it.
+#[derive(Debug, Clone, Deserialize)]
+struct Candidate {
+    bot_id: BotId,
+    media_id: Uuid,
+}
+
+/// A claim under way.
+struct Claiming<'c> {
+    store: &'c Connection,
+    pool: &'c PoolName,
+    after_bot: Option<&'c BotId>,
+    lease: LeaseRequest,
+}
+
+/// Leases up to `limit` jobs. A token that holds jobs already gets the same ones again.
+pub(super) async fn claim(
+    store: &Connection,
+    pool: &PoolName,
+    after_bot: Option<BotId>,
+    lease: LeaseRequest,
+    limit: u32,
+) -> Answer<Claimed> {
+    let claiming = Claiming { store, pool, after_bot: after_bot.as_ref(), lease };
+    let (held, _) = futures_util::try_join!(claiming.held(), claiming.end_back_offs())?;
+    let jobs = if held.is_empty() { claiming.rotate(page_size(limit)).await? } else { held };
+    let more = claiming.any_claimable().await?;
+    let next_in = if more { None } else { claiming.next_back_off().await? };
+    Ok(Claimed { jobs: in_turns(jobs, after_bot.as_ref()), more, next_in })
+}
+
+/// The filter for the jobs of a pool that may be claimed.
+pub(super) fn claimable(pool: &PoolName) -> Document {
+    doc! { "pool": pool.as_str(), "status": "pending" }
+}
+
+/// The order in which jobs are claimed, as the index has it.
+pub(super) fn claim_order() -> Document {
+    doc! { "pool": 1, "status": 1, "bot_id": 1, "created_at": 1, "_id": 1 }
+}
+
+/// The stages that find the oldest claimable job of each bot, in the order of the bots.
+pub(super) fn heads(pool: &PoolName, bots: Option<Document>, limit: i64) -> Vec<Document> {
+    let mut filter = claimable(pool);
+    if let Some(bots) = bots {
+        filter.insert("bot_id", bots);
+    }
+    vec![
+        doc! { "$match": filter },
+        doc! { "$sort": claim_order() },
+        doc! { "$group": { "_id": "$bot_id", "media_id": { "$first": "$_id" } } },
+        doc! { "$sort": { "_id": 1 } },
+        doc! { "$limit": limit },
+        doc! { "$project": { "_id": 0, "bot_id": "$_id", "media_id": 1 } },
+    ]
+}
+
+/// The stages that find a bot's oldest claimable jobs.
+pub(super) fn oldest(pool: &PoolName, bot_id: &BotId, limit: i64) -> Vec<Document> {
+    let mut filter = claimable(pool);
+    filter.insert("bot_id", bot_id.as_str());
+    vec![
+        doc! { "$match": filter },
+        doc! { "$sort": claim_order() },
+        doc! { "$limit": limit },
+        doc! { "$project": { "_id": 0, "bot_id": 1, "media_id": "$_id" } },
+    ]
+}
+
+/// The filter for the leased jobs; few, because workers are.
+pub(super) fn leased_under(token: LeaseToken) -> Document {
+    let any_end = mongodb::bson::DateTime::MIN;
+    doc! {
+        "status": "processing",
+        "lease.expires_at": { "$gt": any_end },
+        "lease.token": token.stored(),
+    }
+}
+
+impl Claiming<'_> {
+    /// The jobs of the pool that are held under the token, wherever they are.
+    async fn held(&self) -> Answer<Vec<Job>> {
+        let mut filter = leased_under(self.lease.token);
+        filter.insert("pool", self.pool.as_str());
+        let stages = vec![doc! { "$match": filter }];
+        let mut pipeline = marked("active", stages.clone(), Bson::Null);
+        pipeline.push(union(HOLDING, marked("holding", stages, Bson::Null)));
+        let found = self.store.aggregate_snapshot(ACTIVE, pipeline).await?;
+        let mut held = Vec::with_capacity(found.len());
+        for document in &found {
+            let is_holding = job_changes::part(document) == "holding";
+            let shelf = if is_holding { Shelf::Holding } else { Shelf::Active };
+            let job = job_documents::read(shelf, job_changes::inner(document)?);
+            held.extend(job.ok());
+        }
+        Ok(held)
+    }
+
+    /// Jobs whose back-off has ended become claimable.
+    async fn end_back_offs(&self) -> Answer<()> {
+        let filter = doc! {
+            "pool": self.pool.as_str(),
+            "status": "backing_off",
+            "$expr": { "$lte": ["$not_before", self.store.time.now()] },
+        };
+        let jobs = self.store.database.collection::<Document>(ACTIVE);
+        if jobs.find_one(filter.clone()).projection(doc! { "_id": 1 }).await?.is_some() {
+            let change = vec![doc! { "$set": { "status": "pending" } }];
+            self.store.update_all(ACTIVE, filter, change).await?;
+        }
+        Ok(())
+    }
+
+    /// Leases up to `size` jobs, as long as there are any.
+    async fn rotate(&self, size: usize) -> Answer<Vec<Job>> {
+        let mut jobs: Vec<Job> = Vec::new();
+        while jobs.len() < size {
+            // Other claimers may have taken some of the candidates; who is left is asked for again.
+            let candidates = self.candidates(size - jobs.len()).await?;
+            if candidates.is_empty() {
+                break;
+            }
+            let ids: Vec<MediaId> =
+                candidates.iter().map(|candidate| id_of(candidate.media_id)).collect();
+            jobs.extend(self.lease_of(&ids).await?);
+        }
+        Ok(jobs)
+    }
+
+    /// The next claimable jobs in the order of turns, at most `size`.
+    async fn candidates(&self, size: usize) -> Answer<Vec<Candidate>> {
+        let mut heads = Vec::new();
+        if let Some(after) = self.after_bot {
+            let behind = doc! { "$gt": after.as_str() };
+            heads = self.read(heads_of(self.pool, Some(behind), size)).await?;
+        }
+        if heads.len() < size {
+            let wrapped = self.after_bot.map(|after| doc! { "$lte": after.as_str() });
+            let left = size - heads.len();
+            heads.extend(self.read(heads_of(self.pool, wrapped, left)).await?);
+        }
+        if heads.is_empty() || heads.len() == size {
+            return Ok(heads);
+        }
+        self.deeper(heads, size).await
+    }
+
+    /// More than one job a bot, for fewer bots than jobs are wanted.
+    async fn deeper(&self, heads: Vec<Candidate>, size: usize) -> Answer<Vec<Candidate>> {
+        let bots: Vec<BotId> = heads.into_iter().map(|head| head.bot_id).collect();
+        let mut depth = size.div_ceil(bots.len());
+        loop {
+            let mut pipelines = bots.iter().map(|bot| oldest(self.pool, bot, documents(depth)));
+            let mut pipeline = pipelines.next().unwrap_or_default();
+            pipeline.extend(pipelines.map(|stages| union(ACTIVE, stages)));
+            let mut turns: Vec<(usize, usize, Candidate)> = Vec::new();
+            let mut taken: BTreeMap<BotId, usize> = BTreeMap::new();
+            for candidate in self.read(pipeline).await? {
+                let turn = taken.entry(candidate.bot_id.clone()).or_default();
+                let place = bots.iter().position(|bot| *bot == candidate.bot_id);
+                turns.push((*turn, place.unwrap_or_default(), candidate));
+                *turn += 1;
+            }
+            let may_be_more = taken.values().any(|taken| *taken == depth);
+            if turns.len() < size && may_be_more && depth < size {
+                depth = size.min(depth * 4);
+                continue;
+            }
+            turns.sort_by_key(|(turn, place, _)| (*turn, *place));
+            turns.truncate(size);
+            return Ok(turns.into_iter().map(|(.., candidate)| candidate).collect());
+        }
+    }
+
+    async fn read(&self, pipeline: Vec<Document>) -> Answer<Vec<Candidate>> {
+        let found = self.store.aggregate(ACTIVE, pipeline).await?;
+        let read = |document: &RawDocumentBuf| deserialize_from_slice(document.as_bytes());
+        let candidates = found.iter().map(read).collect::<Result<_, _>>();
+        candidates.map_err(|error| Failure::unavailable(format!("claimable jobs: {error}")))
+    }
+
+    /// Leases those of the candidates that are still free, and returns them.
+    async fn lease_of(&self, media_ids: &[MediaId]) -> Answer<Vec<Job>> {
+        let mut filter = claimable(self.pool);
+        filter.insert("_id", doc! { "$in": uuids(media_ids) });
+        let leased = doc! { "$set": {
+            "status": "processing",
+            "claims": { "$add": ["$claims", 1] },
+            "not_before": "$$REMOVE",
+            "lease": {
+                "worker_id": self.lease.worker_id.stored(),
+                "token": self.lease.token.stored(),
+                "claimed_at": self.store.time.now(),
+                "expires_at": self.store.time.ahead(self.lease.ttl),
+            },
+        } };
+        self.store.update_all(ACTIVE, filter, vec![leased]).await?;
+        let ours = doc! {
+            "_id": { "$in": uuids(media_ids) },
+            "lease.token": self.lease.token.stored(),
+        };
+        let found = self.store.aggregate(ACTIVE, vec![doc! { "$match": ours }]).await?;
+        let mut jobs = Vec::with_capacity(found.len());
+        for document in &found {
+            match job_documents::read(Shelf::Active, document) {
+                Ok(job) => jobs.push(job),
+                Err(reason) => {
+                    quarantine::set_aside_alone(self.store, ACTIVE, document, &reason).await?;
+                }
+            }
+        }
+        Ok(jobs)
+    }
+
+    async fn any_claimable(&self) -> Answer<bool> {
+        let jobs = self.store.database.collection::<Document>(ACTIVE);
+        let any = jobs.find_one(claimable(self.pool)).projection(doc! { "_id": 1 }).await?;
+        Ok(any.is_some())
+    }
+
+    /// In how long the next back-off ends.
+    async fn next_back_off(&self) -> Answer<Option<Millis>> {
+        let next = next_back_off(self.pool, self.store.time.now());
+        let found = self.store.aggregate(ACTIVE, next).await?;
+        let wait = found.first().and_then(|document| document.get_i64("wait_ms").ok());
+        Ok(wait.map(|wait_ms| Millis::from_ms(unsigned(wait_ms))))
+    }
+}
+
+fn heads_of(pool: &PoolName, bots: Option<Document>, size: usize) -> Vec<Document> {
+    heads(pool, bots, documents(size))
+}
+
+/// The stages that tell when the next back-off of a pool ends.
+pub(super) fn next_back_off(pool: &PoolName, now: Bson) -> Vec<Document> {
+    vec![
+        doc! { "$match": { "pool": pool.as_str(), "status": "backing_off" } },
+        doc! { "$sort": { "not_before": 1 } },
+        doc! { "$limit": 1 },
+        doc! { "$project": { "wait_ms": { "$subtract": ["$not_before", now] } } },
+    ]
+}
+
+/// The jobs in the order in which a rotation behind `after_bot` takes them.
+fn in_turns(mut jobs: Vec<Job>, after_bot: Option<&BotId>) -> Vec<Job> {
+    jobs.sort_by_key(|job| (job.created_at, job.media_id));
+    let mut turns: BTreeMap<BotId, u32> = BTreeMap::new();
+    let mut in_order = BTreeMap::new();
+    for job in jobs {
+        let turn = turns.entry(job.bot_id.clone()).or_default();
+        let wrapped = after_bot.is_some_and(|after| job.bot_id <= *after);
+        in_order.insert((*turn, wrapped, job.bot_id.clone()), job);
+        *turn += 1;
+    }
+    in_order.into_values().collect()
+}

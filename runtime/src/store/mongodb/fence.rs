@@ -1,0 +1,96 @@
+//! The fence that every bot-side transaction passes.
+//!
+//! Reading an epoch inside a snapshot would not be enough: two transactions that only read it can both
+//! commit. So each one *writes* the bot's fence, on the condition that it holds the epoch; taking a bot
+//! over writes the same document. Of two owners, one aborts.
+//!
+//! The same write tells the time, gives out places in the archive, and says what the bot is.
+
+use anteroom_core::id::{BotId, ProviderName};
+use anteroom_core::store::{Fence, StoreError};
+use anteroom_core::time::Timestamp;
+use mongodb::bson::{DateTime, doc};
+use serde::Deserialize;
+
+use super::collections::FENCES;
+use super::connection::Connection;
+use super::failure::{Answer, Failure};
+use super::transaction::Transaction;
+use super::values::{saturating, timestamp, unsigned};
+
+/// What a transaction learns as it passes.
+pub(super) struct Passed {
+    /// The store's time.
+    pub(super) now: Timestamp,
+    /// The last place given out before this transaction.
+    pub(super) last_seq: i64,
+    /// Whether retention has kept a row of the bot as its correspondent's highest.
+    pub(super) retains: bool,
+    /// The bot's provider; none when it was never registered.
+    provider_name: Option<ProviderName>,
+}
+
+#[derive(Deserialize)]
+struct FenceDocument {
+    archive_seq: i64,
+    #[serde(default)]
+    retains: bool,
+    provider_name: Option<String>,
+    written_at: DateTime,
+}
+
+#[derive(Deserialize)]
+struct EpochOnly {
+    epoch: i64,
+}
+
+impl Passed {
+    /// The bot's provider.
+    pub(super) fn provider_name(&self, bot_id: &BotId) -> Answer<ProviderName> {
+        let known = self.provider_name.clone();
+        known.ok_or_else(|| Failure::invalid(format!("the bot {bot_id} is not registered")))
+    }
+}
+
+/// Refuses a transaction under another epoch than the bot's, and reserves places in the archive.
+pub(super) async fn pass(
+    transaction: &mut Transaction<'_>,
+    fence: &Fence,
+    places: usize,
+) -> Answer<Passed> {
+    let places = i64::try_from(places).unwrap_or(i64::MAX);
+    let filter = doc! { "_id": fence.bot_id.as_str(), "epoch": saturating(fence.epoch.0) };
+    let writing = doc! { "$set": {
+        "writes": { "$add": ["$writes", 1_i64] },
+        "archive_seq": { "$add": ["$archive_seq", places] },
+        "written_at": transaction.store.time.now(),
+    } };
+    let passed: Option<FenceDocument> = transaction.change(FENCES, filter, vec![writing]).await?;
+    let document = passed.ok_or(Failure::Refused(StoreError::Fenced))?;
+    Ok(Passed {
+        now: timestamp(document.written_at),
+        last_seq: document.archive_seq.saturating_sub(places),
+        retains: document.retains,
+        provider_name: document.provider_name.map(ProviderName::from),
+    })
+}
+
+/// Gives places back that were reserved in this transaction and not needed.
+pub(super) async fn give_back(
+    transaction: &mut Transaction<'_>,
+    bot_id: &BotId,
+    places: i64,
+) -> Answer<()> {
+    if places == 0 {
+        return Ok(());
+    }
+    let change = doc! { "$inc": { "archive_seq": -places } };
+    transaction.update_all(FENCES, doc! { "_id": bot_id.as_str() }, change).await
+}
+
+/// Refuses a question under another epoch than the bot's.
+pub(super) async fn check(store: &Connection, fence: &Fence) -> Answer<()> {
+    let found: Option<EpochOnly> = store.find(FENCES, fence.bot_id.as_str()).await?;
+    let is_current = found.is_some_and(|found| unsigned(found.epoch) == fence.epoch.0);
+    if is_current { Ok(()) } else { Err(StoreError::Fenced.into()) }
+}

@@ -1,0 +1,225 @@
+//! Every index, with its name and its reason.
+//!
+//! Made at start-up where they are missing. An index that only some documents need is partial, so that
+//! the others do not pay for it: a job that enters already leased and is finished on its node touches
+//! none of those for waiting jobs.
+
+use mongodb::IndexModel;
+use mongodb::bson::{Document, doc};
+use mongodb::options::IndexOptions;
+
+use super::collections::{ACTIVE, ARCHIVE, FAILED, HOLDING, QUARANTINE, SENDS};
+use super::job_documents::WAITING;
+
+/// One index.
+pub(super) struct Index {
+    pub(super) collection: &'static str,
+    pub(super) name: &'static str,
+    keys: Document,
+    kind: Kind,
+    /// The documents that are in it; none when all are.
+    only: Option<Document>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Ordinary,
+    Unique,
+}
+
+impl Index {
+    /// The index as the driver takes it.
+    pub(super) fn model(self) -> IndexModel {
+        let mut options = IndexOptions::default();
+        options.name = Some(self.name.to_owned());
+        options.unique = (self.kind == Kind::Unique).then_some(true);
+        options.partial_filter_expression = self.only;
+        IndexModel::builder().keys(self.keys).options(options).build()
+    }
+}
+
+fn all(collection: &'static str, name: &'static str, keys: Document) -> Index {
+    Index { collection, name, keys, kind: Kind::Ordinary, only: None }
+}
+
+fn some(collection: &'static str, name: &'static str, keys: Document, only: Document) -> Index {
+    Index { collection, name, keys, kind: Kind::Ordinary, only: Some(only) }
+}
+
+fn unique(
+    collection: &'static str,
+    name: &'static str,
+    keys: Document,
+    only: Option<Document>,
+) -> Index {
+    Index { collection, name, keys, kind: Kind::Unique, only }
+}
+
+/// All indexes but those on `_id`.
+pub(super) fn indexes() -> Vec<Index> {
+    let mut indexes = of_active();
+    indexes.extend(of_holding());
+    indexes.extend(of_failed());
+    indexes.extend(of_archive());
+    indexes.extend(of_others());
+    indexes
+}
+
+fn waiting() -> Document {
+    doc! { "status": { "$in": WAITING.to_vec() } }
+}
+
+fn leased() -> Document {
+    doc! { "status": "processing" }
+}
+
+/// One job waits for a provider's message: a resend under another media id is known. Retries of
+/// archived messages are not the message itself.
+fn provider_message(collection: &'static str) -> Index {
+    let keys = doc! { "bot_id": 1, "correspondent_id": 1, "provider_message_id": 1 };
+    unique(
+        collection,
+        "bot_id_correspondent_id_provider_message_id",
+        keys,
+        Some(doc! { "revision": 0 }),
+    )
+}
+
+/// The sweep for lost workers, and what is held under a token: as many entries as workers.
+fn lease_end(collection: &'static str) -> Index {
+    some(collection, "lease_expires_at", doc! { "lease.expires_at": 1, "_id": 1 }, leased())
+}
+
+/// Pages of a bot's jobs or results, in the order of media ids: restore, hold, results.
+fn bot_page(collection: &'static str) -> Index {
+    all(collection, "bot_id_status", doc! { "bot_id": 1, "status": 1, "_id": 1 })
+}
+
+fn of_active() -> Vec<Index> {
+    vec![
+        // Operators' lists: what waits, by type and age.
+        all(
+            ACTIVE,
+            "status_mime_type_created_at",
+            doc! { "status": 1, "mime_type": 1, "created_at": 1 },
+        ),
+        // Claims: the next bot's oldest job is the next entry, whatever waits in front of it, and
+        // candidates are read from the index alone.
+        all(
+            ACTIVE,
+            "pool_status_bot_id_created_at",
+            doc! { "pool": 1, "status": 1, "bot_id": 1, "created_at": 1, "_id": 1 },
+        ),
+        // When the next back-off of a pool ends.
+        some(
+            ACTIVE,
+            "pool_not_before",
+            doc! { "pool": 1, "status": 1, "not_before": 1 },
+            doc! { "status": "backing_off" },
+        ),
+        bot_page(ACTIVE),
+        provider_message(ACTIVE),
+        lease_end(ACTIVE),
+        // The sweep for jobs that waited too long since their bot was restored.
+        some(
+            ACTIVE,
+            "bot_id_active_since",
+            doc! { "bot_id": 1, "active_since": 1, "_id": 1 },
+            waiting(),
+        ),
+    ]
+}
+
+fn of_holding() -> Vec<Index> {
+    vec![
+        bot_page(HOLDING),
+        provider_message(HOLDING),
+        lease_end(HOLDING),
+        // The sweep for jobs that waited too long since their bot was stopped.
+        some(HOLDING, "held_at", doc! { "held_at": 1, "_id": 1 }, waiting()),
+    ]
+}
+
+fn of_failed() -> Vec<Index> {
+    vec![
+        // The sweep for copies that were kept long enough.
+        all(FAILED, "failed_at", doc! { "failed_at": 1, "_id": 1 }),
+        // Operators' lists: the latest failures of a bot, and of a kind.
+        all(FAILED, "bot_id_failed_at", doc! { "bot_id": 1, "failed_at": 1 }),
+        all(FAILED, "error_kind_failed_at", doc! { "error.kind": 1, "failed_at": 1 }),
+    ]
+}
+
+fn of_archive() -> Vec<Index> {
+    let owed = || doc! { "callback.state": "owed" };
+    vec![
+        // Exactly once is anchored here; also the highest id of a correspondent.
+        unique(
+            ARCHIVE,
+            "bot_id_provider_name_correspondent_id_id",
+            doc! { "bot_id": 1, "provider_name": 1, "correspondent_id": 1, "id": 1 },
+            None,
+        ),
+        // A message that its provider sends again is known.
+        unique(
+            ARCHIVE,
+            "bot_id_correspondent_id_provider_message_id",
+            doc! { "bot_id": 1, "correspondent_id": 1, "provider_message_id": 1 },
+            Some(doc! { "provider_message_id": { "$exists": true } }),
+        ),
+        // The outbox's pages of a bot; correspondents are left out without reading their messages.
+        some(
+            ARCHIVE,
+            "bot_id_callback_state_archive_seq",
+            doc! { "bot_id": 1, "callback.state": 1, "archive_seq": 1, "correspondent_id": 1 },
+            owed(),
+        ),
+        // The outbox's pages of a correspondent, in either order.
+        some(
+            ARCHIVE,
+            "bot_id_correspondent_id_archive_seq",
+            doc! { "bot_id": 1, "correspondent_id": 1, "archive_seq": 1 },
+            owed(),
+        ),
+        some(
+            ARCHIVE,
+            "bot_id_correspondent_id_id",
+            doc! { "bot_id": 1, "correspondent_id": 1, "id": 1 },
+            owed(),
+        ),
+        // The sweep for rows that were kept long enough.
+        some(ARCHIVE, "ended_at", doc! { "ended_at": 1 }, doc! { "ended_at": { "$exists": true } }),
+        // The rows that it kept as the highest of their correspondents.
+        some(
+            ARCHIVE,
+            "retained",
+            doc! { "bot_id": 1, "correspondent_id": 1 },
+            doc! { "retained_ended_at": { "$exists": true } },
+        ),
+        // Operators' lists: what a bot was told, by time.
+        all(ARCHIVE, "bot_id_archived_at", doc! { "bot_id": 1, "archived_at": 1 }),
+    ]
+}
+
+fn of_others() -> Vec<Index> {
+    vec![
+        // A repeated send is known by its key.
+        unique(SENDS, "bot_id_send_id", doc! { "bot_id": 1, "send_id": 1 }, None),
+        // The sends to be made, oldest first.
+        some(
+            SENDS,
+            "bot_id_enqueued_at",
+            doc! { "bot_id": 1, "enqueued_at": 1, "_id": 1 },
+            doc! { "state": "owed" },
+        ),
+        // The sweep for keys that were kept long enough.
+        some(SENDS, "sent_at", doc! { "sent_at": 1 }, doc! { "state": "sent" }),
+        // The ids of what was set aside stay taken, and its files stay known.
+        all(
+            QUARANTINE,
+            "bot_id_correspondent_id_message_id",
+            doc! { "bot_id": 1, "correspondent_id": 1, "message_id": 1 },
+        ),
+        all(QUARANTINE, "media_id", doc! { "media_id": 1 }),
+    ]
+}

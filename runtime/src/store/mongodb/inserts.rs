@@ -1,0 +1,253 @@
+//! New jobs, each on its own: inserted, known, or under a media id that another message has.
+//!
+//! Everything that can speak against a job of the batch is read in one question inside the fenced
+//! transaction; the batch is then decided in memory, job by job, as if each had come alone.
+
+use std::collections::BTreeMap;
+
+use anteroom_core::id::{BotId, CorrespondentId, MediaId, MessageId, ProviderMessageId};
+use anteroom_core::job::{Command, FailedCopy, Job, Place, Status};
+use anteroom_core::store::{Fence, InsertAnswer, NewJob};
+use mongodb::bson::{Bson, Document, doc};
+
+use super::archive_documents::{self, Row};
+use super::collections::{ACTIVE, ARCHIVE, FAILED, HOLDING};
+use super::connection::Connection;
+use super::failure::{Answer, Failure};
+use super::fence::{self, Passed};
+use super::job_changes::{self, Changes, marked, union};
+use super::job_documents::Shelf;
+use super::transaction::Transaction;
+use super::values::{message_number, uuids};
+
+/// What a provider's message is known by within its bot.
+type ProviderKey = (CorrespondentId, ProviderMessageId);
+
+/// Inserts jobs, each on its own.
+pub(super) async fn insert(
+    store: &Connection,
+    fence: &Fence,
+    new_jobs: &[NewJob],
+) -> Answer<Vec<InsertAnswer>> {
+    let _turn = store.turns.take(&fence.bot_id).await;
+    let mut transaction = Transaction::new(store).await?;
+    loop {
+        transaction.begin().await?;
+        let tried = try_insert(&mut transaction, fence, new_jobs).await;
+        if let Some(answers) = transaction.end(tried).await? {
+            return Ok(answers);
+        }
+    }
+}
+
+async fn try_insert(
+    transaction: &mut Transaction<'_>,
+    fence: &Fence,
+    new_jobs: &[NewJob],
+) -> Answer<Vec<InsertAnswer>> {
+    let passed = fence::pass(transaction, fence, 0).await?;
+    for new in new_jobs {
+        check_new(fence, &new.job)?;
+    }
+    let mut desk = Desk::read(transaction.store, fence, new_jobs, passed).await?;
+    let answers = new_jobs.iter().map(|new| desk.insert_one(new)).collect::<Answer<_>>()?;
+    desk.changes.write(transaction).await?;
+    Ok(answers)
+}
+
+/// A new job is the bot's own, pending and active.
+fn check_new(fence: &Fence, job: &Job) -> Answer<()> {
+    let media_id = job.media_id;
+    if job.bot_id != fence.bot_id {
+        return Err(Failure::invalid(format!("the job {media_id} belongs to {}", job.bot_id)));
+    }
+    if job.status != Status::Pending || job.place != Place::Active || job.revision != 0 {
+        return Err(Failure::invalid(format!("the job {media_id} is not a new one")));
+    }
+    message_number(job.placeholder_message.id).map(|_| ())
+}
+
+/// All that is known of the jobs of a batch, and what becomes of them.
+struct Desk {
+    bot_id: BotId,
+    passed: Passed,
+    archived: BTreeMap<ProviderKey, Row>,
+    failed: BTreeMap<MediaId, FailedCopy>,
+    jobs: BTreeMap<MediaId, Job>,
+    /// The jobs that wait for a provider's message.
+    waiting: BTreeMap<ProviderKey, (MessageId, MediaId)>,
+    changes: Changes,
+}
+
+impl Desk {
+    async fn read(
+        store: &Connection,
+        fence: &Fence,
+        new_jobs: &[NewJob],
+        passed: Passed,
+    ) -> Answer<Self> {
+        let mut desk = Self {
+            bot_id: fence.bot_id.clone(),
+            passed,
+            archived: BTreeMap::new(),
+            failed: BTreeMap::new(),
+            jobs: BTreeMap::new(),
+            waiting: BTreeMap::new(),
+            changes: Changes::default(),
+        };
+        if new_jobs.is_empty() {
+            return Ok(desk);
+        }
+        for document in store.aggregate_behind_fence(ARCHIVE, question(fence, new_jobs)).await? {
+            match job_changes::part(&document) {
+                "row" => {
+                    let row = archive_documents::read_row(job_changes::inner(&document)?)?;
+                    let key = (row.correspondent_id.clone(), row.provider_message_id.clone());
+                    desk.archived.insert(key, row);
+                }
+                "failed" => {
+                    if let Some(copy) = job_changes::copy_aside(store, &document).await? {
+                        desk.failed.insert(copy.job.media_id, copy);
+                    }
+                }
+                part => {
+                    let shelf = if part == "holding" { Shelf::Holding } else { Shelf::Active };
+                    if let Some(job) = job_changes::job_aside(store, shelf, &document).await? {
+                        desk.remember(job);
+                    }
+                }
+            }
+        }
+        Ok(desk)
+    }
+
+    fn remember(&mut self, job: Job) {
+        if job.bot_id == self.bot_id && job.revision == 0 {
+            let value = (job.placeholder_message.id, job.media_id);
+            self.waiting.insert(provider_key(&job), value);
+        }
+        self.jobs.insert(job.media_id, job);
+    }
+
+    fn insert_one(&mut self, new: &NewJob) -> Answer<InsertAnswer> {
+        let is_archived = self.archived.contains_key(&provider_key(&new.job));
+        let is_failed = self.failed.contains_key(&new.job.media_id);
+        if !is_archived
+            && !is_failed
+            && let Some(answer) = self.insert_new(new)?
+        {
+            return Ok(answer);
+        }
+        self.known(new)
+    }
+
+    /// Inserts a job, leased if that was asked for; none when its media or its message has a job.
+    fn insert_new(&mut self, new: &NewJob) -> Answer<Option<InsertAnswer>> {
+        let job = &new.job;
+        if self.jobs.contains_key(&job.media_id) || self.waiting.contains_key(&provider_key(job)) {
+            return Ok(None);
+        }
+        let claimed = new.lease.and_then(|lease| {
+            let applied = job.apply(&Command::Claim(lease), self.passed.now).ok()?;
+            applied.job
+        });
+        let leased = claimed.is_some();
+        let stored = claimed.unwrap_or_else(|| job.clone());
+        self.changes.insert(&stored)?;
+        self.remember(stored);
+        Ok(Some(InsertAnswer::Inserted { leased }))
+    }
+
+    /// What is said of a job whose media or message is known.
+    fn known(&mut self, new: &NewJob) -> Answer<InsertAnswer> {
+        let job = &new.job;
+        let message = &job.placeholder_message;
+        let stored = self.jobs.get(&job.media_id);
+        let failed = self.failed.get(&job.media_id);
+        let owner = stored.or(failed.map(|copy| &copy.job));
+        if owner.is_some_and(|owner| !same_provider_message(owner, job)) {
+            return Ok(InsertAnswer::MediaIdInUse);
+        }
+        if let Some(row) = self.archived.get(&provider_key(job)) {
+            // The call repeated after all of its job's life: what it asked for has happened.
+            let repeated = row.id == message.id && row.media_id == Some(job.media_id);
+            return Ok(if repeated {
+                InsertAnswer::Inserted { leased: false }
+            } else {
+                InsertAnswer::DuplicateProviderMessage { message_id: row.id }
+            });
+        }
+        match self.waiting.get(&provider_key(job)) {
+            Some((message_id, media_id))
+                if *message_id == message.id && *media_id == job.media_id =>
+            {
+                let asked = new.lease.map(|lease| lease.token);
+                let held = stored.and_then(|stored| stored.lease()).map(|held| held.token);
+                Ok(InsertAnswer::Inserted { leased: asked.is_some() && held == asked })
+            }
+            Some((message_id, _)) => {
+                Ok(InsertAnswer::DuplicateProviderMessage { message_id: *message_id })
+            }
+            // A copy is left of the same message, whose row and job are gone: it begins anew.
+            None => Ok(self.insert_new(new)?.unwrap_or(InsertAnswer::MediaIdInUse)),
+        }
+    }
+}
+
+fn provider_key(job: &Job) -> ProviderKey {
+    (job.correspondent_id.clone(), job.placeholder_message.provider_message_id.clone())
+}
+
+fn same_provider_message(one: &Job, other: &Job) -> bool {
+    one.bot_id == other.bot_id
+        && one.correspondent_id == other.correspondent_id
+        && one.placeholder_message.provider_message_id
+            == other.placeholder_message.provider_message_id
+}
+
+/// Asks for the rows, jobs and failed copies that have a provider's message or a media of the batch.
+fn question(fence: &Fence, new_jobs: &[NewJob]) -> Vec<Document> {
+    let bot_id = fence.bot_id.as_str();
+    let messages = by_correspondent(new_jobs.iter().map(|new| {
+        let message = &new.job.placeholder_message;
+        (&new.job.correspondent_id, message.provider_message_id.as_str())
+    }));
+    let media = doc! { "_id": { "$in": uuids(new_jobs.iter().map(|new| &new.job.media_id)) } };
+    let rows: Vec<Document> = archive_documents::of_provider_messages(bot_id, &messages);
+    let mut jobs = waiting_for(bot_id, &messages);
+    jobs.push(media.clone());
+    let jobs = || vec![doc! { "$match": { "$or": jobs.clone() } }];
+    let rows = vec![doc! { "$match": { "$or": rows } }, archive_documents::row_projection()];
+    let mut pipeline = marked("row", rows, Bson::Null);
+    pipeline.push(union(ACTIVE, marked("active", jobs(), Bson::Null)));
+    pipeline.push(union(HOLDING, marked("holding", jobs(), Bson::Null)));
+    pipeline.push(union(FAILED, marked("failed", vec![doc! { "$match": media }], Bson::Null)));
+    pipeline
+}
+
+/// Filters for the jobs that wait for providers' messages, a filter a correspondent.
+pub(super) fn waiting_for(
+    bot_id: &str,
+    messages: &BTreeMap<&CorrespondentId, Vec<&str>>,
+) -> Vec<Document> {
+    let filters = messages.iter().map(|(correspondent_id, ids)| {
+        doc! {
+            "bot_id": bot_id,
+            "correspondent_id": correspondent_id.as_str(),
+            "provider_message_id": { "$in": ids.clone() },
+            "revision": 0,
+        }
+    });
+    filters.collect()
+}
+
+/// Values, gathered by correspondent.
+pub(super) fn by_correspondent<'i, T>(
+    values: impl Iterator<Item = (&'i CorrespondentId, T)>,
+) -> BTreeMap<&'i CorrespondentId, Vec<T>> {
+    let mut gathered: BTreeMap<&CorrespondentId, Vec<T>> = BTreeMap::new();
+    for (correspondent_id, value) in values {
+        gathered.entry(correspondent_id).or_default().push(value);
+    }
+    gathered
+}

@@ -1,0 +1,232 @@
+//! Media jobs as documents.
+//!
+//! Owns the shape of the documents in `media_processing_jobs` and `media_processing_jobs_holding`;
+//! which of the two a document is in is the job's place. A pending job that is in back-off has a
+//! status of its own, so that claims do not meet it.
+
+use std::borrow::Cow;
+
+use anteroom_core::id::{
+    BotId, CorrespondentId, MediaId, PoolName, ProviderMessageId, ProviderName,
+};
+use anteroom_core::job::{Job, Lease, Place, Status};
+use anteroom_core::message::{MediaKind, Message, Outcome};
+use mongodb::bson::{
+    DateTime, RawDocument, RawDocumentBuf, Uuid, deserialize_from_slice,
+    serialize_to_raw_document_buf,
+};
+use serde::{Deserialize, Serialize};
+
+use super::collections;
+use super::failure::Answer;
+use super::values::{AsUuid, date, id_of, message_number, timestamp};
+
+/// Which collection a job is in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Shelf {
+    /// Its bot is running.
+    Active,
+    /// Its bot is stopped.
+    Holding,
+}
+
+impl Shelf {
+    /// The place of a job.
+    pub(super) fn of(job: &Job) -> Self {
+        match job.place {
+            Place::Active => Self::Active,
+            Place::Holding { .. } => Self::Holding,
+        }
+    }
+
+    /// The collection's name.
+    pub(super) fn collection(self) -> &'static str {
+        match self {
+            Self::Active => collections::ACTIVE,
+            Self::Holding => collections::HOLDING,
+        }
+    }
+}
+
+/// How far a job is, as it is searched for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum StatusName {
+    Pending,
+    BackingOff,
+    Processing,
+    Completed,
+}
+
+/// The statuses of jobs that nobody works on.
+pub(super) const WAITING: [&str; 2] = ["pending", "backing_off"];
+
+#[derive(Debug, Serialize, Deserialize)]
+struct LeaseDocument {
+    worker_id: Uuid,
+    token: Uuid,
+    claimed_at: DateTime,
+    expires_at: DateTime,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct JobDocument<'j> {
+    #[serde(rename = "_id")]
+    media_id: Uuid,
+    bot_id: BotId,
+    correspondent_id: CorrespondentId,
+    provider_name: ProviderName,
+    /// The placeholder's, beside it to be searched.
+    message_id: i64,
+    /// The placeholder's, beside it to be searched.
+    provider_message_id: ProviderMessageId,
+    mime_type: Cow<'j, str>,
+    kind: MediaKind,
+    pool: PoolName,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    original_filename: Option<Cow<'j, str>>,
+    #[serde(default)]
+    quota_exceeded: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    detail: Option<Cow<'j, str>>,
+    status: StatusName,
+    created_at: DateTime,
+    active_since: DateTime,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    held_at: Option<DateTime>,
+    #[serde(default)]
+    claims: u32,
+    #[serde(default)]
+    lost: u32,
+    #[serde(default)]
+    transient: u32,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    not_before: Option<DateTime>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    lease: Option<LeaseDocument>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    outcome: Option<Cow<'j, Outcome>>,
+    /// The lease that the result was stored under.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    completed_token: Option<Uuid>,
+    #[serde(default)]
+    revision: u32,
+    placeholder_message: Cow<'j, Message>,
+}
+
+/// A job as a document.
+pub(super) fn write(job: &Job) -> Answer<RawDocumentBuf> {
+    Ok(serialize_to_raw_document_buf(&document(job)?)?)
+}
+
+fn document(job: &Job) -> Answer<JobDocument<'_>> {
+    let (status, lease, outcome, completed_token) = match &job.status {
+        Status::Pending if job.not_before.is_some() => (StatusName::BackingOff, None, None, None),
+        Status::Pending => (StatusName::Pending, None, None, None),
+        Status::Processing { lease } => {
+            (StatusName::Processing, Some(lease_document(lease)), None, None)
+        }
+        Status::Completed { outcome, token } => (
+            StatusName::Completed,
+            None,
+            Some(Cow::Borrowed(outcome)),
+            token.map(|token| token.stored()),
+        ),
+    };
+    let held_at = match job.place {
+        Place::Active => None,
+        Place::Holding { held_at } => Some(date(held_at)),
+    };
+    Ok(JobDocument {
+        media_id: job.media_id.stored(),
+        bot_id: job.bot_id.clone(),
+        correspondent_id: job.correspondent_id.clone(),
+        provider_name: job.provider_name.clone(),
+        message_id: message_number(job.placeholder_message.id)?,
+        provider_message_id: job.placeholder_message.provider_message_id.clone(),
+        mime_type: Cow::Borrowed(&job.mime_type),
+        kind: job.kind,
+        pool: job.pool.clone(),
+        original_filename: job.original_filename.as_deref().map(Cow::Borrowed),
+        quota_exceeded: job.quota_exceeded,
+        detail: job.detail.as_deref().map(Cow::Borrowed),
+        status,
+        created_at: date(job.created_at),
+        active_since: date(job.active_since),
+        held_at,
+        claims: job.claims,
+        lost: job.lost,
+        transient: job.transient,
+        not_before: job.not_before.map(date),
+        lease,
+        outcome,
+        completed_token,
+        revision: job.revision,
+        placeholder_message: Cow::Borrowed(&job.placeholder_message),
+    })
+}
+
+fn lease_document(lease: &Lease) -> LeaseDocument {
+    LeaseDocument {
+        worker_id: lease.worker_id.stored(),
+        token: lease.token.stored(),
+        claimed_at: date(lease.claimed_at),
+        expires_at: date(lease.expires_at),
+    }
+}
+
+/// The job in a document of a collection, or why it cannot be read.
+pub(super) fn read(shelf: Shelf, document: &RawDocument) -> Result<Job, String> {
+    let document: JobDocument<'static> =
+        deserialize_from_slice(document.as_bytes()).map_err(|error| error.to_string())?;
+    let status = match document.status {
+        StatusName::Pending | StatusName::BackingOff => Status::Pending,
+        StatusName::Processing => {
+            let lease = document.lease.ok_or("it is being processed and has no lease")?;
+            Status::Processing { lease: lease_of(&lease) }
+        }
+        StatusName::Completed => {
+            let outcome = document.outcome.ok_or("it is completed and has no outcome")?;
+            let token = document.completed_token.map(id_of);
+            Status::Completed { outcome: outcome.into_owned(), token }
+        }
+    };
+    let place = match shelf {
+        Shelf::Active => Place::Active,
+        Shelf::Holding => {
+            let held_at = document.held_at.ok_or("it is held and does not say since when")?;
+            Place::Holding { held_at: timestamp(held_at) }
+        }
+    };
+    Ok(Job {
+        media_id: id_of::<MediaId>(document.media_id),
+        bot_id: document.bot_id,
+        correspondent_id: document.correspondent_id,
+        provider_name: document.provider_name,
+        placeholder_message: document.placeholder_message.into_owned(),
+        mime_type: document.mime_type.into_owned(),
+        kind: document.kind,
+        pool: document.pool,
+        original_filename: document.original_filename.map(Cow::into_owned),
+        quota_exceeded: document.quota_exceeded,
+        detail: document.detail.map(Cow::into_owned),
+        place,
+        status,
+        created_at: timestamp(document.created_at),
+        active_since: timestamp(document.active_since),
+        claims: document.claims,
+        lost: document.lost,
+        transient: document.transient,
+        not_before: document.not_before.map(timestamp),
+        revision: document.revision,
+    })
+}
+
+fn lease_of(lease: &LeaseDocument) -> Lease {
+    Lease {
+        worker_id: id_of(lease.worker_id),
+        token: id_of(lease.token),
+        claimed_at: timestamp(lease.claimed_at),
+        expires_at: timestamp(lease.expires_at),
+    }
+}

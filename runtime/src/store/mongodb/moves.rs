@@ -1,0 +1,151 @@
+//! A bot's jobs between active and holding, and the pages in which they are read.
+//!
+//! A move deletes a job from one collection and inserts it into the other in one fenced transaction, so
+//! it is in exactly one of them at every moment, with its status, its lease and its result.
+
+use anteroom_core::id::{BotId, MediaId};
+use anteroom_core::job::{Command, Job, Place};
+use anteroom_core::store::{Fence, JobPage};
+use mongodb::bson::{Bson, Document, doc};
+
+use super::collections::{ACTIVE, HOLDING};
+use super::connection::Connection;
+use super::failure::Answer;
+use super::fence;
+use super::job_changes::{self, Changes, Found};
+use super::job_documents::{self, Shelf};
+use super::pages::{documents_to_read, page_size};
+use super::transaction::Transaction;
+use super::values::{AsUuid, date, uuids};
+
+/// How many jobs one transaction moves to holding at first; each conflict with a worker halves it.
+const HOLD_CHUNK_JOBS: usize = 500;
+
+/// The statuses of a job: a page of all of them goes through the index in the order of media ids.
+const STATUSES: [&str; 4] = ["pending", "backing_off", "processing", "completed"];
+
+/// The stages that find a page of a bot's jobs in some statuses, in the order of media ids.
+pub(super) fn page_stages(
+    bot_id: &BotId,
+    statuses: &[&str],
+    after: Option<MediaId>,
+    limit: i64,
+) -> Vec<Document> {
+    let mut filter = doc! { "bot_id": bot_id.as_str(), "status": { "$in": statuses } };
+    if let Some(after) = after {
+        filter.insert("_id", doc! { "$gt": after.stored() });
+    }
+    vec![doc! { "$match": filter }, doc! { "$sort": { "_id": 1 } }, doc! { "$limit": limit }]
+}
+
+/// Activates a page of a bot's jobs and returns them.
+pub(super) async fn restore(
+    store: &Connection,
+    fence: &Fence,
+    after: Option<MediaId>,
+    limit: u32,
+) -> Answer<JobPage> {
+    let _turn = store.turns.take(&fence.bot_id).await;
+    let mut transaction = Transaction::new(store).await?;
+    loop {
+        transaction.begin().await?;
+        let tried = try_restore(&mut transaction, fence, after, page_size(limit)).await;
+        if let Some(page) = transaction.end(tried).await? {
+            return Ok(page);
+        }
+    }
+}
+
+async fn try_restore(
+    transaction: &mut Transaction<'_>,
+    fence: &Fence,
+    after: Option<MediaId>,
+    size: usize,
+) -> Answer<JobPage> {
+    let passed = fence::pass(transaction, fence, 0).await?;
+    let stages = page_stages(&fence.bot_id, &STATUSES, after, documents_to_read(size));
+    let Found { mut jobs, documents, .. } =
+        job_changes::find(transaction, stages.clone(), stages).await?;
+    jobs.sort_by_key(|job| job.media_id);
+    jobs.truncate(size);
+    let (held, active): (Vec<&Job>, Vec<&Job>) =
+        jobs.iter().partition(|job| Shelf::of(job) == Shelf::Holding);
+    let activated: Vec<Bson> = uuids(active.iter().map(|job| &job.media_id));
+    let mut changes = Changes::default();
+    for job in held {
+        // Activating has no guard and never removes a job.
+        if let Ok(applied) = job.apply(&Command::Activate, passed.now) {
+            changes.add(job, &applied)?;
+        }
+    }
+    changes.write(transaction).await?;
+    if !activated.is_empty() {
+        let change = doc! { "$set": { "active_since": date(passed.now) } };
+        transaction.update_all(ACTIVE, doc! { "_id": { "$in": activated } }, change).await?;
+    }
+    for job in &mut jobs {
+        job.place = Place::Active;
+        job.active_since = passed.now;
+    }
+    Ok(JobPage { jobs, more: documents > size })
+}
+
+/// A page of a bot's results.
+pub(super) async fn completed(
+    store: &Connection,
+    fence: &Fence,
+    after: Option<MediaId>,
+    limit: u32,
+) -> Answer<JobPage> {
+    fence::check(store, fence).await?;
+    let size = page_size(limit);
+    let stages = page_stages(&fence.bot_id, &["completed"], after, documents_to_read(size));
+    let found = store.aggregate(ACTIVE, stages).await?;
+    let mut jobs = Vec::with_capacity(found.len().min(size));
+    for document in found.iter().take(size) {
+        match job_documents::read(Shelf::Active, document) {
+            Ok(job) => jobs.push(job),
+            Err(reason) => {
+                super::quarantine::set_aside_alone(store, ACTIVE, document, &reason).await?;
+            }
+        }
+    }
+    Ok(JobPage { jobs, more: found.len() > size })
+}
+
+/// Moves all of a bot's active jobs to holding, and returns how many are held.
+pub(super) async fn hold(store: &Connection, fence: &Fence) -> Answer<u32> {
+    let _turn = store.turns.take(&fence.bot_id).await;
+    let mut transaction = Transaction::new(store).await?;
+    let mut chunk = HOLD_CHUNK_JOBS;
+    loop {
+        transaction.begin().await?;
+        let tried = try_hold(&mut transaction, fence, chunk).await;
+        match transaction.end(tried).await? {
+            Some(moved) if moved < chunk => break,
+            Some(_) => {}
+            None => chunk = (chunk / 2).max(1),
+        }
+    }
+    let held = store.database.collection::<Document>(HOLDING);
+    let held = held.count_documents(doc! { "bot_id": fence.bot_id.as_str() }).await?;
+    Ok(u32::try_from(held).unwrap_or(u32::MAX))
+}
+
+/// Moves up to `chunk` jobs, and tells how many there were.
+async fn try_hold(transaction: &mut Transaction<'_>, fence: &Fence, chunk: usize) -> Answer<usize> {
+    let passed = fence::pass(transaction, fence, 0).await?;
+    let limit = i64::try_from(chunk).unwrap_or(i64::MAX);
+    let stages = page_stages(&fence.bot_id, &STATUSES, None, limit);
+    let mut found = Found::default();
+    job_changes::find_on(transaction, Shelf::Active, stages, &mut found).await?;
+    let mut changes = Changes::default();
+    for job in &found.jobs {
+        // Holding has no guard: there is no rejection to tell.
+        if let Ok(applied) = job.apply(&Command::Hold, passed.now) {
+            changes.add(job, &applied)?;
+        }
+    }
+    changes.write(transaction).await?;
+    Ok(found.documents)
+}

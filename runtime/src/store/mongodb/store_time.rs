@@ -1,0 +1,49 @@
+//! The time by which leases end.
+//!
+//! Owns the one place where that time comes from: the server's `$$NOW`, evaluated by the server as it
+//! executes an operation, so that all nodes share one clock. The contract suite gives a clock of its
+//! own instead; everything else is the same.
+
+use mongodb::bson::{Bson, doc};
+
+use anteroom_core::time::Millis;
+
+use super::values::date;
+use crate::store::Clock;
+
+/// The longest time that is added to or taken off a moment: more than anyone waits, and less than
+/// what leaves the range of a date.
+const LENGTH_MS_MAX: u64 = 100 * 366 * 24 * 60 * 60 * 1_000;
+
+/// Whose time leases end by.
+#[derive(Clone)]
+pub enum StoreTime {
+    /// The server's.
+    Server,
+    /// That of a clock, so that a test can let time pass.
+    Given(Clock),
+}
+
+impl StoreTime {
+    /// The present moment, as an expression that the server evaluates.
+    pub(super) fn now(&self) -> Bson {
+        match self {
+            Self::Server => Bson::String("$$NOW".to_owned()),
+            Self::Given(clock) => Bson::DateTime(date(clock())),
+        }
+    }
+
+    /// The moment that lies `length` ahead, as an expression.
+    pub(super) fn ahead(&self, length: Millis) -> Bson {
+        Bson::Document(doc! { "$add": [self.now(), bounded(length)] })
+    }
+
+    /// The moment `length` ago, as an expression.
+    pub(super) fn ago(&self, length: Millis) -> Bson {
+        Bson::Document(doc! { "$subtract": [self.now(), bounded(length)] })
+    }
+}
+
+fn bounded(length: Millis) -> i64 {
+    i64::try_from(length.as_ms().min(LENGTH_MS_MAX)).unwrap_or(i64::MAX)
+}
