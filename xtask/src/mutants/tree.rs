@@ -2,6 +2,7 @@
 //!
 //! Files keep their times unless they differ, so that a build compiles only what a patch has changed.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -34,12 +35,32 @@ impl Tree {
         if !output.status.success() {
             bail!("git ls-files: {}", output.status);
         }
-        for file in String::from_utf8_lossy(&output.stdout).split('\0') {
-            if !file.is_empty() && step::root().join(file).is_file() {
-                tree.copy_file(file)?;
+        let listed = String::from_utf8_lossy(&output.stdout);
+        let files = listed.split('\0').filter(|file| !file.is_empty());
+        let files: BTreeSet<&str> =
+            files.filter(|file| step::root().join(file).is_file()).collect();
+        tree.remove_all_but(&files, &tree.root)?;
+        files.into_iter().try_for_each(|file| tree.copy_file(file))?;
+        Ok(tree)
+    }
+
+    /// Removes what an earlier tree had and this one has not.
+    fn remove_all_but(&self, files: &BTreeSet<&str>, folder: &Path) -> Result<()> {
+        if !folder.exists() {
+            return Ok(());
+        }
+        for entry in std::fs::read_dir(folder)? {
+            let path = entry?.path();
+            if path.is_dir() {
+                self.remove_all_but(files, &path)?;
+            } else if path
+                .strip_prefix(&self.root)
+                .is_ok_and(|it| !files.contains(&*it.to_string_lossy()))
+            {
+                std::fs::remove_file(&path)?;
             }
         }
-        Ok(tree)
+        Ok(())
     }
 
     fn copy_file(&self, file: &str) -> Result<()> {
