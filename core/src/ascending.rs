@@ -6,7 +6,7 @@
 use std::collections::VecDeque;
 
 /// Entries in the ascending order of their numbers.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Ascending<T> {
     entries: VecDeque<(u64, T)>,
 }

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::time::Timestamp;
 
 /// The earliest of several deadlines, some of which there may be.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Earliest(Option<(Timestamp, Deadline)>);
 
 impl Earliest {

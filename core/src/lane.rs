@@ -11,13 +11,13 @@ use crate::settings::BackOff;
 use crate::time::Timestamp;
 
 /// One store operation at a time, with what it was asked for.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Lane<T> {
     state: State<T>,
     failures: u32,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 enum State<T> {
     Idle,
     InFlight { op: OpId, payload: T },

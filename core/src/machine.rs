@@ -27,7 +27,7 @@ use crate::time::Timestamp;
 /// report the end of each as an event, and step with [`Event::Tick`] when
 /// [`next_deadline`](Self::next_deadline) is reached. The machine reads no clock and does no I/O; the
 /// same events at the same times give the same effects, byte for byte.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Machine {
     settings: NodeSettings,
     source: Source,

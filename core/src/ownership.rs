@@ -43,14 +43,14 @@ pub enum OwnershipEffect {
     },
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Ownership {
     tenures: BTreeMap<BotId, Tenure>,
     renewal: Renewal,
 }
 
 /// How a bot stands.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 enum Tenure {
     /// The store is being asked for it.
     Asking { op: OpId, asked_at: Timestamp, failures: u32, wanted: bool },
@@ -65,7 +65,7 @@ enum Tenure {
     Releasing { op: Option<OpId>, epoch: Epoch, retry_at: Timestamp, failures: u32, wanted: bool },
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 struct Renewal {
     due_at: Option<Timestamp>,
     in_flight: Option<Renewing>,
@@ -74,7 +74,7 @@ struct Renewal {
 }
 
 /// A renewal that the store has not answered.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Renewing {
     op: OpId,
     asked_at: Timestamp,

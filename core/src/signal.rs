@@ -13,7 +13,7 @@ use crate::store::{BotRecord, Send};
 use crate::time::Timestamp;
 
 /// A word from one room to another.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) enum Signal {
     Session(SessionId, SessionSignal),
     Bot(BotId, BotSignal),
@@ -26,7 +26,7 @@ pub(crate) enum Signal {
 }
 
 /// A word to a provider connection, from one of the bots it carries.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) enum SessionSignal {
     /// The bot runs: `welcome` may be said.
     Ready { bot_id: BotId, resume_after_seq: Option<u64> },
@@ -41,7 +41,7 @@ pub(crate) enum SessionSignal {
 }
 
 /// A word to a bot.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) enum BotSignal {
     /// A provider's connection carries the bot from here on.
     Attached { session_id: SessionId, instance: Option<ProviderInstance> },
@@ -66,7 +66,7 @@ pub(crate) enum BotSignal {
 }
 
 /// A word to the workers.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) enum PoolSignal {
     /// A job of the pool waits in the store.
     WorkWaiting { pool: PoolName },
@@ -83,7 +83,7 @@ pub(crate) enum PoolSignal {
 }
 
 /// A word to ownership.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) enum OwnershipSignal {
     /// A bot wants to run.
     Acquire { bot_id: BotId },

@@ -9,8 +9,10 @@
 
 pub mod campaign;
 pub mod checker;
+pub mod crash_points;
 pub mod dice;
 pub mod digest;
+pub mod exhaustive;
 mod known;
 pub mod plan;
 pub mod shrink;

@@ -4,6 +4,7 @@
 
 mod bench;
 mod engines;
+mod mutants;
 mod mutate;
 mod sim;
 mod step;
@@ -22,6 +23,8 @@ Commands:
   bench latency                 How long a text takes through an idle server
   bench sim                     How fast the simulation is, with every rule looking
   mutate [FILES]                Which rules of the core can be broken without a test noticing
+  mutants [--only NAME] [--tier 0] [--jobs 1]
+                                Plants bugs and has the simulation find them; writes docs/mutants-sim.md
   torture [--minutes N] [--store sqlite|mongodb] [--seed N] [--home DIRECTORY]
                                 Kills the server at random with everything under way, and judges
   sim [OPTIONS]                 Seeds of the simulation, or one plan; see sim --help
@@ -49,6 +52,7 @@ fn main() -> ExitCode {
             Ok(code) => return code,
             Err(error) => Err(error),
         },
+        ["mutants", words @ ..] => mutants::run(words),
         ["help" | "--help" | "-h"] => {
             println!("{USAGE}");
             return ExitCode::SUCCESS;

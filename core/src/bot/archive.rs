@@ -25,7 +25,7 @@ use crate::store::{
     StoreResult,
 };
 
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Archive {
     /// The correspondents with ready messages, in turn.
     ready: VecDeque<CorrespondentId>,
@@ -37,13 +37,13 @@ pub(super) struct Archive {
 }
 
 /// The archive batch in flight.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Batch {
     messages: Vec<Archiving>,
 }
 
 /// A message in the archive batch in flight.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Archiving {
     pub correspondent_id: CorrespondentId,
     pub message: Arc<Message>,

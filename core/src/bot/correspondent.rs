@@ -16,7 +16,7 @@ use crate::time::Timestamp;
 const READS_IN_FLIGHT_MAX: usize = 64;
 
 /// One correspondent.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Correspondent {
     pub queue: CorrespondentQueue,
     pub ids: Ids,
@@ -30,7 +30,7 @@ pub(crate) struct Correspondent {
 }
 
 /// Whether the first free id is known.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) enum Ids {
     /// It has not been asked for.
     Unread,
@@ -84,7 +84,7 @@ impl Correspondent {
 }
 
 /// The reads of first free ids that are under way.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct IdReads {
     in_flight: BTreeMap<OpId, CorrespondentId>,
     queued: VecDeque<CorrespondentId>,
@@ -108,7 +108,7 @@ impl IdReads {
 }
 
 /// Correspondents that may have been silent long enough to be let go, the longest first.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct SilentList {
     candidates: VecDeque<(Timestamp, CorrespondentId)>,
 }

@@ -16,7 +16,7 @@ use crate::signal::PoolSignal;
 use crate::store::{InsertAnswer, NewJob, StoreError, StoreReply, StoreRequest, StoreResult};
 use crate::time::Timestamp;
 
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Inserts {
     pending: VecDeque<(CorrespondentId, MediaId)>,
     pub lane: Lane<InsertBatch>,
@@ -25,7 +25,7 @@ pub(super) struct Inserts {
 }
 
 /// The jobs of one insert, and when their leases were first asked for.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct InsertBatch {
     jobs: Vec<NewJob>,
     asked_at: Timestamp,

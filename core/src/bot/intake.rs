@@ -14,7 +14,7 @@ use crate::receipt::{Origin, Receipt, RejectReason};
 use crate::signal::Signal;
 
 /// A message that waits for its correspondent's first free id.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Waiting {
     pub origin: Origin,
     pub source: Source,

@@ -25,7 +25,7 @@ const RESTORE_PAGE: u32 = 500;
 const HOLD_TIMEOUT: Millis = Millis::from_secs(5);
 
 /// Where a bot stands.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) enum Phase {
     /// It does nothing and owns nothing.
     Stopped,
@@ -53,7 +53,7 @@ pub(super) enum Phase {
 }
 
 /// The store operations of starting and stopping.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) enum Start {
     Register(BotRecord),
     Restore { after: Option<MediaId> },
@@ -61,7 +61,7 @@ pub(super) enum Start {
 }
 
 /// A provider connection that carries the bot.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Attachment {
     pub session_id: SessionId,
     instance: Option<ProviderInstance>,

@@ -44,7 +44,7 @@ use crate::store::{BotRecord, Fence, StoreRequest, StoreResult};
 use crate::time::Timestamp;
 
 /// One bot.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Bot {
     id: BotId,
     /// What is durable of it; none as long as only a consumer has asked for it.

@@ -25,7 +25,7 @@ const RESULTS_PAGE: u32 = 200;
 /// How often a bot that waits for no media looks for results: those of retried jobs.
 const LOOK_AT_LEAST_EVERY: Millis = Millis::from_secs(60);
 
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Results {
     /// Results may wait in the store.
     waiting: bool,

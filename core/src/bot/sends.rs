@@ -43,7 +43,7 @@ const LOOK_EVERY: Millis = Millis::from_secs(60);
 /// Confirmed provider ids that are remembered for their echoes.
 const CONFIRMED_MAX: usize = 1_024;
 
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Sends {
     /// Sends may wait in the store.
     waiting: bool,
@@ -63,7 +63,7 @@ pub(super) struct Sends {
 }
 
 /// An outgoing message that may be an echo of a send.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Echo {
     due_at: Timestamp,
     origin: Origin,

@@ -9,7 +9,7 @@ use super::routing::{Routing, RoutingError};
 use crate::id::PoolName;
 use crate::settings::PoolSettings;
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Board {
     routing: Routing,
     places: BTreeMap<PoolName, Places>,
@@ -17,7 +17,7 @@ pub(crate) struct Board {
     open: bool,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Places {
     capacity: usize,
     taken: usize,

@@ -10,7 +10,7 @@ use crate::store::{StoreError, StoreReply, StoreRequest, StoreResult};
 use crate::time::Timestamp;
 
 /// The renewal of all leases.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Renewal {
     due_at: Option<Timestamp>,
     in_flight: Option<Renewing>,
@@ -18,7 +18,7 @@ pub(super) struct Renewal {
 }
 
 /// A renewal that the store has not answered.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Renewing {
     op: OpId,
     asked_at: Timestamp,

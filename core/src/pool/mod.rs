@@ -33,7 +33,7 @@ use crate::time::{Millis, Timestamp};
 /// How long cancelled processors may take to end before a stopping node leaves them behind.
 const CANCEL_GRACE: Millis = Millis::from_secs(5);
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Pools {
     pools: BTreeMap<PoolName, Pool>,
     /// The jobs whose leases are held here.
@@ -50,7 +50,7 @@ pub(crate) struct Pools {
     stopping: Option<Stopping>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Pool {
     settings: PoolSettings,
     /// Processors that have not ended.
@@ -65,7 +65,7 @@ struct Pool {
 }
 
 /// A job whose lease is held here.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Held {
     work: Work,
     transient: u32,
@@ -86,7 +86,7 @@ enum HeldState {
     Reported,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 enum Stopping {
     /// Processors may finish.
     Finishing { until: Timestamp },

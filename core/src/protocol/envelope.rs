@@ -14,7 +14,7 @@ use super::limits::FRAME_BYTES_MAX;
 use crate::id::BotId;
 
 /// The number and the bot of a frame.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Envelope {
     /// The number, if it is a message's and well formed.
     pub(super) seq: Option<u64>,

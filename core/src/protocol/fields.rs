@@ -20,7 +20,7 @@ pub(super) struct Fields {
 }
 
 /// What is wrong with one field.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct FieldError {
     pub(super) code: ErrorCode,
     pub(super) field: String,

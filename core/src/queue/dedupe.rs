@@ -11,7 +11,7 @@ use crate::durable::Durable;
 use crate::id::{MessageId, ProviderMessageId};
 use crate::lookup::Lookup;
 
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct DedupeWindow {
     seen: Lookup<ProviderMessageId, Seen>,
     /// The durable ones that are not held, oldest first.

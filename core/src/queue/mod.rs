@@ -32,7 +32,7 @@ use crate::store::FinishedJob;
 use crate::time::Timestamp;
 
 /// What one correspondent has said and the archive does not hold yet.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct CorrespondentQueue {
     next_id: MessageId,
     /// Ready texts, oldest first.
@@ -53,13 +53,13 @@ pub struct CorrespondentQueue {
     over_bounds: bool,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Text {
     message: Arc<Message>,
     origin: Option<Origin>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct MediaEntry {
     message: Arc<Message>,
     /// What is to be known of it until its job is known to be durable.
@@ -67,7 +67,7 @@ struct MediaEntry {
     state: MediaState,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Unconfirmed {
     /// Where its receipt goes.
     origin: Option<Origin>,

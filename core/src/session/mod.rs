@@ -23,14 +23,14 @@ use crate::signal::{BotSignal, SessionSignal, Signal};
 use crate::store::BotRecord;
 use crate::time::Timestamp;
 
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Sessions {
     sessions: BTreeMap<SessionId, Session>,
     /// When each connection is to be looked at; not later than it has to be.
     due: BTreeSet<(Timestamp, SessionId)>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Session {
     opened_at: Timestamp,
     last_heard: Timestamp,
@@ -40,7 +40,7 @@ struct Session {
 }
 
 /// One bot on a connection.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Binding {
     since: Timestamp,
     welcomed: bool,

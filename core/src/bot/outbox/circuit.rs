@@ -20,7 +20,7 @@ pub(super) enum Consumer {
 }
 
 /// Whether callbacks go out.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Circuit {
     /// They do.
     Closed,

@@ -8,7 +8,7 @@ use crate::id::{ArchiveSeq, Attempt, CallbackKey, MessageId};
 use crate::time::Timestamp;
 
 /// The owed callbacks of one correspondent in memory.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct OutboxLane {
     pub entries: VecDeque<Entry>,
     /// Whether the outbox's list of lanes with work names it.
@@ -28,7 +28,7 @@ pub(super) struct OutboxLane {
 }
 
 /// One owed callback.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Entry {
     pub seq: ArchiveSeq,
     pub callback: Durable<Callback>,

@@ -19,7 +19,7 @@ const BATCH_MAX: usize = 500;
 const WAITING_MAX: usize = 10_000;
 
 /// The ends of callbacks on their way to being durable.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Marks {
     waiting: Vec<Ending>,
     lane: Lane<Vec<Ending>>,
@@ -33,14 +33,14 @@ pub(super) struct Marks {
 }
 
 /// The end of one callback.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Ending {
     pub mark: Mark,
     /// Who waits for it to be durable.
     pub request_id: Option<RequestId>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 struct Progress {
     outstanding: usize,
     acknowledged: usize,

@@ -38,7 +38,7 @@ use crate::settings::BotSettings;
 use crate::store::{CallbackPlan, Fence, StoreRequest, StoreResult};
 use crate::time::Timestamp;
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Outbox {
     lanes: Lookup<CorrespondentId, OutboxLane>,
     /// The lanes that may have something to do, in turn.
@@ -62,7 +62,7 @@ pub(crate) struct Outbox {
 }
 
 /// A callback that is with the consumer.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Open {
     key: CallbackKey,
     deadline: Timestamp,

@@ -6,7 +6,8 @@
 //! a late medium has a low id and a late place in the archive.
 //!
 //! A page and an archive batch never overlap, so what a page has not found was not there. Callbacks
-//! that end while a page is under way are remembered, for the page may still have found them owed.
+//! that end while a page is under way are remembered, for the page may still have found them owed. One
+//! whose end is only on its way to being durable is taken in as ending, so that the next one waits.
 
 use std::collections::{BTreeSet, VecDeque};
 
@@ -24,7 +25,7 @@ use crate::time::Timestamp;
 const PAGE_MAX: usize = 250;
 
 /// How far the store has been read.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Paging {
     /// Everything up to here is in memory, has ended, or belongs to a lane that reads its own pages.
     cursor: ArchiveSeq,
