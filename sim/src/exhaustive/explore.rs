@@ -91,7 +91,7 @@ impl Exploration<'_> {
         if !self.seen.insert(fingerprint) {
             return Ok(());
         }
-        if self.visited.states % REPEATED_EVERY == 0
+        if self.visited.states.is_multiple_of(REPEATED_EVERY)
             && self.repeated().0.fingerprint() != fingerprint
         {
             let what = "the same choices led to another state".to_owned();
