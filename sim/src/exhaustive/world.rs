@@ -2,7 +2,7 @@
 //! is under way between them.
 //!
 //! Nothing happens by itself: whoever drives the world picks the next [`Choice`]. A world is a pure
-//! function of its [`Scenario`](super::scenario::Scenario) and of the choices made. Time stands still between the acts that
+//! function of its [`Scenario`] and of the choices made. Time stands still between the acts that
 //! let it pass; a deadline that was reached is one more choice, and a node that is not ticked is a
 //! node that was paused.
 
