@@ -24,6 +24,10 @@ const SPOKEN: &str = drafts::TEXT;
 /// A queue in which a group of messages is put.
 pub struct Additions {
     queue: Queue,
+    #[expect(
+        clippy::vec_box,
+        reason = "a draft is boxed where it is parsed, which is not counted"
+    )]
     drafts: Vec<Box<Draft>>,
     done: Vec<Addition>,
 }
