@@ -55,7 +55,7 @@ pub enum Extent {
 pub fn disturb(scenario: &Scenario, extent: Extent) -> Result<Points, Box<Failure>> {
     let begin = World::new(scenario);
     let first = begin.faults;
-    let last = play(&begin, first).map_err(|broken| failure(broken, "none".to_owned()))?;
+    let last = undisturbed(&begin).map_err(|broken| failure(broken, "none".to_owned()))?;
     let mut points = Points {
         effects: last.effects - first.effects,
         operations: last.operations - first.operations,
@@ -88,10 +88,22 @@ pub fn disturb(scenario: &Scenario, extent: Extent) -> Result<Points, Box<Failur
     Ok(points)
 }
 
-/// Plays all acts and brings the world to rest. Returns how far the acts alone counted.
+/// The play without a disturbance, at whose end nothing may stay in memory.
+fn undisturbed(begin: &World) -> Result<Faults, Broken> {
+    let mut world = begin.clone();
+    let played = play_in(&mut world)?;
+    world.let_go()?;
+    Ok(played)
+}
+
 fn play(begin: &World, faults: Faults) -> Result<Faults, Broken> {
     let mut world = begin.clone();
     world.faults = faults;
+    play_in(&mut world)
+}
+
+/// Plays all acts and brings the world to rest. Returns how far the acts alone counted.
+fn play_in(world: &mut World) -> Result<Faults, Broken> {
     while world.rules.broken().is_none() && world.play_next() {}
     if let Some(broken) = world.rules.broken() {
         return Err(broken.clone());

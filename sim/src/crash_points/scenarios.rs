@@ -1,6 +1,6 @@
 //! The canonical scenarios: what usually happens, told once and in order.
 
-use anteroom_core::settings::Run;
+use anteroom_core::settings::{Overflow, Run};
 use anteroom_core::time::Millis;
 
 use crate::exhaustive::Scenario;
@@ -30,6 +30,8 @@ pub fn scenarios() -> Vec<Scenario> {
         given_up(),
         returning(),
         old_placeholder(),
+        crowded(),
+        lost_workers(),
     ]
 }
 
@@ -309,4 +311,26 @@ fn old_placeholder() -> Scenario {
     scenario.settings.bot_defaults.limits.max_age = Millis::from_secs(60);
     scenario.settings.bot_defaults.limits.archive_batch_messages = 1;
     scenario
+}
+
+/// A medium becomes text while the store is slow and texts wait.
+fn crowded() -> Scenario {
+    let drafts = (2..9).map(|number| text("alice", number)).collect();
+    let acts = vec![
+        say(0, voice("alice", 1)),
+        Act::AtOnce(vec![Act::Burst { bot: 0, drafts }, Act::Process]),
+        say(0, text("alice", 9)),
+    ];
+    let mut scenario = scenario("crowded", "a medium becomes text where texts wait", acts);
+    scenario.settings.bot_defaults.limits.archive_batch_messages = 1;
+    scenario.settings.bot_defaults.limits.max_characters = 62;
+    scenario.settings.bot_defaults.limits.overflow = Overflow::Reject;
+    scenario
+}
+
+fn lost_workers() -> Scenario {
+    let mut acts = vec![say(0, voice("alice", 1))];
+    acts.extend((0..5).map(|_| Act::Pass(Millis::from_secs(121))));
+    acts.push(Act::Process);
+    scenario("lost_workers", "worker after worker sleeps through its lease", acts)
 }

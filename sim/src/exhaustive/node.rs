@@ -14,6 +14,7 @@ use anteroom_core::settings::NodeSettings;
 use anteroom_core::store::{StoreRequest, StoreResult};
 
 use super::fingerprint::OpNames;
+use super::provider::Provider;
 use super::world::World;
 
 /// A node, alive or dead.
@@ -228,6 +229,7 @@ impl World {
                     }
                 }
             }
+            StoreRequest::ReleaseBot(fence) => self.rules.giving_up(fence),
             _ => {}
         }
         let name = self.names.operation(&(node, incarnation, &asker, &request));
@@ -257,6 +259,29 @@ impl World {
         };
         let (media_id, token) = (work.media_id, work.token);
         self.deliver(node, incarnation, Event::Pools(PoolEvent::Ended { media_id, token, result }));
+        self.makes_room(media_id);
+    }
+
+    /// S9: a medium that has become text has made room for itself: no text waits above the limit.
+    fn makes_room(&mut self, media_id: MediaId) {
+        let Some(job) = self.store.job(media_id) else { return };
+        let limits = self.settings.bot_defaults.limits;
+        let text = (media_id.to_string().len() as u64 + 8).min(limits.max_characters_media_text);
+        let correspondent_id = job.correspondent_id.clone();
+        let waiting = self.providers.iter().flat_map(Provider::unanswered).filter(|draft| {
+            let asked = self.asked.iter().any(|asked| match &asked.request {
+                StoreRequest::Archive { items, .. } => items
+                    .iter()
+                    .any(|item| item.message.provider_message_id == draft.provider_message_id),
+                _ => false,
+            });
+            draft.correspondent_id == correspondent_id && draft.media.is_none() && !asked
+        });
+        let waiting = waiting.count() as u64 * limits.max_characters_single_message;
+        if waiting > 0 && waiting + text > limits.max_characters + limits.overflow.characters() {
+            let what = format!("{waiting} characters wait above the limit behind {media_id}");
+            self.rules.break_rule("S9", what);
+        }
     }
 
     fn delete(&mut self, media_id: MediaId) {

@@ -46,9 +46,14 @@ impl Provider {
         Self { bot, kept, line: None, replaced, next_seq: 1, lines: 0 }
     }
 
+    /// The messages that were sent and have no receipt.
+    pub fn unanswered(&self) -> impl Iterator<Item = &Draft> {
+        self.line.iter().flat_map(|line| line.open.values())
+    }
+
     /// Whether a message that was sent has no receipt.
     pub fn waits(&self) -> bool {
-        self.line.as_ref().is_some_and(|line| !line.open.is_empty())
+        self.unanswered().next().is_some()
     }
 
     /// A node's process has ended, and its connections with it.

@@ -16,6 +16,9 @@ use anteroom_core::time::Millis;
 /// How long a world may take to come to rest; the longest wait is that for the end of a job's time.
 const REST_MAX: Millis = Millis::from_hours(12);
 
+/// How a machine shows that it has a queue.
+const QUEUE: &str = "CorrespondentQueue {";
+
 /// How often time may pass on the way.
 const ROUNDS_MAX: usize = 2_000;
 
@@ -53,6 +56,26 @@ impl World {
         }))
     }
 
+    /// A world at rest lets go of everybody who is silent (S9): what stays in memory would stay for ever.
+    ///
+    /// # Errors
+    /// When a node still has a correspondent's queue.
+    pub fn let_go(&mut self) -> Result<(), Broken> {
+        let silent_after = self.settings.bot_defaults.limits.silent_after;
+        for _ in 0..3 {
+            self.now = self.now + silent_after;
+            self.run_down();
+        }
+        let machines = self.nodes.iter().filter_map(|node| node.machine.as_ref());
+        match machines.map(|machine| format!("{machine:?}")).find(|it| it.contains(QUEUE)) {
+            None => Ok(()),
+            Some(_) => {
+                let what = "a silent correspondent's queue is never let go".to_owned();
+                Err(Broken { rule: "S9", what })
+            }
+        }
+    }
+
     fn run_down_with_processors(&mut self) {
         self.run_down();
         while !self.processors.is_empty() && self.rules.broken().is_none() {
@@ -68,8 +91,10 @@ impl World {
                 self.boot(node);
             }
             for bot in 0..self.providers.len() {
-                self.rules.starting(node, &bot_id(bot));
-                self.tell(node, Event::Bot(bot_id(bot), BotEvent::Start));
+                // Whoever stopped a bot starts it again, once.
+                if self.rules.starting(node, &bot_id(bot)) {
+                    self.tell(node, Event::Bot(bot_id(bot), BotEvent::Start));
+                }
                 self.attach(bot, node);
             }
         }

@@ -123,6 +123,8 @@ pub(crate) enum Act {
     Pass(Millis),
     /// All processors end.
     Process,
+    /// Several acts with nothing in between.
+    AtOnce(Vec<Act>),
     Discard {
         draft: Draft,
     },
@@ -210,6 +212,7 @@ impl World {
             | Act::Listen
             | Act::Pass(_)
             | Act::Process
+            | Act::AtOnce(_)
             | Act::Discard { .. }
             | Act::Litter { .. } => true,
             // An operator retries what has failed.
@@ -250,6 +253,7 @@ impl World {
                 self.tell(node, Event::Bot(bot_id(bot), BotEvent::Start));
             }
             Act::Pass(length) => self.now = self.now + length,
+            Act::AtOnce(acts) => acts.into_iter().for_each(|act| self.act(act)),
             Act::Process => {
                 while !self.processors.is_empty() {
                     self.processor_ends(0);

@@ -46,7 +46,7 @@ pub(crate) fn run(words: &[&str]) -> Result<()> {
     }
     let trees = (0..wanted.jobs).map(Tree::copy).collect::<Result<Vec<_>>>()?;
     for tree in &trees {
-        hunt::undisturbed(tree)?;
+        hunt::undisturbed(tree, wanted.tiers)?;
     }
     let queue = Mutex::new(patches.into_iter());
     let table = Mutex::new(Table::begin());

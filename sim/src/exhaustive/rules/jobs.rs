@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use anteroom_core::id::{BotId, LeaseToken, MediaId};
-use anteroom_core::job::{Job, Status};
+use anteroom_core::job::{Job, LOST_MAX, Status};
 use anteroom_core::message::{FailureKind, Message, Outcome};
 use anteroom_core::pool::event::Work;
 use anteroom_core::settings::PoolSettings;
@@ -135,6 +135,27 @@ impl Rules {
                 let media_id = job.media_id;
                 self.break_rule("S4", format!("{media_id} expires after {waited} with its bot"));
             }
+        }
+    }
+
+    /// S9: a job that loses its workers is not given out for ever.
+    pub(super) fn reclaimed(&mut self, swept: &[Swept]) {
+        for swept in swept.iter().filter(|swept| !swept.completed) {
+            let times = self.lost.entry(swept.media_id).or_default();
+            *times += 1;
+            if *times >= LOST_MAX {
+                let what = format!("{} lost {times} workers and is given out", swept.media_id);
+                return self.break_rule("S9", what);
+            }
+        }
+    }
+
+    /// S4: a failure that is archived has left its copy, which an operator may retry.
+    pub(super) fn failure_is_kept(&mut self, message: &Message, after: &StoreModel) {
+        let Some(media) = &message.media else { return };
+        let failed = media.outcome.as_ref().is_some_and(|outcome| outcome.is_failure());
+        if failed && !after.failed_copies().any(|copy| copy.job.media_id == media.media_id) {
+            self.break_rule("S4", format!("the failure of {} left no copy", media.media_id));
         }
     }
 

@@ -53,6 +53,10 @@ pub(crate) struct Rules {
     holders: BTreeMap<(LeaseToken, MediaId), (MediaId, WorkerId, Timestamp)>,
     /// Which node was given each epoch.
     epochs: BTreeMap<(BotId, Epoch), NodeId>,
+    /// The epochs that their owners have given up.
+    given_up: BTreeSet<(BotId, Epoch)>,
+    /// How often each job's worker was lost, and the job given out again.
+    lost: BTreeMap<MediaId, u32>,
     /// Since when each restored job is with a running bot.
     active_since: BTreeMap<MediaId, Timestamp>,
     /// How many claims have passed over bots that had work.
@@ -92,8 +96,9 @@ impl Rules {
         self.stopped.insert((node, bot_id));
     }
 
-    pub fn starting(&mut self, node: usize, bot_id: &BotId) {
-        self.stopped.remove(&(node, bot_id.clone()));
+    /// A bot is to be started; whether it was told to stop before.
+    pub fn starting(&mut self, node: usize, bot_id: &BotId) -> bool {
+        self.stopped.remove(&(node, bot_id.clone()))
     }
 
     pub fn shutting_down(&mut self, node: usize) {
@@ -148,6 +153,9 @@ impl Rules {
                 self.takes_turns(&fence.bot_id, items);
                 for (item, answer) in items.iter().zip(answers) {
                     self.archived(&item.message);
+                    if matches!(answer, ArchiveAnswer::Stored { .. }) {
+                        self.failure_is_kept(&item.message, after);
+                    }
                     if let (ArchiveAnswer::Stored { .. }, Some(job)) = (answer, item.job) {
                         self.finished(before, job);
                     }
@@ -184,6 +192,9 @@ impl Rules {
             }
             (StoreRequest::ExpireJobs { active_ttl, .. }, Ok(StoreReply::ExpireJobs(swept))) => {
                 self.expired(now, before, swept, *active_ttl);
+            }
+            (StoreRequest::ReclaimLeases { .. }, Ok(StoreReply::ReclaimLeases(swept))) => {
+                self.reclaimed(swept);
             }
             (StoreRequest::Claim { .. }, Ok(StoreReply::Claim(claimed))) => {
                 self.claimed(before, claimed);

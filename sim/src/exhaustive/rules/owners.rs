@@ -6,7 +6,12 @@ use super::Rules;
 use crate::store::StoreModel;
 
 impl Rules {
-    /// S6: a write under an epoch that is not the bot's is refused, and an epoch is given to one node.
+    /// A node gives a bot up, and will not write for it under this epoch again.
+    pub fn giving_up(&mut self, fence: &Fence) {
+        self.given_up.insert((fence.bot_id.clone(), fence.epoch));
+    }
+
+    /// S6: a write under an epoch that is not the bot's is refused, and an epoch is given once.
     pub(super) fn owned(
         &mut self,
         before: &StoreModel,
@@ -26,6 +31,9 @@ impl Rules {
         ) = (request, result)
         {
             let known = *self.epochs.entry((bot_id.clone(), *epoch)).or_insert(*node_id);
+            if self.given_up.contains(&(bot_id.clone(), *epoch)) {
+                self.break_rule("S6", format!("{epoch:?} of {bot_id} was given up, and is given"));
+            }
             if known != *node_id {
                 self.break_rule("S6", format!("{epoch:?} of {bot_id} is given twice"));
             }
