@@ -25,9 +25,9 @@ pub(super) fn node(dice: &mut Dice, bots: &[BotPlan]) -> NodeSettings {
     settings.janitor = JanitorSettings {
         files_every: Millis::from_minutes(1),
         orphan_after: Millis::from_minutes(5),
-        expire_every: Millis::from_secs(30),
-        active_ttl: if short_lived { seconds(dice, 20, 300) } else { Millis::from_hours(3) },
-        holding_ttl: if short_lived { seconds(dice, 20, 600) } else { Millis::from_hours(24) },
+        expire_every: seconds(dice, 5, 30),
+        active_ttl: if short_lived { seconds(dice, 1, 60) } else { Millis::from_hours(3) },
+        holding_ttl: if short_lived { seconds(dice, 1, 60) } else { Millis::from_hours(24) },
         failed_media_retention: seconds(dice, 300, 7_200),
         batch_max: 1 + small(dice, 20),
         ..JanitorSettings::default()
