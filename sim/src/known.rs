@@ -24,6 +24,16 @@ pub(crate) const SPILLED_LANES_STAY: bool = true;
 /// no receipt, and its place in the window is lost. Around it: the provider connects again.
 pub(crate) const LATE_RECEIPTS_ARE_LOST: bool = true;
 
+/// A file that was unknown for long is needed after all when its message, which was rejected all that
+/// time, is accepted between the janitor's last look and the deletion. Around it: what providers keep is
+/// not listed.
+pub(crate) const ORPHANS_MAY_YET_BE_NEEDED: bool = true;
+
+/// A message that had its place in the outbox before its batch was archived is called back although a
+/// revision of the same correspondent was left in the store meanwhile, and is then read in front of it.
+/// Around it: revisions may come while another callback is open.
+pub(crate) const REVISIONS_ARE_OVERTAKEN: bool = true;
+
 /// How long a provider waits for a receipt before it connects again.
 pub(crate) const RECEIPT_PATIENCE: Millis = Millis::from_secs(60);
 

@@ -121,8 +121,13 @@ impl Leases {
             }
             (StoreRequest::Release { releases }, StoreReply::Release(lost)) => {
                 for release in releases {
-                    if !lost.contains(&release.media_id) {
-                        self.end_under(release.media_id, release.token)?;
+                    let (media_id, token) = (release.media_id, release.token);
+                    // Answers name media. Of two leases on one medium, only the current one is released.
+                    let asked = releases.iter().filter(|it| it.media_id == media_id).count();
+                    let refused = lost.iter().filter(|it| **it == media_id).count();
+                    let is_held = self.held.get(&media_id).is_some_and(|it| it.token == token);
+                    if refused == 0 || (refused < asked && is_held) {
+                        self.end_under(media_id, token)?;
                     }
                 }
             }
@@ -211,6 +216,7 @@ impl Leases {
         node: usize,
         media_id: MediaId,
         token: LeaseToken,
+        zombie: bool,
         now: Timestamp,
     ) -> Result<(), String> {
         if !self.given.contains_key(&token) {
@@ -220,7 +226,9 @@ impl Leases {
         }
         let held = self.held.get(&media_id);
         let others = self.running.iter().filter(|(other, ..)| *other == media_id);
-        for (_, other, _) in others {
+        // Of a node that stood still since its decision, the processor is as if it had run all the time.
+        let outlived = zombie && held.is_none_or(|it| it.token != token || it.expires_at <= now);
+        for (_, other, _) in others.filter(|_| !outlived) {
             // The earlier one goes on under a lease that has ended; nobody may still hold by it.
             if *other == token || held.is_some_and(|it| it.token == *other && now < it.expires_at) {
                 return Err(format!("two processors work on {media_id} under {other} and {token}"));
@@ -237,8 +245,9 @@ impl Judge for Leases {
             Seen::Applied { by, request, result: Ok(reply), .. } => {
                 self.applied(by.map(|(_, process)| process), request, reply, scene.now)
             }
-            Seen::ProcessorStarted { node, work } => {
-                self.started(*node, work.media_id, work.token, scene.now)
+            Seen::ProcessorStarted { node, work, decided_at } => {
+                let zombie = *decided_at < scene.now;
+                self.started(*node, work.media_id, work.token, zombie, scene.now)
             }
             Seen::ProcessorEnded { node, media_id, token, result } => {
                 self.running.remove(&(*media_id, *token, *node));
@@ -306,12 +315,27 @@ mod tests {
     #[test]
     fn one_job_has_one_processor() {
         let mut rule = held();
-        rule.started(0, media_id(1), token(1), NOW).expect("the first processor");
-        assert!(rule.started(1, media_id(1), token(1), NOW).is_err());
-        assert!(rule.started(1, media_id(1), token(3), END).is_err(), "nobody gave it");
+        rule.started(0, media_id(1), token(1), false, NOW).expect("the first processor");
+        assert!(rule.started(1, media_id(1), token(1), false, NOW).is_err());
+        assert!(rule.started(1, media_id(1), token(3), false, END).is_err(), "nobody gave it");
         rule.begin(media_id(1), token(2), END + Millis::from_ms(1), &claim(), END)
             .expect("the first lease has ended");
-        assert_eq!(rule.started(1, media_id(1), token(2), END), Ok(()));
+        assert_eq!(rule.started(1, media_id(1), token(2), false, END), Ok(()));
+    }
+
+    /// Goal: what a node had decided before it stood still is no second processor when its lease has
+    /// ended meanwhile; a decision of the moment is one.
+    #[test]
+    fn a_zombie_starts_what_it_had_decided() {
+        let rule = || {
+            let mut rule = held();
+            rule.begin(media_id(1), token(2), END + Millis::from_ms(9), &claim(), END)
+                .expect("the first lease has ended");
+            rule.started(1, media_id(1), token(2), false, END).expect("the only processor");
+            rule
+        };
+        assert_eq!(rule().started(0, media_id(1), token(1), true, END), Ok(()));
+        assert!(rule().started(0, media_id(1), token(1), false, END).is_err());
     }
 
     /// Goal: a lease that is taken away, or prolonged, although it is not so is found.

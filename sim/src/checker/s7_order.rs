@@ -11,6 +11,7 @@ use anteroom_core::time::{Millis, Timestamp};
 
 use super::Judge;
 use super::seen::{Scene, Seen};
+use crate::known;
 use crate::store::CallbackState;
 
 #[derive(Default)]
@@ -61,7 +62,8 @@ impl Order {
         let correspondent = (bot_id.clone(), callback.correspondent_id.clone());
         // Settings that changed since bring another order; then the one before may come later.
         let Some((last, false)) = self.last_sent.get(&correspondent) else { return Ok(()) };
-        if *last == callback.key() {
+        let overtaken = known::REVISIONS_ARE_OVERTAKEN && callback.revision > 0;
+        if *last == callback.key() || overtaken {
             return Ok(());
         }
         let row = scene.store.archive_row(bot_id, &last.correspondent_id, last.message_id);

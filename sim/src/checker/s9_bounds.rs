@@ -114,7 +114,7 @@ impl Judge for Bounds {
             Seen::LineChanged { node, bot_id } => {
                 self.open.remove(&(*node, BotId::clone(bot_id)));
             }
-            Seen::ProcessorStarted { node, work } => {
+            Seen::ProcessorStarted { node, work, .. } => {
                 let running = self.running.entry(*node).or_default();
                 running.insert((work.media_id, work.token), work.pool.clone());
                 return self.started(*node, &work.pool);

@@ -194,6 +194,8 @@ pub enum Seen<'a> {
         node: usize,
         /// On what.
         work: &'a Work,
+        /// When its node decided so, by the world's time: earlier where the node stood still since.
+        decided_at: Timestamp,
     },
     /// A processor has ended.
     ProcessorEnded {

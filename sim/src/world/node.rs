@@ -3,7 +3,7 @@
 //! A step's effects are carried out in their order, one by one; between any two of them the node may
 //! die, or stand still and go on later with the rest, as if no time had passed.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use anteroom_core::bot::event::BotEffect;
@@ -26,6 +26,7 @@ use super::{Happening, Phase, World};
 use crate::checker::marks::Mark;
 use crate::checker::rule::Rule;
 use crate::checker::seen::Seen;
+use crate::known;
 use crate::plan::NodePlan;
 
 /// A node, alive or dead.
@@ -42,6 +43,8 @@ pub(super) struct Node {
     todo: VecDeque<Effect>,
     /// Effects since the last whole step.
     done_of_step: u32,
+    /// When the last step was, by the world's time.
+    pub stepped_at: Timestamp,
     dooms: Vec<(u32, Doom)>,
     pub frozen: bool,
     /// What reaches it while it stands still.
@@ -71,6 +74,7 @@ impl Node {
             ticking_at: None,
             todo: VecDeque::new(),
             done_of_step: 0,
+            stepped_at: Timestamp::ZERO,
             dooms: Vec::new(),
             frozen: false,
             inbox: VecDeque::new(),
@@ -222,6 +226,7 @@ impl World {
             self.reach(Mark::ResendCaughtByWindow);
         }
         self.nodes[node].done_of_step = 0;
+        self.nodes[node].stepped_at = self.now;
         self.nodes[node].todo.extend(effects);
         if let Err(broken) = sound {
             self.checker.break_rule(Rule::Invariant, format!("node {node}: {broken}"));
@@ -311,7 +316,7 @@ impl World {
                 self.ask(place(Place::Janitor(op)), request);
             }
             Effect::Janitor(JanitorEffect::ListStaged) => {
-                let files = self.staged.iter().copied().collect();
+                let files = self.listed_files();
                 let event = Event::Janitor(JanitorEvent::Staged { files });
                 let wait = Millis::from_ms(1 + self.dice.node.below(50));
                 self.after(wait, Happening::Deliver { node, incarnation, event });
@@ -371,6 +376,16 @@ impl World {
         if !self.dice.node.strikes(rate) {
             self.staged.remove(&media_id);
         }
+    }
+
+    /// What a janitor is told of the staged files.
+    fn listed_files(&self) -> Vec<MediaId> {
+        let awaited: BTreeSet<MediaId> = if known::ORPHANS_MAY_YET_BE_NEEDED {
+            self.kept_messages().filter_map(|it| it.media.as_ref()).map(|it| it.media_id).collect()
+        } else {
+            BTreeSet::new()
+        };
+        self.staged.difference(&awaited).copied().collect()
     }
 
     /// A provider brings a file.

@@ -46,7 +46,8 @@ impl World {
     pub(super) fn process(&mut self, node: usize, work: &Work) {
         let (media_id, token) = (work.media_id, work.token);
         self.nodes[node].processors.0.insert((media_id, token), ());
-        self.show(&Seen::ProcessorStarted { node, work });
+        let decided_at = self.nodes[node].stepped_at;
+        self.show(&Seen::ProcessorStarted { node, work, decided_at });
         let (hang, transient) = (self.weather.hang, self.weather.transient);
         if self.is_sabotaged(Sabotage::DeleteFiles) {
             self.delete(media_id);
