@@ -14,7 +14,6 @@ use anteroom_core::time::{Millis, Timestamp};
 
 use super::Judge;
 use super::seen::{Scene, Seen};
-use crate::known;
 
 #[derive(Default)]
 pub(super) struct Leases {
@@ -220,10 +219,6 @@ impl Leases {
             ));
         }
         let held = self.held.get(&media_id);
-        if known::STARTS_UNDER_ENDED_LEASES && held.is_none_or(|held| held.token != token) {
-            self.running.insert((media_id, token, node));
-            return Ok(());
-        }
         let others = self.running.iter().filter(|(other, ..)| *other == media_id);
         for (_, other, _) in others {
             // The earlier one goes on under a lease that has ended; nobody may still hold by it.

@@ -4,21 +4,20 @@
 use std::collections::BTreeMap;
 
 use anteroom_core::bot::event::Callback;
-use anteroom_core::id::{BotId, CallbackKey, CorrespondentId, MessageId};
+use anteroom_core::id::{BotId, CallbackKey, CorrespondentId, Epoch, MessageId};
 use anteroom_core::settings::{BotSettings, NodeSettings};
 use anteroom_core::store::{Acquired, StoreReply, StoreRequest};
 use anteroom_core::time::{Millis, Timestamp};
 
 use super::Judge;
 use super::seen::{Scene, Seen};
-use crate::known;
 use crate::store::CallbackState;
 
 #[derive(Default)]
 pub(super) struct Order {
     settings: BTreeMap<usize, NodeSettings>,
     /// When each bot was last owned anew, by the world's time.
-    owned_since: BTreeMap<BotId, Timestamp>,
+    owned_since: BTreeMap<BotId, (Epoch, Timestamp)>,
     /// The last text called back for the first time, by correspondent.
     last_text: BTreeMap<(BotId, CorrespondentId), MessageId>,
     /// The last callback sent, by correspondent, and whether it was sent under gating.
@@ -89,7 +88,8 @@ impl Order {
     ) -> Result<(), String> {
         // The bot runs here since its ownership at the earliest; the node's clock may be ahead.
         let ahead = node_now.since(scene.now);
-        let running_since = self.owned_since.get(bot_id).map_or(Timestamp::ZERO, |at| *at + ahead);
+        let running_since =
+            self.owned_since.get(bot_id).map_or(Timestamp::ZERO, |(_, at)| *at + ahead);
         let jobs = scene.store.jobs_of(bot_id).filter(|job| {
             job.revision == 0
                 && job.correspondent_id == callback.correspondent_id
@@ -118,23 +118,19 @@ impl Judge for Order {
             }
             // A clock that jumped says nothing of what was before.
             Seen::Disturbed { .. } => {
-                self.owned_since.clear();
+                let forgotten = |(_, at): &mut (Epoch, Timestamp)| *at = Timestamp::ZERO;
+                self.owned_since.values_mut().for_each(forgotten);
                 Ok(())
             }
             Seen::Applied {
                 request: StoreRequest::AcquireBot { bot_id, .. },
-                result: Ok(StoreReply::AcquireBot(Acquired::Acquired { .. })),
+                result: Ok(StoreReply::AcquireBot(Acquired::Acquired { epoch })),
                 ..
             } => {
-                self.owned_since.insert(bot_id.clone(), scene.now);
-                Ok(())
-            }
-            Seen::ConsumerSaid { bot_id, key, acknowledged: true, .. }
-                if known::MARKS_ARE_NOT_WAITED_FOR =>
-            {
-                let correspondent = (BotId::clone(bot_id), key.correspondent_id.clone());
-                if self.last_sent.get(&correspondent).is_some_and(|(last, _)| last == *key) {
-                    self.last_sent.remove(&correspondent);
+                // Asked again, the same ownership is told again.
+                let since = self.owned_since.entry(bot_id.clone()).or_insert((*epoch, scene.now));
+                if since.0 != *epoch {
+                    *since = (*epoch, scene.now);
                 }
                 Ok(())
             }

@@ -8,7 +8,6 @@ use anteroom_core::receipt::{Origin, RejectReason};
 
 use super::Judge;
 use super::seen::{Scene, Seen, Told};
-use crate::known;
 use crate::plan::MessageName;
 
 #[derive(Default)]
@@ -24,8 +23,7 @@ impl Receipts {
         if !self.answered.insert(origin) {
             return Err(format!("{origin:?} gets a second receipt: {told:?}"));
         }
-        let excused = known::RESENT_MEDIA_ARE_INVALID && self.offered.get(name) > Some(&1);
-        if told == Told::Rejected(RejectReason::Invalid) && !excused {
+        if told == Told::Rejected(RejectReason::Invalid) {
             return Err(format!("{name:?} is well formed, and called invalid"));
         }
         let Some(id) = told.durable_id() else { return Ok(()) };

@@ -275,7 +275,9 @@ impl Workload<'_> {
             let bot = self.dice.index(self.plan.bots.len());
             let node = self.dice.index(self.plan.nodes.len());
             items.push(Item { at, task: Task::StopBot { bot, node } });
-            let at = later(at, self.dice.below(40_000));
+            // Some stops last longer than a job may wait.
+            let most = if self.dice.strikes(200) { 300_000 } else { 40_000 };
+            let at = later(at, self.dice.below(most));
             items.push(Item { at, task: Task::StartBot { bot, node } });
         }
         let restarts = if self.dice.strikes(600) { 0 } else { self.dice.below(4) };

@@ -8,6 +8,7 @@ use std::num::NonZeroU32;
 
 use super::BotPlan;
 use crate::dice::Dice;
+use crate::known;
 
 /// Settings of one node's process.
 pub(super) fn node(dice: &mut Dice, bots: &[BotPlan]) -> NodeSettings {
@@ -24,9 +25,9 @@ pub(super) fn node(dice: &mut Dice, bots: &[BotPlan]) -> NodeSettings {
     settings.janitor = JanitorSettings {
         files_every: Millis::from_minutes(1),
         orphan_after: Millis::from_minutes(5),
-        expire_every: Millis::from_secs(30),
-        active_ttl: if short_lived { seconds(dice, 20, 300) } else { Millis::from_hours(3) },
-        holding_ttl: if short_lived { seconds(dice, 20, 600) } else { Millis::from_hours(24) },
+        expire_every: seconds(dice, 5, 30),
+        active_ttl: if short_lived { seconds(dice, 1, 60) } else { Millis::from_hours(3) },
+        holding_ttl: if short_lived { seconds(dice, 1, 60) } else { Millis::from_hours(24) },
         failed_media_retention: seconds(dice, 300, 7_200),
         batch_max: 1 + small(dice, 20),
         ..JanitorSettings::default()
@@ -62,7 +63,10 @@ fn bot(dice: &mut Dice) -> BotSettings {
         max_placeholders: 1 + dice.index(6),
         dedupe_window: 1 + dice.index(20),
         max_waiting_for_id: 1 + dice.index(6),
-        max_correspondents: if dice.coin() { 2 + dice.index(4) } else { 1_000 },
+        max_correspondents: match dice.index(8) {
+            few @ 2..6 if !known::SPILLED_LANES_STAY => few,
+            _ => 1_000,
+        },
         silent_after: seconds(dice, 1, 100),
         archive_batch_messages: 1 + dice.index(20),
         archive_batch_bytes: if dice.coin() { 1 + dice.index(200) } else { 1 << 20 },

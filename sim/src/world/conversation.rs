@@ -14,7 +14,6 @@ use super::{Happening, World};
 use crate::checker::marks::Mark;
 use crate::checker::rule::Rule;
 use crate::checker::seen::{Seen, Told};
-use crate::known;
 use crate::plan::{MessageName, Nonsense, PlannedMessage, Sabotage};
 
 impl World {
@@ -193,10 +192,8 @@ impl World {
             (None, [first], _) | (None, [first, ..], (None, _)) => Some(*first),
             (None, [first, ..], (Some(only), None)) if only == *first => Some(*first),
             (None, ..) => {
-                if !known::BOTS_LEAVE_SILENTLY {
-                    let what = format!("provider {provider} is not told which bot is meant");
-                    self.checker.break_rule(Rule::S8, what);
-                }
+                let what = format!("provider {provider} is not told which bot is meant");
+                self.checker.break_rule(Rule::S8, what);
                 None
             }
         }
@@ -289,7 +286,7 @@ impl World {
             Receipt::Accepted { .. } | Receipt::Duplicate { .. } => {
                 let it = &mut self.providers[provider];
                 it.kept.retain(|kept| kept.message.name() != name);
-                it.fruitless = 0;
+                it.fruitless_since = None;
             }
             Receipt::Rejected { retry_after, .. } | Receipt::Evicted { retry_after, .. } => {
                 self.rejected(provider, &name, *retry_after);

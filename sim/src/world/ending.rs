@@ -13,7 +13,7 @@ use super::{Happening, World};
 use crate::checker::Broken;
 use crate::checker::seen::Final;
 use crate::digest::Digest;
-use crate::known::{self, Around};
+use crate::known;
 use crate::plan::{Ending, FileState, MessageName, PlannedMedia, PlannedMessage, Processing};
 
 /// How often somebody looks whether everything has come to its end.
@@ -77,10 +77,10 @@ impl World {
             }
             Some(broken)
                 if self.now.since(moved_at) >= known::AROUND_AFTER
-                    && let Some(around) = known::around(&broken, self.arounds) =>
+                    && known::helps_to_move(&broken, self.arounds) =>
             {
                 self.arounds += 1;
-                self.go_around(around);
+                (0..self.providers.len()).for_each(|provider| self.try_another_node(provider));
                 Phase::Settling { moved_at: self.now, progress: now_made, fresh }
             }
             Some(broken) if self.now.since(moved_at) >= STUCK_AFTER => {
@@ -91,22 +91,6 @@ impl World {
             Some(_) => self.phase,
         };
         self.after(LOOK_EVERY, Happening::Look);
-    }
-
-    fn go_around(&mut self, around: Around) {
-        match around {
-            Around::RestartBots => {
-                for node in 0..self.nodes.len() {
-                    for bot in 0..self.consumers.len() {
-                        self.stop_bot(bot, node);
-                        self.start_bot(bot, node);
-                    }
-                }
-            }
-            Around::MoveProviders => {
-                (0..self.providers.len()).for_each(|provider| self.try_another_node(provider));
-            }
-        }
     }
 
     /// What has not come to its end.

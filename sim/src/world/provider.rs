@@ -19,8 +19,8 @@ use crate::plan::{FileState, MessageName, PlannedMessage, ProviderPlan};
 /// How long a provider waits for a word before it tries another node.
 const SILENCE_MAX: Millis = Millis::from_secs(50);
 
-/// Rejections in a row after which a provider tries another node.
-const FRUITLESS_MAX: u32 = 12;
+/// How long a provider takes rejections before it tries another node.
+const FRUITLESS_MAX: Millis = Millis::from_secs(40);
 
 pub(super) struct Provider {
     pub plan: ProviderPlan,
@@ -34,7 +34,8 @@ pub(super) struct Provider {
     pub next_seq: u64,
     /// Which node is tried next.
     next_node: usize,
-    pub fruitless: u32,
+    /// Since when there were only rejections.
+    pub fruitless_since: Option<Timestamp>,
     pump_at: Option<Timestamp>,
 }
 
@@ -104,7 +105,7 @@ impl Provider {
             sent: BTreeSet::new(),
             next_seq: 1,
             next_node: 0,
-            fruitless: 0,
+            fruitless_since: None,
             pump_at: None,
         }
     }
@@ -176,7 +177,7 @@ impl World {
         let bound =
             |bot: &usize| (*bot, Bound { welcomed: false, window: 1, open: BTreeMap::new() });
         let it = &mut self.providers[provider];
-        it.fruitless = 0;
+        it.fruitless_since = None;
         it.connection = Some(Connection {
             node,
             incarnation,
@@ -273,7 +274,7 @@ impl World {
         }
         let waits = connection.bots.values().any(|bound| !bound.open.is_empty());
         let in_vain = self.now.since(connection.receipt_at) >= known::RECEIPT_PATIENCE;
-        if known::BOTS_LEAVE_SILENTLY && connection.bots.len() > 1 && waits && in_vain {
+        if known::LATE_RECEIPTS_ARE_LOST && waits && in_vain {
             return self.connection_breaks(provider);
         }
         self.at(due, Happening::Provider { provider, action: Action::Watch { session_id } });
@@ -334,12 +335,11 @@ impl World {
     pub(super) fn rejected(&mut self, provider: usize, name: &MessageName, wait: Millis) {
         let not_before = self.now + wait;
         let it = &mut self.providers[provider];
-        it.fruitless += 1;
+        let since = *it.fruitless_since.get_or_insert(self.now);
         if let Some(kept) = it.kept.iter_mut().find(|kept| kept.message.name() == *name) {
             kept.not_before = not_before;
         }
-        let elsewhere = self.nodes.len() > 1 || known::STOPS_FORGET_REGISTRATIONS;
-        if it.fruitless > FRUITLESS_MAX && elsewhere {
+        if self.now.since(since) >= FRUITLESS_MAX && self.nodes.len() > 1 {
             return self.try_another_node(provider);
         }
         self.pump_by(provider, Some(not_before));
