@@ -53,9 +53,9 @@ pub(crate) struct Ownership {
 #[derive(Debug, Clone)]
 enum Tenure {
     /// The store is being asked for it.
-    Asking { op: OpId, asked_at: Timestamp, failures: u32, wanted: bool },
+    Asking { op: OpId, asked_at: Timestamp, again: Again, wanted: bool },
     /// It is to be asked for again.
-    Waiting { retry_at: Timestamp, failures: u32 },
+    Waiting { retry_at: Timestamp, again: Again },
     /// It is ours until then, margin deducted.
     Owned { epoch: Epoch, valid_until: Timestamp },
     /// It was given up without the store's word. Before it is asked for again it has to be given up
@@ -63,6 +63,15 @@ enum Tenure {
     Unconfirmed { epoch: Epoch },
     /// It is being given up; then asked for again, if it is wanted.
     Releasing { op: Option<OpId>, epoch: Epoch, retry_at: Timestamp, failures: u32, wanted: bool },
+}
+
+/// What is known from asking before.
+#[derive(Debug, Clone, Copy, Default)]
+struct Again {
+    /// How often the store has not answered in a row.
+    failures: u32,
+    /// Until when another node's ownership lasts at the most, unless that node renews it.
+    held_until: Option<Timestamp>,
 }
 
 #[derive(Debug, Clone, Default)]
@@ -125,7 +134,7 @@ impl Ownership {
 
     fn acquire(&mut self, cx: &mut Context<'_>, bot_id: BotId) {
         match self.tenures.get_mut(&bot_id) {
-            None => self.ask(cx, bot_id, 0),
+            None => self.ask(cx, bot_id, Again::default()),
             Some(Tenure::Asking { wanted, .. } | Tenure::Releasing { wanted, .. }) => {
                 *wanted = true;
             }
@@ -157,7 +166,7 @@ impl Ownership {
         }
     }
 
-    fn ask(&mut self, cx: &mut Context<'_>, bot_id: BotId, failures: u32) {
+    fn ask(&mut self, cx: &mut Context<'_>, bot_id: BotId, again: Again) {
         let op = cx.source.op();
         cx.effect(OwnershipEffect::Store {
             op,
@@ -167,7 +176,7 @@ impl Ownership {
                 ttl: cx.settings.ownership.ttl,
             },
         });
-        let tenure = Tenure::Asking { op, asked_at: cx.now, failures, wanted: true };
+        let tenure = Tenure::Asking { op, asked_at: cx.now, again, wanted: true };
         self.tenures.insert(bot_id, tenure);
     }
 
@@ -247,13 +256,14 @@ impl Ownership {
             .tenures
             .iter()
             .filter_map(|(bot_id, tenure)| match tenure {
-                Tenure::Waiting { retry_at, failures } if *retry_at <= cx.now => {
-                    Some((bot_id.clone(), *failures, None))
+                Tenure::Waiting { retry_at, again } if *retry_at <= cx.now => {
+                    Some((bot_id.clone(), *again, None))
                 }
                 Tenure::Releasing { op: None, epoch, retry_at, failures, wanted }
                     if *retry_at <= cx.now =>
                 {
-                    Some((bot_id.clone(), *failures, Some((*epoch, *wanted))))
+                    let again = Again { failures: *failures, held_until: None };
+                    Some((bot_id.clone(), again, Some((*epoch, *wanted))))
                 }
                 Tenure::Waiting { .. }
                 | Tenure::Releasing { .. }
@@ -262,10 +272,10 @@ impl Ownership {
                 | Tenure::Owned { .. } => None,
             })
             .collect();
-        for (bot_id, failures, releasing) in due {
+        for (bot_id, again, releasing) in due {
             match releasing {
-                None => self.ask(cx, bot_id, failures),
-                Some((epoch, wanted)) => self.give_up(cx, bot_id, epoch, failures, wanted),
+                None => self.ask(cx, bot_id, again),
+                Some((epoch, wanted)) => self.give_up(cx, bot_id, epoch, again.failures, wanted),
             }
         }
     }
@@ -290,8 +300,8 @@ impl Ownership {
             return cx.unexpected(format!("ownership: reply to unknown operation {op}"));
         };
         match self.tenures.remove(&bot_id) {
-            Some(Tenure::Asking { asked_at, failures, wanted, .. }) => {
-                self.on_asked(cx, bot_id, asked_at, failures, wanted, result);
+            Some(Tenure::Asking { asked_at, again, wanted, .. }) => {
+                self.on_asked(cx, bot_id, asked_at, again, wanted, result);
             }
             Some(Tenure::Releasing { epoch, failures, wanted, .. }) => {
                 self.on_released(cx, bot_id, epoch, failures, wanted, result);
@@ -306,7 +316,7 @@ impl Ownership {
         cx: &mut Context<'_>,
         bot_id: BotId,
         asked_at: Timestamp,
-        failures: u32,
+        again: Again,
         wanted: bool,
         result: StoreResult,
     ) {
@@ -324,23 +334,27 @@ impl Ownership {
             _ if !wanted => {}
             Ok(StoreReply::AcquireBot(Acquired::HeldBy { remaining, .. })) => {
                 let wait = remaining.min(ownership.renew_every).max(Millis::from_ms(100));
-                self.wait(bot_id.clone(), cx.now + wait, 0);
-                cx.tell_bot(&bot_id, BotSignal::HeldElsewhere);
+                // The store looked between the question and its answer.
+                let renewed = again.held_until.is_some_and(|until| asked_at + remaining > until);
+                let held_until = Some(cx.now + remaining);
+                self.wait(bot_id.clone(), cx.now + wait, Again { failures: 0, held_until });
+                cx.tell_bot(&bot_id, BotSignal::HeldElsewhere { renewed });
             }
             Ok(_) | Err(StoreError::Fenced | StoreError::Invalid { .. }) => {
                 cx.unexpected(format!("ownership: no answer to acquiring {bot_id}"));
-                self.wait(bot_id, cx.now + cx.settings.store_retry.most, failures);
+                self.wait(bot_id, cx.now + cx.settings.store_retry.most, again);
             }
             Err(StoreError::Unavailable { detail }) => {
                 cx.notice(Notice::StoreRetried { operation: "acquire_bot".to_owned(), detail });
-                let wait = cx.source.jittered(cx.settings.store_retry.after(failures));
-                self.wait(bot_id, cx.now + wait, failures.saturating_add(1));
+                let wait = cx.source.jittered(cx.settings.store_retry.after(again.failures));
+                let failures = again.failures.saturating_add(1);
+                self.wait(bot_id, cx.now + wait, Again { failures, ..again });
             }
         }
     }
 
-    fn wait(&mut self, bot_id: BotId, retry_at: Timestamp, failures: u32) {
-        self.tenures.insert(bot_id, Tenure::Waiting { retry_at, failures });
+    fn wait(&mut self, bot_id: BotId, retry_at: Timestamp, again: Again) {
+        self.tenures.insert(bot_id, Tenure::Waiting { retry_at, again });
     }
 
     fn on_released(
@@ -365,7 +379,7 @@ impl Ownership {
             let tenure = Tenure::Releasing { op: None, epoch, retry_at, failures, wanted };
             self.tenures.insert(bot_id, tenure);
         } else if wanted {
-            self.ask(cx, bot_id, 0);
+            self.ask(cx, bot_id, Again::default());
         }
     }
 
@@ -379,7 +393,8 @@ impl Ownership {
                 for (bot_id, asked_epoch) in bots {
                     match self.tenures.get_mut(&bot_id) {
                         Some(Tenure::Owned { epoch, valid_until }) if *epoch == asked_epoch => {
-                            if lost.contains(&bot_id) {
+                            // What was valid until then may have been withheld: it has ended.
+                            if lost.contains(&bot_id) || *valid_until <= cx.now {
                                 self.lose(cx, bot_id, asked_epoch);
                             } else {
                                 *valid_until = renewed_until.max(*valid_until);

@@ -36,7 +36,7 @@ pub(crate) enum SessionSignal {
     Send { bot_id: BotId, send: Send, valid_until: Timestamp },
     /// Another connection took this one's place for the bot.
     Replaced { bot_id: BotId },
-    /// The bot was lost to another node.
+    /// Another node owns the bot.
     Fenced { bot_id: BotId },
 }
 
@@ -53,8 +53,8 @@ pub(crate) enum BotSignal {
     Sent { send_id: SendId, provider_message_id: ProviderMessageId },
     /// Ownership was acquired or prolonged; outward effects are valid until then.
     Owned { epoch: Epoch, valid_until: Timestamp },
-    /// Another node owns the bot; ownership keeps asking.
-    HeldElsewhere,
+    /// Another node owns the bot; ownership keeps asking. `renewed`: that node lives.
+    HeldElsewhere { renewed: bool },
     /// Ownership is lost: nothing more may be done.
     OwnershipLost,
     /// A worker here has the result of a job, under a lease it still holds.

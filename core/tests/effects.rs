@@ -324,6 +324,7 @@ fn a_node_that_cannot_renew_fences_itself() {
             "ownership: #12 release_bot epoch 1",
             "wa-7: abort callback alice/1/r0 attempt 1",
             "notice: bot_id wa-7 bot_fenced",
+            "session 1: error bot_lost: this node does not own the bot: connect for it anew",
             "session 1: close",
         ]
     );

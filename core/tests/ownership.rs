@@ -23,6 +23,8 @@ use self::script::*;
 const ACQUIRE: &str = "ownership: acquire_bot wa-7";
 const RELEASE: &str = "ownership: release_bot epoch 1";
 const RENEW: &str = "ownership: renew_bots";
+const BOT_LOST: &str =
+    "session 1: error bot_lost: this node does not own the bot: connect for it anew";
 const FENCED: &str = "notice: bot_id wa-7 bot_fenced";
 
 /// A node that has asked for its bot. An ownership is good for 10 s and renewed after 5 s.
@@ -128,6 +130,29 @@ fn a_bot_of_another_node_is_asked_for_again() {
         assert_eq!(passing(&mut node, wait_ms - 1), [""; 0]);
         assert_eq!(passing(&mut node, 1), [ACQUIRE]);
     }
+}
+
+/// Goal: providers that came to this node are sent away once the owner of their bot has shown that it
+/// lives, and not before: the dead let go by themselves. A slow answer is not taken for a renewal.
+#[test]
+fn providers_are_sent_to_the_owner_that_lives() {
+    let mut node = asking();
+    node.open(SESSION);
+    node.step(hello(SESSION, BOT, PROVIDER));
+    let seconds = |seconds| held_elsewhere(Millis::from_secs(seconds));
+    let held = ["notice: bot_id wa-7 bot_held_elsewhere"];
+    // It ends in 20 s; after 5 s, and 2 s for the answer, it ended in 15 s from when it was asked for.
+    assert_eq!(told(&node.answer("acquire_bot", seconds(20))), held);
+    let welcome = "session 1: welcome wa-7 window 256 resume after None";
+    assert_eq!(passing(&mut node, 5_000), [ACQUIRE, welcome]);
+    node.sleep(Millis::from_secs(2));
+    assert_eq!(told(&node.answer("acquire_bot", seconds(15))), held);
+    // The end is known to a fraction of the answer's time, and this one is beyond it.
+    assert_eq!(passing(&mut node, 5_000), [ACQUIRE]);
+    let sent_away = ["notice: bot_id wa-7 bot_held_elsewhere", BOT_LOST, "session 1: close"];
+    assert_eq!(told(&node.answer("acquire_bot", seconds(20))), sent_away);
+    // It is asked for all the same.
+    assert_eq!(passing(&mut node, 5_000), [ACQUIRE]);
 }
 
 /// Goal: a store that does not answer is asked again, each time after a longer wait, which is
@@ -253,6 +278,18 @@ fn a_renewal_of_an_earlier_ownership_counts_for_nothing() {
         node.sleep(Millis::from_secs(1));
         assert_eq!(told(&node.answer("renew_bots", renewed(lost))), [""; 0]);
         assert_eq!(valid_until(&mut node), asked_at + Millis::from_secs(10));
+    }
+}
+
+/// Goal: a renewal whose answer comes when the ownership has ended prolongs nothing: what was said
+/// meanwhile may have been withheld. One that comes a moment earlier counts.
+#[test]
+fn a_renewal_that_is_answered_too_late_prolongs_nothing() {
+    for (late_ms, said) in [(4_999, &[][..]), (5_000, &[RELEASE, FENCED])] {
+        let mut node = owning();
+        assert_eq!(passing(&mut node, 5_000), [RENEW]);
+        node.sleep(Millis::from_ms(late_ms));
+        assert_eq!(told(&node.answer("renew_bots", renewed(&[]))), said);
     }
 }
 

@@ -159,9 +159,32 @@ impl Bot {
         if let (Some(instance), Some(seq)) = (instance, resume_after_seq) {
             self.resume = Some((instance, seq));
         }
+        self.maybe_disconnected(cx);
+    }
+
+    /// A bot that runs while it is connected goes on for a while without a connection.
+    fn maybe_disconnected(&mut self, cx: &Context<'_>) {
         let run = self.record.as_ref().map_or(self.settings.run, |record| record.run);
         if self.attachments.is_empty() && run == Run::WhileConnected {
             self.grace_until = Some(cx.now + self.settings.disconnect_grace);
+        }
+    }
+
+    /// Another node owns the bot. One that renews its ownership lives, and the providers that came
+    /// here have to go there; otherwise they wait with us for its end.
+    pub(super) fn held_elsewhere(&mut self, cx: &mut Context<'_>, renewed: bool) {
+        cx.notice(Notice::BotHeldElsewhere { bot_id: self.id.clone() });
+        if renewed && !self.attachments.is_empty() {
+            self.send_away(cx);
+            self.maybe_disconnected(cx);
+        }
+    }
+
+    /// Tells all connections that another node owns the bot.
+    fn send_away(&mut self, cx: &mut Context<'_>) {
+        for attachment in std::mem::take(&mut self.attachments) {
+            let bot_id = self.id.clone();
+            cx.tell_session(attachment.session_id, SessionSignal::Fenced { bot_id });
         }
     }
 
@@ -380,10 +403,7 @@ impl Bot {
         self.lifecycle.take_any();
         self.phase = Phase::Stopped;
         cx.notice(Notice::BotFenced { bot_id: self.id.clone() });
-        for attachment in std::mem::take(&mut self.attachments) {
-            let bot_id = self.id.clone();
-            cx.tell_session(attachment.session_id, SessionSignal::Fenced { bot_id });
-        }
+        self.send_away(cx);
         // A connection that ends needs no receipts; a request would wait for ever.
         for origin in refused {
             match origin {

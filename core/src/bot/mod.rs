@@ -36,7 +36,6 @@ use crate::effect::Effect;
 use crate::id::{BotId, CorrespondentId, Epoch, MediaId, MessageId, OpId, ProviderInstance};
 use crate::lane::Lane;
 use crate::lookup::{Lookup, OrderedLookup};
-use crate::notice::Notice;
 use crate::receipt::{Origin, Receipt};
 use crate::settings::BotSettings;
 use crate::signal::{BotSignal, SessionSignal};
@@ -177,9 +176,7 @@ impl Bot {
                 self.sent(cx, send_id, provider_message_id);
             }
             BotSignal::Owned { epoch, valid_until } => self.owned(cx, epoch, valid_until),
-            BotSignal::HeldElsewhere => {
-                cx.notice(Notice::BotHeldElsewhere { bot_id: self.id.clone() });
-            }
+            BotSignal::HeldElsewhere { renewed } => self.held_elsewhere(cx, renewed),
             BotSignal::OwnershipLost => self.fenced(cx),
             BotSignal::MediaDone { media_id, token, outcome } => {
                 self.media_done(cx, media_id, token, outcome);

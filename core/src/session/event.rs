@@ -55,7 +55,8 @@ pub enum SessionEffect {
         receipt: Receipt,
         /// What is wrong with it, when it is invalid.
         error: Option<Box<FrameError>>,
-        /// Not to be written at or after this moment.
+        /// Not to be written at or after this moment: the connection is closed instead, and counts as
+        /// closed by the peer.
         valid_until: Timestamp,
     },
     /// Have a message sent.
@@ -64,7 +65,7 @@ pub enum SessionEffect {
         bot_id: Option<BotId>,
         /// The message.
         send: Send,
-        /// Not to be written at or after this moment.
+        /// Not to be written at or after this moment, as a receipt.
         valid_until: Timestamp,
     },
     /// Say what is wrong.

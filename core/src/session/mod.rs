@@ -129,12 +129,10 @@ impl Sessions {
             }
             SessionSignal::Fenced { bot_id } => {
                 session.bindings.remove(&bot_id);
-                if session.bindings.is_empty() {
-                    return self.close(cx, session_id);
-                }
-                let detail = "another node owns the bot: connect for it anew";
+                let detail = "this node does not own the bot: connect for it anew";
                 let mut error = FrameError::new(ErrorCode::BotLost, None, detail.to_owned());
                 error.bot_id = Some(bot_id);
+                error.fatal = session.bindings.is_empty();
                 self.complain(cx, session_id, error, None);
             }
         }

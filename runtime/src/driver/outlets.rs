@@ -89,8 +89,10 @@ impl Outlets {
             return None;
         }
         if valid_until(&effect).is_some_and(|end| end <= now) {
-            debug!(%session_id, "an effect for a connection came too late and was dropped");
-            return None;
+            // Its provider keeps the message, and sends it again once it has connected anew.
+            debug!(%session_id, "an effect for a connection came too late: it is closed");
+            self.sessions.remove(&session_id);
+            return Some(Event::Session(session_id, SessionEvent::Closed));
         }
         match outlet.try_send(effect) {
             Ok(()) => return None,

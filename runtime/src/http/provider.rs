@@ -149,6 +149,7 @@ impl Connection {
         let media = || super::media::welcome(&self.state.staging);
         match writer::write_all(sink, effects, self.session_id, now, media).await {
             Written::Broken => None,
+            Written::Late => LATE,
             // The session was closed, and everything it had to say has been said.
             Written::All if self.state.driver.is_ready() => CLOSED,
             Written::All => STOPPING,
@@ -158,6 +159,9 @@ impl Connection {
 
 /// The node, or its part that this connection talks with, is stopping.
 const STOPPING: Ending = Some((close_code::RESTART, "the node is stopping; connect again"));
+
+/// A receipt is not true any more: the bot may have a new owner.
+const LATE: Ending = Some((close_code::RESTART, "a receipt came too late; connect again"));
 
 /// The session has ended.
 const CLOSED: Ending = Some((close_code::NORMAL, ""));

@@ -24,6 +24,9 @@ pub(super) enum Written {
     All,
     /// The peer is gone, or does not read.
     Broken,
+    /// A frame came too late to be true. Its provider keeps the message, and sends it again once it
+    /// has connected anew.
+    Late,
 }
 
 /// Writes what the session has to say until it ends.
@@ -42,7 +45,7 @@ pub(super) async fn write_all(
                 Write::Close => return flushed(sink, Written::All).await,
                 Write::Frame { valid_until, .. } if now() >= valid_until => {
                     debug!(%session_id, "a frame came too late to be true");
-                    continue;
+                    return flushed(sink, Written::Late).await;
                 }
                 Write::Frame { frame, .. } => Message::Text(frame.to_wire().into()),
             };
@@ -78,7 +81,10 @@ mod tests {
         SessionEffect::Receipt { bot_id: None, seq, receipt, error: None, valid_until }
     }
 
-    async fn written(effects: Vec<SessionEffect>, now: impl Fn() -> Timestamp) -> Vec<Message> {
+    async fn written(
+        effects: Vec<SessionEffect>,
+        now: impl Fn() -> Timestamp,
+    ) -> (Vec<Message>, Written) {
         let (sender, receiver) = mpsc::channel(effects.len());
         for effect in effects {
             sender.try_send(effect).expect("there is room");
@@ -87,8 +93,8 @@ mod tests {
         let mut sink = Vec::new();
         let session_id = SessionId::from(uuid::Uuid::nil());
         let media = || unreachable!("nobody is welcomed");
-        assert_eq!(write_all(&mut sink, receiver, session_id, now, media).await, Written::All);
-        sink
+        let written = write_all(&mut sink, receiver, session_id, now, media).await;
+        (sink, written)
     }
 
     fn seqs(messages: &[Message]) -> Vec<u64> {
@@ -99,8 +105,8 @@ mod tests {
         messages.iter().filter_map(seq).collect()
     }
 
-    /// Goal: a frame is written while it is true and dropped from then on; the clock is asked for
-    /// each frame, not once for all that wait.
+    /// Goal: a frame is written while it is true; one that is not ends the connection, for its message
+    /// has to come again. The clock is asked for each frame, not once for all that wait.
     /// Method: a clock that goes on by one each time it is asked.
     #[tokio::test]
     async fn what_is_too_late_is_not_written() {
@@ -114,13 +120,16 @@ mod tests {
             receipt(2, Timestamp::from_ms(11)),
             receipt(3, Timestamp::from_ms(13)),
         ];
-        assert_eq!(seqs(&written(effects, now).await), [1, 3]);
+        let (messages, written) = written(effects, now).await;
+        assert_eq!((seqs(&messages), written), (vec![1], Written::Late));
     }
 
     /// Goal: a ping is a ping of the WebSocket, and nothing is written behind the end.
     #[tokio::test]
     async fn nothing_is_written_behind_the_end() {
         let effects = vec![SessionEffect::Ping, SessionEffect::Close, receipt(1, Timestamp::MAX)];
-        assert_eq!(written(effects, || Timestamp::ZERO).await, [Message::Ping(Default::default())]);
+        let (messages, written) = written(effects, || Timestamp::ZERO).await;
+        assert_eq!(messages, [Message::Ping(Default::default())]);
+        assert_eq!(written, Written::All);
     }
 }

@@ -198,12 +198,15 @@ impl Outbox {
     /// A place that was kept is not needed.
     pub fn unreserve(&mut self, correspondent_id: &CorrespondentId, plan: CallbackPlan) {
         match plan {
-            CallbackPlan::None | CallbackPlan::Owed => {}
+            CallbackPlan::None => {}
+            // The lane may have spilled for this message alone.
+            CallbackPlan::Owed => self.refill_if_short(correspondent_id),
             CallbackPlan::OwedInWindow => {
                 self.in_window = self.in_window.saturating_sub(1);
                 if let Some(lane) = self.lanes.get_mut(correspondent_id) {
                     lane.reserved = lane.reserved.saturating_sub(1);
                 }
+                self.refill_if_short(correspondent_id);
                 self.forget_if_empty(correspondent_id);
             }
         }
@@ -231,11 +234,7 @@ impl Outbox {
     pub fn left_in_store(&mut self, correspondent_id: &CorrespondentId, seq: ArchiveSeq) {
         // A lane that has spilled reads its own pages; everything else is found by the bot's.
         match self.lanes.get(correspondent_id) {
-            Some(lane) if lane.spilled => {
-                if lane.needs_refill(self.lane_max) {
-                    self.refill(correspondent_id);
-                }
-            }
+            Some(lane) if lane.spilled => self.refill_if_short(correspondent_id),
             Some(_) | None => self.paging.left_in_store(seq),
         }
     }

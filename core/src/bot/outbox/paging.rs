@@ -125,6 +125,14 @@ impl Outbox {
         }
     }
 
+    /// A lane that has spilled may have room again.
+    pub(super) fn refill_if_short(&mut self, correspondent_id: &CorrespondentId) {
+        let lane = self.lanes.get(correspondent_id);
+        if lane.is_some_and(|lane| lane.needs_refill(self.lane_max)) {
+            self.refill(correspondent_id);
+        }
+    }
+
     /// Whether a page is to be read as soon as it may.
     pub fn wants_page(&self) -> bool {
         !self.paging.refills.is_empty() || self.wants_bot_page()

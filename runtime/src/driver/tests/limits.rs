@@ -73,17 +73,18 @@ async fn a_connection_that_reads_nothing_is_closed_alone() {
     assert!(is_accepted(&other.receipt().await.1));
 }
 
-/// Goal: what is past its time is not handed over. Method: one receipt that ends now, one that ends
-/// later.
+/// Goal: what is past its time is not handed over, and ends the connection: its message has to come
+/// again. Method: one receipt that ends later, one that ends now.
 #[test]
-fn a_receipt_past_its_time_is_dropped() {
+fn a_receipt_past_its_time_ends_the_connection() {
     let (outlet, mut effects) = mpsc::channel(4);
     let mut outlets = Outlets::default();
     outlets.open_session(session_id(), outlet);
-    assert_eq!(outlets.tell_session(NOW, session_id(), receipt(NOW)), None);
     assert_eq!(outlets.tell_session(NOW, session_id(), receipt(LATER)), None);
-    assert_eq!(effects.try_recv(), Ok(receipt(LATER)));
-    assert!(effects.try_recv().is_err());
+    let closed = Event::Session(session_id(), SessionEvent::Closed);
+    assert_eq!(outlets.tell_session(NOW, session_id(), receipt(NOW)), Some(closed));
+    assert_eq!(effects.blocking_recv(), Some(receipt(LATER)));
+    assert_eq!(effects.blocking_recv(), None);
 }
 
 /// Goal: closing lets what was said before be read. Method: say, close, read.
