@@ -12,7 +12,6 @@ use super::{
     settings,
 };
 use crate::dice::Dice;
-use crate::known;
 
 /// Names that are prefixes of each other, or mean something elsewhere.
 const BOTS: [&str; 3] = ["bot", "bot-1", "bot/1.*"];
@@ -31,13 +30,10 @@ impl Plan {
     /// The plan of a seed.
     pub fn from_seed(seed: u64) -> Self {
         let mut dice = Dice::new(seed, 1);
-        let mut nodes = nodes(&mut dice);
+        let nodes = nodes(&mut dice);
         let bots: Vec<_> = BOTS[..1 + dice.index(3)].iter().map(|id| bot(&mut dice, id)).collect();
         let settings = (0..1 + dice.index(3)).map(|_| settings::node(&mut dice, &bots)).collect();
         let providers = providers(&mut dice, bots.len());
-        if known::ONE_CONNECTION_ONE_NODE && providers.iter().any(|it| it.bots.len() > 1) {
-            nodes[1..].iter_mut().for_each(|node| node.runs_bots = false);
-        }
         let mut plan = Self {
             version: VERSION,
             note: format!("seed {seed}"),

@@ -8,7 +8,6 @@ use std::num::NonZeroU32;
 
 use super::BotPlan;
 use crate::dice::Dice;
-use crate::known;
 
 /// Settings of one node's process.
 pub(super) fn node(dice: &mut Dice, bots: &[BotPlan]) -> NodeSettings {
@@ -64,7 +63,7 @@ fn bot(dice: &mut Dice) -> BotSettings {
         dedupe_window: 1 + dice.index(20),
         max_waiting_for_id: 1 + dice.index(6),
         max_correspondents: match dice.index(8) {
-            few @ 2..6 if !known::SPILLED_LANES_STAY => few,
+            few @ 2..6 => few,
             _ => 1_000,
         },
         silent_after: seconds(dice, 1, 100),

@@ -115,7 +115,8 @@ impl World {
             | SessionEffect::Close => None,
         };
         if valid_until.is_some_and(|until| until <= now) {
-            return self.reach(Mark::LateEffectDropped);
+            self.reach(Mark::LateEffectDropped);
+            return self.writer_ends(node, session_id);
         }
         if let SessionEffect::Error { error, .. } = &effect
             && error.code == ErrorCode::Replaced
@@ -211,7 +212,6 @@ impl World {
         effect: SessionEffect,
     ) {
         let now = self.now;
-        let several = self.providers[provider].plan.bots.len() > 1;
         let connection = self.providers[provider].connection.as_mut();
         let Some(connection) = connection.filter(|it| it.session_id == session_id) else { return };
         connection.heard_at = now;
@@ -251,9 +251,12 @@ impl World {
                     }
                 }
                 ErrorCode::HelloTimeout => {}
-                ErrorCode::BotLost => self.connection_breaks(provider),
+                ErrorCode::BotLost => {
+                    let bot = error.bot_id.and_then(|bot_id| self.place_of_bot(&bot_id));
+                    self.bot_is_lost(provider, bot);
+                }
                 // What is said for a bot that has just been lost crosses the news.
-                ErrorCode::HelloExpected if several => self.connection_breaks(provider),
+                ErrorCode::HelloExpected if connection.parted => {}
                 ErrorCode::ProviderMismatch => {
                     self.reach(Mark::HelloRefused);
                     self.nonsense_answered(provider, false, "a hello is refused");
@@ -277,7 +280,6 @@ impl World {
     fn hears_receipt(&mut self, provider: usize, seq: u64, receipt: &Receipt) {
         let Some(connection) = &mut self.providers[provider].connection else { return };
         let name = connection.bots.values_mut().find_map(|bound| bound.open.remove(&seq));
-        connection.receipt_at = self.now;
         let Some(name) = name else {
             let what = format!("provider {provider} hears a receipt of {seq}, which is not open");
             return self.checker.break_rule(Rule::S8, what);

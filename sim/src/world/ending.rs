@@ -13,7 +13,6 @@ use super::{Happening, World};
 use crate::checker::Broken;
 use crate::checker::seen::Final;
 use crate::digest::Digest;
-use crate::known;
 use crate::plan::{Ending, FileState, MessageName, PlannedMedia, PlannedMessage, Processing};
 
 /// How often somebody looks whether everything has come to its end.
@@ -73,14 +72,6 @@ impl World {
                 Phase::Settling { moved_at: self.now, progress: self.progress(), fresh: true }
             }
             Some(_) if now_made != progress => {
-                Phase::Settling { moved_at: self.now, progress: now_made, fresh }
-            }
-            Some(broken)
-                if self.now.since(moved_at) >= known::AROUND_AFTER
-                    && known::helps_to_move(&broken, self.arounds) =>
-            {
-                self.arounds += 1;
-                (0..self.providers.len()).for_each(|provider| self.try_another_node(provider));
                 Phase::Settling { moved_at: self.now, progress: now_made, fresh }
             }
             Some(broken) if self.now.since(moved_at) >= STUCK_AFTER => {

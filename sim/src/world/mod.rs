@@ -105,8 +105,6 @@ pub struct World {
     /// The last number given to a stream, a request or a session.
     last_number: u64,
     phase: Phase,
-    /// How often the world went around a known failure of the core.
-    arounds: u32,
     checker: Checker,
     recorder: Recorder,
     steps: u64,
@@ -190,7 +188,6 @@ impl World {
             staged: BTreeSet::new(),
             last_number: 0,
             phase: Phase::Faulty,
-            arounds: 0,
             checker: Checker::default(),
             recorder: Recorder::new(looks),
             steps: 0,

@@ -12,8 +12,8 @@ use anteroom_core::protocol::{Hello, ProviderFrame};
 use anteroom_core::session::event::{SessionEffect, SessionEvent};
 use anteroom_core::time::{Millis, Timestamp};
 
+use super::weather::ProviderWeather;
 use super::{Happening, World};
-use crate::known;
 use crate::plan::{FileState, MessageName, PlannedMessage, ProviderPlan};
 
 /// How long a provider waits for a word before it tries another node.
@@ -53,8 +53,6 @@ pub(super) struct Connection {
     /// Nothing comes through any more.
     pub broken: bool,
     pub heard_at: Timestamp,
-    /// When the last receipt came.
-    pub receipt_at: Timestamp,
     /// When the last frame arrives at the node, and at the provider.
     pub there_at: Timestamp,
     pub back_at: Timestamp,
@@ -62,6 +60,8 @@ pub(super) struct Connection {
     pub nonsense: u32,
     /// Numbers that only nonsense had.
     pub nonsense_seqs: BTreeSet<u64>,
+    /// A bot has left for a connection of its own.
+    pub parted: bool,
 }
 
 /// A bot on a connection.
@@ -185,11 +185,11 @@ impl World {
             bots: bots.iter().map(bound).collect(),
             broken: false,
             heard_at: self.now,
-            receipt_at: self.now,
             there_at: self.now,
             back_at: self.now,
             nonsense: 0,
             nonsense_seqs: BTreeSet::new(),
+            parted: false,
         });
         self.tell_node(provider, SessionEvent::Opened);
         for bot in bots {
@@ -265,17 +265,48 @@ impl World {
         self.connection_breaks(provider);
     }
 
+    /// A node's writer refuses what is late: the connection is gone for both sides.
+    pub(super) fn writer_ends(&mut self, node: usize, session_id: SessionId) {
+        let provider = self.providers.iter().position(|provider| {
+            provider.connection.as_ref().is_some_and(|it| it.session_id == session_id)
+        });
+        let Some(provider) = provider else { return };
+        self.providers[provider].connection = None;
+        self.connect_later(provider, 5_000);
+        let (incarnation, event) =
+            (self.nodes[node].incarnation, Event::Session(session_id, SessionEvent::Closed));
+        self.after(Millis::from_ms(1), Happening::Deliver { node, incarnation, event });
+    }
+
+    /// Another node owns a bot: its provider connects there for it. Where it is one of several, it gets
+    /// a connection of its own.
+    pub(super) fn bot_is_lost(&mut self, provider: usize, bot: Option<usize>) {
+        let it = &mut self.providers[provider];
+        let Some(bot) = bot.filter(|bot| it.plan.bots.len() > 1 && it.plan.bots.contains(bot))
+        else {
+            return self.try_another_node(provider);
+        };
+        it.plan.bots.retain(|other| *other != bot);
+        if let Some(connection) = &mut it.connection {
+            connection.bots.remove(&bot);
+            connection.parted = true;
+        }
+        let mut parted = Provider::new(&ProviderPlan { bots: vec![bot], ..it.plan.clone() });
+        parted.next_node = it.next_node + 1;
+        parted.kept = it.kept.extract_if(.., |kept| kept.message.bot == bot).collect();
+        parted.known = it.known.extract_if(.., |name, _| name.bot == bot).collect();
+        parted.sent = it.sent.extract_if(.., |(sender, _)| *sender == bot).collect();
+        self.providers.push(parted);
+        self.weather.providers.push(ProviderWeather::default());
+        self.connect_later(self.providers.len() - 1, 5_000);
+    }
+
     fn provider_watches(&mut self, provider: usize, session_id: SessionId) {
         let connection = self.providers[provider].connection.as_ref();
         let Some(connection) = connection.filter(|it| it.session_id == session_id) else { return };
         let due = connection.heard_at + SILENCE_MAX;
         if due <= self.now {
             return self.try_another_node(provider);
-        }
-        let waits = connection.bots.values().any(|bound| !bound.open.is_empty());
-        let in_vain = self.now.since(connection.receipt_at) >= known::RECEIPT_PATIENCE;
-        if known::LATE_RECEIPTS_ARE_LOST && waits && in_vain {
-            return self.connection_breaks(provider);
         }
         self.at(due, Happening::Provider { provider, action: Action::Watch { session_id } });
     }
