@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use anteroom_core::id::{LeaseToken, MediaId, NodeId, PoolName};
 use anteroom_core::message::Outcome;
 use anteroom_core::store::{
-    ArchiveAnswer, InsertAnswer, OperatorAnswer, StoreReply, StoreRequest, TokenAnswer,
+    ArchiveAnswer, ArchiveItem, InsertAnswer, OperatorAnswer, StoreReply, StoreRequest, TokenAnswer,
 };
 use anteroom_core::time::{Millis, Timestamp};
 
@@ -154,10 +154,6 @@ impl Leases {
                         if self.held.contains_key(&job.media_id) {
                             self.end_under(job.media_id, token)?;
                         }
-                    } else if let (Some(job), ArchiveAnswer::DuplicateProviderMessage { .. }) =
-                        (item.job, answer)
-                    {
-                        self.held.remove(&job.media_id);
                     }
                 }
             }
@@ -178,6 +174,15 @@ impl Leases {
             _ => {}
         }
         Ok(())
+    }
+
+    /// The job of a message that was archived before goes with it, unless it is there to revise it.
+    fn dropped(&mut self, items: &[ArchiveItem], scene: &Scene<'_>) {
+        for job in items.iter().filter_map(|item| item.job) {
+            if scene.store.job(job.media_id).is_none_or(|job| job.lease().is_none()) {
+                self.held.remove(&job.media_id);
+            }
+        }
     }
 
     fn renewed(
@@ -243,7 +248,11 @@ impl Judge for Leases {
     fn see(&mut self, seen: &Seen<'_>, scene: &Scene<'_>) -> Result<(), String> {
         match seen {
             Seen::Applied { by, request, result: Ok(reply), .. } => {
-                self.applied(by.map(|(_, process)| process), request, reply, scene.now)
+                self.applied(by.map(|(_, process)| process), request, reply, scene.now)?;
+                if let StoreRequest::Archive { items, .. } = request {
+                    self.dropped(items, scene);
+                }
+                Ok(())
             }
             Seen::ProcessorStarted { node, work, decided_at } => {
                 let zombie = *decided_at < scene.now;
