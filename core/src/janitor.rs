@@ -3,7 +3,7 @@
 //! Owns when each sweep runs and how far it is; *what* ends is decided by the guards of the job
 //! table, in the store. Two janitors at once are harmless. A file is deleted only when the store has
 //! just said that no job knows it; an orphan, moreover, only when this janitor itself has seen it
-//! unknown for `orphan_after`.
+//! unknown for `orphan_after`, and no provider has sent its message here meanwhile.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -135,6 +135,13 @@ impl Janitor {
         if self.started && self.unneeded.len() < UNNEEDED_MAX {
             self.unneeded.insert(media_id);
             self.look_up_unneeded(cx);
+        }
+    }
+
+    /// A provider keeps the message of a file, which may be refused for long: the file is no orphan.
+    pub fn file_mentioned(&mut self, now: Timestamp, media_id: MediaId) {
+        if let Some(since) = self.suspects.get_mut(&media_id) {
+            *since = now;
         }
     }
 

@@ -175,6 +175,7 @@ impl Machine {
                 let (mut cx, rooms) = self.rooms(effects);
                 rooms.janitor.file_unneeded(&mut cx, media_id);
             }
+            Signal::FileMentioned(media_id) => self.janitor.file_mentioned(self.last_now, media_id),
         }
     }
 

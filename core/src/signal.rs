@@ -23,6 +23,8 @@ pub(crate) enum Signal {
     Register(BotRecord),
     /// A staged file that a resend brought and nothing here needs, to the janitor.
     FileUnneeded(MediaId),
+    /// A provider still speaks of a file: it may yet be needed.
+    FileMentioned(MediaId),
 }
 
 /// A word to a provider connection, from one of the bots it carries.

@@ -390,6 +390,30 @@ fn an_unknown_file_is_suspected_before_it_is_deleted() {
     }
 }
 
+/// Goal (K32): the file of a message that its provider still sends, and that is refused for hours, is no
+/// orphan; it is one when nobody has spoken of it for as long. Method: a bot that is never acquired.
+#[test]
+fn a_file_that_its_provider_speaks_of_is_kept() {
+    let settings = settings();
+    let hours = settings.janitor.orphan_after.as_ms() / settings.janitor.files_every.as_ms();
+    let mut node = Node::new(settings);
+    node.start();
+    for hour in 0..2 * hours {
+        node.step(closed(SESSION));
+        node.open(SESSION);
+        node.step(hello(SESSION, BOT, PROVIDER));
+        let refused = shown(&node.step(say(SESSION, 1, voice("alice", "p1", 0xa1))));
+        assert!(refused[0].contains("retry_later"), "{refused:?}");
+        assert_eq!(sweep_files(&mut node, Vec::new()), [""; 0], "in hour {hour}");
+    }
+    // It was spoken of an hour before the last sweep.
+    for _ in 2..hours {
+        assert_eq!(sweep_files(&mut node, Vec::new()), [""; 0]);
+    }
+    let deleted = ["janitor: delete file media-a1", "notice: media_id a1 orphan_file_deleted"];
+    assert_eq!(sweep_files(&mut node, Vec::new()), deleted);
+}
+
 /// A whole sweep of files, an hour after the last, which finds one; what its end does.
 fn sweep_files(node: &mut Node, known: Vec<anteroom_core::id::MediaId>) -> Vec<String> {
     node.wait(settings().janitor.files_every);

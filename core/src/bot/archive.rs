@@ -81,12 +81,14 @@ impl Bot {
     }
 
     pub(super) fn pump_archive(&mut self, cx: &mut Context<'_>) {
-        // A page of owed callbacks and an archive batch never overlap: what is read is what is there.
-        // They take turns, so that neither a flood of messages nor a backlog starves the other.
-        let pages_turn = matches!(self.phase, Phase::Running)
+        // A page of owed callbacks, a revision and an archive batch never overlap: what is read is what is
+        // there, and what was archived first is called back first. They take turns, so that neither a
+        // flood of messages nor a backlog starves the others.
+        let others_turn = matches!(self.phase, Phase::Running)
             && self.archive.just_archived
-            && self.outbox.wants_page();
-        if !self.archive.lane.is_idle() || self.outbox.is_paging() || pages_turn {
+            && (self.outbox.wants_page() || self.results.wants_to_revise());
+        let others_at_work = self.outbox.is_paging() || self.results.is_revising();
+        if !self.archive.lane.is_idle() || others_at_work || others_turn {
             return;
         }
         if let Some(archiving) = self.archive.alone.pop_front() {

@@ -23,6 +23,9 @@ pub(crate) struct Waiting {
 
 impl Bot {
     pub(super) fn intake(&mut self, cx: &mut Context<'_>, origin: Origin, draft: Box<Draft>) {
+        if let Some(media) = &draft.media {
+            cx.signals.push_back(Signal::FileMentioned(media.media_id));
+        }
         if let Some(reason) = self.phase.refusal() {
             return self.answer(cx, origin, Receipt::rejected(reason));
         }

@@ -67,6 +67,11 @@ impl Results {
         self.page.is_idle() && self.revise.is_idle()
     }
 
+    /// Whether a revision waits for its turn.
+    pub fn wants_to_revise(&self) -> bool {
+        !self.revisions.is_empty()
+    }
+
     /// Whether a revision is being made durable.
     pub fn is_revising(&self) -> bool {
         !self.revise.is_idle()
@@ -183,12 +188,15 @@ impl Bot {
             }
             self.ask_results(cx, after);
         }
-        // A page of owed callbacks that was read before a revision would not hold its callback.
+        // A page of owed callbacks that was read before a revision would not hold its callback, and a
+        // batch would be called back before a revision that was archived earlier.
         if self.results.revise.is_idle()
+            && self.archive.lane.is_idle()
             && !self.outbox.is_paging()
             && let Some(job) = self.results.revisions.pop()
         {
             self.ask_revise(cx, job);
+            self.give_turn_to_archive();
         }
     }
 
