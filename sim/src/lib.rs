@@ -13,7 +13,6 @@ pub mod crash_points;
 pub mod dice;
 pub mod digest;
 pub mod exhaustive;
-mod known;
 pub mod plan;
 pub mod shrink;
 pub mod store;

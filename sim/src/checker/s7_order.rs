@@ -11,7 +11,6 @@ use anteroom_core::time::{Millis, Timestamp};
 
 use super::Judge;
 use super::seen::{Scene, Seen};
-use crate::known;
 use crate::store::CallbackState;
 
 #[derive(Default)]
@@ -62,8 +61,7 @@ impl Order {
         let correspondent = (bot_id.clone(), callback.correspondent_id.clone());
         // Settings that changed since bring another order; then the one before may come later.
         let Some((last, false)) = self.last_sent.get(&correspondent) else { return Ok(()) };
-        let overtaken = known::REVISIONS_ARE_OVERTAKEN && callback.revision > 0;
-        if *last == callback.key() || overtaken {
+        if *last == callback.key() {
             return Ok(());
         }
         let row = scene.store.archive_row(bot_id, &last.correspondent_id, last.message_id);

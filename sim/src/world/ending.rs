@@ -93,12 +93,8 @@ impl World {
 
     /// The messages that have no final receipt.
     pub(super) fn kept(&self) -> Vec<MessageName> {
-        self.kept_messages().map(PlannedMessage::name).collect()
-    }
-
-    pub(super) fn kept_messages(&self) -> impl Iterator<Item = &PlannedMessage> {
         let kept = self.providers.iter().flat_map(|provider| &provider.kept);
-        kept.map(|kept| &kept.message).chain(self.posts.kept())
+        kept.map(|kept| kept.message.name()).chain(self.posts.kept()).collect()
     }
 
     /// A hash over everything whose change brings the end nearer.

@@ -3,7 +3,7 @@
 //! A step's effects are carried out in their order, one by one; between any two of them the node may
 //! die, or stand still and go on later with the rest, as if no time had passed.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use anteroom_core::bot::event::BotEffect;
@@ -26,7 +26,6 @@ use super::{Happening, Phase, World};
 use crate::checker::marks::Mark;
 use crate::checker::rule::Rule;
 use crate::checker::seen::Seen;
-use crate::known;
 use crate::plan::NodePlan;
 
 /// A node, alive or dead.
@@ -316,7 +315,7 @@ impl World {
                 self.ask(place(Place::Janitor(op)), request);
             }
             Effect::Janitor(JanitorEffect::ListStaged) => {
-                let files = self.listed_files();
+                let files = self.staged.iter().copied().collect();
                 let event = Event::Janitor(JanitorEvent::Staged { files });
                 let wait = Millis::from_ms(1 + self.dice.node.below(50));
                 self.after(wait, Happening::Deliver { node, incarnation, event });
@@ -376,16 +375,6 @@ impl World {
         if !self.dice.node.strikes(rate) {
             self.staged.remove(&media_id);
         }
-    }
-
-    /// What a janitor is told of the staged files.
-    fn listed_files(&self) -> Vec<MediaId> {
-        let awaited: BTreeSet<MediaId> = if known::ORPHANS_MAY_YET_BE_NEEDED {
-            self.kept_messages().filter_map(|it| it.media.as_ref()).map(|it| it.media_id).collect()
-        } else {
-            BTreeSet::new()
-        };
-        self.staged.difference(&awaited).copied().collect()
     }
 
     /// A provider brings a file.

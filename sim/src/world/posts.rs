@@ -29,8 +29,8 @@ struct Post {
 
 impl Posts {
     /// The messages that have no final receipt.
-    pub fn kept(&self) -> impl Iterator<Item = &PlannedMessage> {
-        self.0.iter().filter(|post| !post.done).map(|post| &post.message)
+    pub fn kept(&self) -> impl Iterator<Item = MessageName> {
+        self.0.iter().filter(|post| !post.done).map(|post| post.message.name())
     }
 }
 

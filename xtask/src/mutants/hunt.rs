@@ -17,10 +17,10 @@ const STARTS: [u64; 3] = [1, 1_000_001, 2_000_001];
 pub(super) const SEEDS_MAX: u64 = 10_000;
 
 /// How many it may take when the bug has been caught without.
-pub(super) const SEEDS_AFTER_A_CATCH_MAX: u64 = 1_000;
+pub(super) const SEEDS_AFTER_A_CATCH_MAX: u64 = 500;
 
 /// How many states of each tiny world are visited.
-const STATES_MAX: u64 = 4_000;
+const STATES_MAX: u64 = 1_500;
 
 /// How long one program may run.
 const PATIENCE: Duration = Duration::from_secs(300);
