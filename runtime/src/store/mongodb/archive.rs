@@ -167,7 +167,7 @@ impl<'b> Batch<'b> {
             let retained = doc! { "$match": {
                 "bot_id": bot_id,
                 "correspondent_id": { "$in": correspondents },
-                "retained_ended_at": { "$exists": true },
+                "retention": archive_documents::RETENTION_HIGHEST,
             } };
             let stages = vec![retained, archive_documents::row_projection()];
             pipeline.push(union(ARCHIVE, marked("retained", stages, Bson::Null)));
@@ -327,7 +327,7 @@ impl<'b> Batch<'b> {
     async fn write(self, transaction: &mut Transaction<'_>) -> Answer<()> {
         transaction.insert(ARCHIVE, &self.rows).await?;
         if !self.no_longer_highest.is_empty() {
-            let change = doc! { "$rename": { "retained_ended_at": "ended_at" } };
+            let change = doc! { "$set": { "retention": archive_documents::RETENTION_DUE } };
             let filter = doc! { "_id": { "$in": self.no_longer_highest } };
             transaction.update_all(ARCHIVE, filter, change).await?;
         }

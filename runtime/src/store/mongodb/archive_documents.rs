@@ -1,8 +1,8 @@
 //! Archived messages as documents.
 //!
 //! Owns the shape of the documents in `queues`: how a row is found, and the state of its callback.
-//! `ended_at` is there for retention: it is there once the callback has ended, and called
-//! `retained_ended_at` for as long as the row is kept as its correspondent's highest.
+//! `retention` is `due`, until the sweep has found a row to be its correspondent's highest: it is
+//! `highest` then, and out of the sweep's way.
 
 use std::collections::BTreeMap;
 
@@ -21,6 +21,11 @@ use serde::{Deserialize, Serialize};
 
 use super::failure::{Answer, Failure};
 use super::values::{AsUuid, date, id_of, message_id, message_number, unsigned};
+
+/// What a row's `retention` is as long as the sweep may drop the row.
+pub(super) const RETENTION_DUE: &str = "due";
+/// What it is once the row was kept as its correspondent's highest.
+pub(super) const RETENTION_HIGHEST: &str = "highest";
 
 /// How far the callback of a message is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -101,6 +106,7 @@ struct ArchiveDocument<'m> {
     archive_seq: i64,
     callback: Callback,
     archived_at: DateTime,
+    retention: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     ended_at: Option<DateTime>,
     message: &'m Message,
@@ -141,6 +147,7 @@ pub(super) fn write(
         archive_seq: seq,
         callback: Callback { state, attempts, failures: 0, revision: 0 },
         archived_at: date(now),
+        retention: RETENTION_DUE,
         ended_at: (state != CallbackState::Owed).then(|| date(now)),
         message,
     };

@@ -27,6 +27,9 @@ use super::statements::Statement;
 use super::transaction::Transaction;
 use super::values::{date, message_number, saturating};
 
+/// The index that knows a message by its id.
+const MESSAGE_INDEX: &str = "bot_id_provider_name_correspondent_id_id";
+
 /// The stages that find a page of owed callbacks, in the order of their scope.
 pub(super) fn owed_stages(bot_id: &BotId, scope: &OwedScope, limit: i64) -> Vec<Document> {
     let mut filter = doc! { "bot_id": bot_id.as_str(), "callback.state": "owed" };
@@ -242,7 +245,7 @@ async fn try_end(
     let provider_name = passed.provider_name(&fence.bot_id)?;
     let statements = marks.iter().map(|mark| {
         let filter = owed_under(&fence.bot_id, &provider_name, &mark.key)?;
-        Statement::one(filter, ended(mark, &passed))
+        Statement::one_by(MESSAGE_INDEX, filter, ended(mark, &passed))
     });
     let statements = statements.collect::<Answer<Vec<_>>>()?;
     if transaction.update(ARCHIVE, statements).await? == marks.len() as u64 {

@@ -11,6 +11,7 @@ use mongodb::options::{ReadConcern, ReturnDocument, SelectionCriteria, WriteConc
 use mongodb::{Client, Database};
 use serde::de::DeserializeOwned;
 
+use super::abandoned::LastLook;
 use super::failure::Answer;
 use super::statements::{self, Statement};
 use super::store_time::StoreTime;
@@ -25,6 +26,7 @@ pub(super) struct Connection {
     pub(super) database: Database,
     pub(super) time: StoreTime,
     pub(super) turns: Turns,
+    pub(super) last_look: LastLook,
     /// How long one call may take.
     pub(super) call_timeout: Duration,
 }

@@ -46,7 +46,7 @@ pub(super) enum Failure {
         message: String,
     },
     /// The driver failed.
-    #[error(transparent)]
+    #[error("{}", explain(.0))]
     Driver(Error),
 }
 

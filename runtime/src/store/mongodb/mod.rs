@@ -11,7 +11,7 @@
 //! | `opening`, `open_error`, `migrations`, `indexes`, `collections` | what must hold of the server and the shape of the database |
 //! | `connection`, `transaction`, `statements`, `turns`, `failure` | how the server is asked |
 //! | `store_time`, `values`, `pages` | time, ids and sizes in documents |
-//! | `fence` | the one document that all transactions of a bot write |
+//! | `fence`, `abandoned` | the one document that all transactions of a bot write, and what a killed process leaves of them |
 //! | `job_documents`, `job_changes`, `archive_documents`, `failed_copies`, `quarantine` | the collections |
 //! | `bots`, `inserts`, `archive`, `moves`, `claims`, `leases`, `revision`, `callbacks`, `sends`, `next_id`, `sweeps`, `retention`, `operator` | one function a request |
 //!
@@ -19,6 +19,7 @@
 //! clock. A transaction that met another writer is tried again, a bounded number of times; every call
 //! ends within its time-out. A document that cannot be read is set aside, never in the way.
 
+mod abandoned;
 mod archive;
 mod archive_documents;
 mod bots;

@@ -10,6 +10,7 @@ use mongodb::error::{Error, ErrorKind};
 use mongodb::options::ClientOptions;
 use mongodb::{Client, Database};
 
+use super::abandoned::{APP_NAME, LastLook};
 use super::collections;
 use super::connection::{Connection, reads, write_concern};
 use super::failure::{code_of, explain, is_unauthorized};
@@ -53,7 +54,8 @@ pub(super) async fn open(
     let database = client.database(&place.database);
     place.make_collections(&database).await?;
     let call_timeout = settings.call_timeout;
-    let connection = Connection { client, database, time, turns: Turns::default(), call_timeout };
+    let (turns, last_look) = (Turns::default(), LastLook::default());
+    let connection = Connection { client, database, time, turns, last_look, call_timeout };
     migrations::migrate(&connection).await.map_err(|failed| place.explain_migration(failed))?;
     place.make_indexes(&connection.database).await?;
     Ok(connection)
@@ -64,7 +66,7 @@ async fn options(settings: &MongoSettings) -> Result<ClientOptions, OpenError> {
         .await
         .map_err(|error| OpenError::Address { detail: explain(&error) })?;
     let (read_concern, selection_criteria) = reads();
-    options.app_name = Some("anteroom".to_owned());
+    options.app_name = Some(APP_NAME.to_owned());
     options.max_pool_size = Some(settings.connections_max);
     options.connect_timeout = Some(settings.selection_timeout);
     options.server_selection_timeout = Some(settings.selection_timeout);

@@ -117,6 +117,7 @@ async fn apply(
     let (state, attempts) = CallbackState::planned(revision.callback);
     let mut set = doc! {
         "archive_seq": seq,
+        "retention": archive_documents::RETENTION_DUE,
         "callback": {
             "state": state.name(),
             "attempts": i64::from(attempts),
@@ -124,15 +125,15 @@ async fn apply(
             "revision": i64::from(revision.revision),
         },
     };
-    let mut unset = doc! { "retained_ended_at": "" };
+    let mut change = doc! {};
     if state == CallbackState::Owed {
-        unset.insert("ended_at", "");
+        change.insert("$unset", doc! { "ended_at": "" });
     } else {
         set.insert("ended_at", date(passed.now));
     }
     let message = serialize_to_raw_document_buf(revision.message)?;
     set.insert("message", mongodb::bson::Document::try_from(message)?);
-    let change = doc! { "$set": set, "$unset": unset };
+    change.insert("$set", set);
     let statement = Statement::one(doc! { "_id": row.position }, change)?;
     transaction.update(ARCHIVE, vec![statement]).await?;
     Ok(ReviseAnswer::Revised { seq: ArchiveSeq(unsigned(seq)) })

@@ -19,12 +19,16 @@ use mongodb::ClientSession;
 use mongodb::bson::{Document, RawDocumentBuf, doc};
 use mongodb::options::{ReadConcern, ReadPreference, SelectionCriteria};
 
+use super::abandoned;
 use super::connection::{BATCH_DOCUMENTS, Connection};
 use super::failure::{Answer, Failure};
 use super::statements::{self, Statement};
 
 /// How often a transaction is tried before its caller is told to ask again.
 const TRIES_MAX: u32 = 60;
+
+/// After how many tries is looked whether whoever is in the way is gone.
+const TRIES_BEFORE_LOOKING: u32 = 10;
 
 /// How often a commit is asked for.
 const COMMITS_MAX: u32 = 10;
@@ -78,6 +82,9 @@ impl<'s> Transaction<'s> {
                 if self.tries >= TRIES_MAX {
                     let detail = format!("{} tries met other writers: {failure}", self.tries);
                     return Err(Failure::unavailable(detail));
+                }
+                if self.tries.is_multiple_of(TRIES_BEFORE_LOOKING) {
+                    abandoned::end(self.store).await;
                 }
                 pause(self.tries).await;
                 Ok(None)
