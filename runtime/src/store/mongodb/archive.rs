@@ -45,7 +45,7 @@ pub(super) async fn archive(
     loop {
         transaction.begin().await?;
         let tried = try_archive(&mut transaction, fence, items, look).await;
-        if tried.as_ref().is_err_and(Failure::is_duplicate) {
+        if tried.as_ref().is_err_and(Failure::is_out_of_date) {
             look = Look::First;
         }
         if let Some(answers) = transaction.end(tried).await? {

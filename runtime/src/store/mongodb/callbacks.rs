@@ -24,7 +24,7 @@ use super::pages::{documents_to_read, page_size};
 use super::quarantine;
 use super::sends;
 use super::statements::Statement;
-use super::transaction::Transaction;
+use super::transaction::{Transaction, transact};
 use super::values::{date, message_number, saturating};
 
 /// The index that knows a message by its id.
@@ -65,14 +65,7 @@ pub(super) async fn owed(
     limit: u32,
 ) -> Answer<StoreReply> {
     let _turn = store.turns.take(&fence.bot_id).await;
-    let mut transaction = Transaction::new(store).await?;
-    loop {
-        transaction.begin().await?;
-        let tried = try_owed(&mut transaction, fence, scope, page_size(limit)).await;
-        if let Some(reply) = transaction.end(tried).await? {
-            return Ok(reply);
-        }
-    }
+    transact!(store, |transaction| try_owed(transaction, fence, scope, page_size(limit)))
 }
 
 async fn try_owed(
@@ -135,14 +128,7 @@ pub(super) async fn raise(
     callbacks: &[(CallbackKey, u32)],
 ) -> Answer<Vec<Option<Attempt>>> {
     let _turn = store.turns.take(&fence.bot_id).await;
-    let mut transaction = Transaction::new(store).await?;
-    loop {
-        transaction.begin().await?;
-        let tried = try_raise(&mut transaction, fence, callbacks).await;
-        if let Some(attempts) = transaction.end(tried).await? {
-            return Ok(attempts);
-        }
-    }
+    transact!(store, |transaction| try_raise(transaction, fence, callbacks))
 }
 
 async fn try_raise(

@@ -9,7 +9,7 @@ use mongodb::bson::{Bson, RawDocument, doc, serialize_to_raw_document_buf};
 use super::collections::QUARANTINE;
 use super::connection::Connection;
 use super::failure::Answer;
-use super::transaction::Transaction;
+use super::transaction::{Transaction, transact};
 
 /// Sets a document of a collection aside.
 pub(super) async fn set_aside(
@@ -56,12 +56,5 @@ pub(super) async fn set_aside_alone(
     document: &RawDocument,
     reason: &str,
 ) -> Answer<()> {
-    let mut transaction = Transaction::new(store).await?;
-    loop {
-        transaction.begin().await?;
-        let tried = set_aside(&mut transaction, collection, document, reason).await;
-        if let Some(()) = transaction.end(tried).await? {
-            return Ok(());
-        }
-    }
+    transact!(store, |transaction| set_aside(transaction, collection, document, reason))
 }

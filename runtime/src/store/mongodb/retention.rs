@@ -12,7 +12,7 @@ use super::collections::{ACTIVE, ARCHIVE, FAILED, FENCES, HOLDING, SENDS};
 use super::connection::Connection;
 use super::failure::{Answer, Failure};
 use super::pages::{documents, page_size};
-use super::transaction::Transaction;
+use super::transaction::{Transaction, transact};
 use super::values::{id_of, uuids};
 
 /// How many rows that stay one sweep of the archive may meet before it leaves the rest to the next.
@@ -56,14 +56,7 @@ pub(super) async fn forget_failed(
     if limit == 0 {
         return Ok(Vec::new());
     }
-    let mut transaction = Transaction::new(store).await?;
-    loop {
-        transaction.begin().await?;
-        let tried = try_forget_failed(&mut transaction, retention, limit).await;
-        if let Some(forgotten) = transaction.end(tried).await? {
-            return Ok(forgotten);
-        }
-    }
+    transact!(store, |transaction| try_forget_failed(transaction, retention, limit))
 }
 
 async fn try_forget_failed(

@@ -15,7 +15,7 @@ use super::failure::{Answer, Failure};
 use super::fence::{self, Passed};
 use super::job_changes::{self, Changes};
 use super::statements::Statement;
-use super::transaction::Transaction;
+use super::transaction::{Transaction, transact};
 use super::values::{date, message_number, unsigned};
 
 /// What a revision consists of.
@@ -35,14 +35,7 @@ pub(super) async fn revise(
     revision: &Revision<'_>,
 ) -> Answer<ReviseAnswer> {
     let _turn = store.turns.take(&fence.bot_id).await;
-    let mut transaction = Transaction::new(store).await?;
-    loop {
-        transaction.begin().await?;
-        let tried = try_revise(&mut transaction, fence, revision).await;
-        if let Some(answer) = transaction.end(tried).await? {
-            return Ok(answer);
-        }
-    }
+    transact!(store, |transaction| try_revise(transaction, fence, revision))
 }
 
 async fn try_revise(
