@@ -125,11 +125,14 @@ impl<'b> Batch<'b> {
         for document in store.aggregate_behind_fence(ACTIVE, question).await? {
             match job_changes::part(&document) {
                 "row" => {
-                    self.remember(archive_documents::read_row(job_changes::inner(&document)?)?);
+                    if let Some(row) = archive_documents::row_aside(store, &document).await? {
+                        self.remember(row);
+                    }
                 }
                 "retained" => {
-                    let row = archive_documents::read_row(job_changes::inner(&document)?)?;
-                    self.retained.push((row.correspondent_id, row.id, row.position.into()));
+                    let row = archive_documents::row_aside(store, &document).await?;
+                    let kept = row.map(|row| (row.correspondent_id, row.id, row.position.into()));
+                    self.retained.extend(kept);
                 }
                 part => {
                     let shelf = if part == "holding" { Shelf::Holding } else { Shelf::Active };

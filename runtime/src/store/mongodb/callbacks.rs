@@ -107,7 +107,7 @@ fn owed_callback(document: &RawDocument) -> Result<(Row, OwedCallback), String> 
     struct Failures {
         failures: u32,
     }
-    let row = archive_documents::read_row(document).map_err(|failure| failure.to_string())?;
+    let row = archive_documents::read_row(document)?;
     let owed: Owed =
         deserialize_from_slice(document.as_bytes()).map_err(|error| error.to_string())?;
     let callback = OwedCallback {
@@ -188,13 +188,12 @@ async fn rows_of<'k>(
     let filters = archive_documents::of_messages(bot_id.as_str(), &provider_name, &numbers);
     let stages = vec![doc! { "$match": { "$or": filters } }, archive_documents::row_projection()];
     let found = transaction.aggregate(ARCHIVE, stages).await?;
-    found
-        .iter()
-        .map(|document| {
-            let row = archive_documents::read_row(document)?;
-            Ok(((row.correspondent_id.clone(), row.id), row))
-        })
-        .collect()
+    let mut rows = BTreeMap::new();
+    for document in &found {
+        let row = archive_documents::row_in(transaction, document).await?;
+        rows.extend(row.map(|row| ((row.correspondent_id.clone(), row.id), row)));
+    }
+    Ok(rows)
 }
 
 /// Ends owed callbacks, and makes the consumers' replies durable.

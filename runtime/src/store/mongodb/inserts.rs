@@ -94,9 +94,11 @@ impl Desk {
         for document in store.aggregate_behind_fence(ARCHIVE, question(fence, new_jobs)).await? {
             match job_changes::part(&document) {
                 "row" => {
-                    let row = archive_documents::read_row(job_changes::inner(&document)?)?;
-                    let key = (row.correspondent_id.clone(), row.provider_message_id.clone());
-                    desk.archived.insert(key, row);
+                    let row = archive_documents::row_aside(store, &document).await?;
+                    desk.archived.extend(row.map(|row| {
+                        let key = (row.correspondent_id.clone(), row.provider_message_id.clone());
+                        (key, row)
+                    }));
                 }
                 "failed" => {
                     if let Some(copy) = job_changes::copy_aside(store, &document).await? {

@@ -144,5 +144,8 @@ pub(super) async fn row(
     let filter = archive_documents::of_messages(bot_id.as_str(), provider_name, &numbers);
     let stages = filter.into_iter().map(|filter| doc! { "$match": filter });
     let found = transaction.aggregate(ARCHIVE, stages.collect()).await?;
-    found.first().map(|document| archive_documents::read_row(document)).transpose()
+    match found.first() {
+        Some(document) => archive_documents::row_in(transaction, document).await,
+        None => Ok(None),
+    }
 }
