@@ -8,6 +8,8 @@ use anteroom_tests::mongod::{Mongod, SharedMongod};
 use anteroom_tests::store_contract::TestClock;
 use mongodb::Database;
 
+#[path = "store_mongodb/opening.rs"]
+mod mongodb_opening;
 #[path = "store_mongodb/quarantine.rs"]
 mod mongodb_quarantine;
 
@@ -67,5 +69,13 @@ impl Place {
 
     async fn open(&self) -> MongoStore {
         open(&self.uri(), self.clock.as_clock()).await
+    }
+}
+
+/// Why a store does not open.
+async fn refusal(uri: &str) -> OpenError {
+    match MongoStore::open(MongoSettings::new(uri), StoreTime::Server).await {
+        Ok(_) => panic!("it is not to be opened"),
+        Err(error) => error,
     }
 }
