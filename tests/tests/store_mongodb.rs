@@ -8,10 +8,16 @@ use anteroom_tests::mongod::{Mongod, SharedMongod};
 use anteroom_tests::store_contract::TestClock;
 use mongodb::Database;
 
+#[path = "store_mongodb/end_to_end.rs"]
+mod mongodb_end_to_end;
 #[path = "store_mongodb/opening.rs"]
 mod mongodb_opening;
 #[path = "store_mongodb/quarantine.rs"]
 mod mongodb_quarantine;
+#[path = "store_mongodb/two_nodes.rs"]
+mod mongodb_two_nodes;
+#[path = "store_mongodb/wake_ups.rs"]
+mod mongodb_wake_ups;
 
 mod mongodb_contract {
     use super::fresh;

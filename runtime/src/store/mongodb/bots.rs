@@ -115,14 +115,12 @@ pub(super) async fn acquire(
     ttl: Millis,
 ) -> Answer<Acquired> {
     let _turn = store.turns.take(bot_id).await;
-    let mut transaction = Transaction::new(store).await?;
-    loop {
-        transaction.begin().await?;
-        let tried = try_acquire(&mut transaction, bot_id, node_id, ttl).await;
-        if let Some(acquired) = transaction.end(tried).await? {
-            return Ok(acquired);
-        }
+    let acquired: Answer<Acquired> =
+        transact!(store, |transaction| try_acquire(transaction, bot_id, node_id, ttl));
+    if let Ok(Acquired::Acquired { .. }) = acquired {
+        store.known_bots.add(bot_id);
     }
+    acquired
 }
 
 async fn try_acquire(

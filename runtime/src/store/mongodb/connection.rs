@@ -16,6 +16,7 @@ use super::failure::Answer;
 use super::statements::{self, Statement};
 use super::store_time::StoreTime;
 use super::turns::Turns;
+use super::watch::KnownBots;
 
 /// How many documents one answer of the server holds at the most, its own limit on size apart.
 pub(super) const BATCH_DOCUMENTS: u32 = 20_000;
@@ -27,6 +28,7 @@ pub(super) struct Connection {
     pub(super) time: StoreTime,
     pub(super) turns: Turns,
     pub(super) last_look: LastLook,
+    pub(super) known_bots: KnownBots,
     /// How long one call may take.
     pub(super) call_timeout: Duration,
 }

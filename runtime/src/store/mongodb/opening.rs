@@ -18,6 +18,7 @@ use super::indexes::indexes;
 use super::open_error::OpenError;
 use super::store_time::StoreTime;
 use super::turns::Turns;
+use super::watch::KnownBots;
 use super::{MongoSettings, migrations};
 
 /// The database, where the address names none.
@@ -53,9 +54,15 @@ pub(super) async fn open(
     }
     let database = client.database(&place.database);
     place.make_collections(&database).await?;
-    let call_timeout = settings.call_timeout;
-    let (turns, last_look) = (Turns::default(), LastLook::default());
-    let connection = Connection { client, database, time, turns, last_look, call_timeout };
+    let connection = Connection {
+        client,
+        database,
+        time,
+        turns: Turns::default(),
+        last_look: LastLook::default(),
+        known_bots: KnownBots::default(),
+        call_timeout: settings.call_timeout,
+    };
     migrations::migrate(&connection).await.map_err(|failed| place.explain_migration(failed))?;
     place.make_indexes(&connection.database).await?;
     Ok(connection)
