@@ -12,6 +12,8 @@ use mongodb::Database;
 mod mongodb_end_to_end;
 #[path = "store_mongodb/opening.rs"]
 mod mongodb_opening;
+#[path = "store_mongodb/plans.rs"]
+mod mongodb_plans;
 #[path = "store_mongodb/quarantine.rs"]
 mod mongodb_quarantine;
 #[path = "store_mongodb/two_nodes.rs"]
