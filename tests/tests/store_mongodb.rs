@@ -10,6 +10,8 @@ use mongodb::Database;
 
 #[path = "store_mongodb/end_to_end.rs"]
 mod mongodb_end_to_end;
+#[path = "store_mongodb/migrations.rs"]
+mod mongodb_migrations;
 #[path = "store_mongodb/opening.rs"]
 mod mongodb_opening;
 #[path = "store_mongodb/plans.rs"]
