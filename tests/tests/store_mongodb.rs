@@ -10,6 +10,10 @@ use mongodb::Database;
 
 #[path = "store_mongodb/end_to_end.rs"]
 mod mongodb_end_to_end;
+#[path = "store_mongodb/fencing.rs"]
+mod mongodb_fencing;
+#[path = "store_mongodb/lost_answers.rs"]
+mod mongodb_lost_answers;
 #[path = "store_mongodb/migrations.rs"]
 mod mongodb_migrations;
 #[path = "store_mongodb/opening.rs"]
@@ -18,6 +22,8 @@ mod mongodb_opening;
 mod mongodb_plans;
 #[path = "store_mongodb/quarantine.rs"]
 mod mongodb_quarantine;
+#[path = "store_mongodb/races.rs"]
+mod mongodb_races;
 #[path = "store_mongodb/two_nodes.rs"]
 mod mongodb_two_nodes;
 #[path = "store_mongodb/wake_ups.rs"]
