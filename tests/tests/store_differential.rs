@@ -13,7 +13,7 @@ mod world;
 use anteroom_tests::mongod::Mongod;
 use proptest::test_runner::{Config, FileFailurePersistence, TestRunner};
 
-use self::world::World;
+use self::world::{Stage, World};
 
 /// Where failing cases are kept.
 const REGRESSIONS: &str = "../proptest-regressions/store_differential.txt";
@@ -21,13 +21,17 @@ const REGRESSIONS: &str = "../proptest-regressions/store_differential.txt";
 /// How many cases are run unless PROPTEST_CASES says otherwise.
 const CASES: u32 = 24;
 
+/// How many smaller cases are tried before a failing one is told.
+const SHRINKS_MAX: u32 = 1_000;
+
 fn config() -> Config {
     let cases = match std::env::var_os("PROPTEST_CASES") {
         Some(_) => Config::default().cases,
         None => CASES,
     };
     let kept = FileFailurePersistence::Direct(REGRESSIONS);
-    Config { cases, failure_persistence: Some(Box::new(kept)), ..Config::default() }
+    let failure_persistence = Some(Box::new(kept) as _);
+    Config { cases, failure_persistence, max_shrink_iters: SHRINKS_MAX, ..Config::default() }
 }
 
 /// Goal: no sequence of operations makes the stores differ in an answer.
@@ -37,16 +41,18 @@ fn mongodb_sqlite_and_the_model_answer_alike() {
         tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
     let runtime = runtime.expect("the system gives threads");
     let server = runtime.block_on(Mongod::shared());
+    let stage = runtime.block_on(Stage::new(&server));
     let mut runner = TestRunner::new(config());
     let ran = runner.run(&operations::sequence(), |operations| {
         runtime.block_on(async {
-            let mut world = World::new(&server).await;
+            let mut world = World::new(&stage).await;
             for operation in &operations {
                 world.put(operation).await?;
             }
             world.end().await
         })
     });
+    runtime.block_on(stage.end());
     if let Err(failure) = ran {
         panic!("{failure}");
     }

@@ -246,16 +246,17 @@ impl<'b> Batch<'b> {
     fn known(&self, item: &ArchiveItem) -> Answer<Option<ArchiveAnswer>> {
         let message = &item.message;
         let correspondent_id = || item.correspondent_id.clone();
-        if let Some(row) = self.by_id.get(&(correspondent_id(), message.id)) {
-            if row.provider_message_id != message.provider_message_id {
-                return Err(self.invalid(item, "has the id of another archived message"));
-            }
-            return Ok(Some(ArchiveAnswer::AlreadyStored { seq: row.seq }));
-        }
         let key = (correspondent_id(), message.provider_message_id.clone());
         let archived = self.by_provider_message.get(&key).map(|row| row.id);
-        let message_id = archived.or_else(|| self.waiting_elsewhere(item));
-        Ok(message_id.map(|message_id| ArchiveAnswer::DuplicateProviderMessage { message_id }))
+        let known_as = archived.or_else(|| self.waiting_elsewhere(item));
+        if let Some(message_id) = known_as.filter(|id| *id != message.id) {
+            return Ok(Some(ArchiveAnswer::DuplicateProviderMessage { message_id }));
+        }
+        let Some(row) = self.by_id.get(&(correspondent_id(), message.id)) else { return Ok(None) };
+        if row.provider_message_id != message.provider_message_id {
+            return Err(self.invalid(item, "has the id of another archived message"));
+        }
+        Ok(Some(ArchiveAnswer::AlreadyStored { seq: row.seq }))
     }
 
     /// The id under which the provider's message waits in a job, when it is not this one.
