@@ -180,6 +180,26 @@ async fn a_lease_renewed_during_a_move_is_not_lost() {
     }
 }
 
+/// Goal: a medium is known at every moment while its job moves, and while its failure ends it: nobody
+/// takes its file for one that nobody needs.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_medium_is_known_while_its_job_moves() {
+    let pair = Pair::new().await;
+    for n in 1..=ROUNDS {
+        let (fence, _) = pair.leased(n).await;
+        let items = vec![item_of_lease("c", ended(1, n, failure()), n)];
+        for request in [
+            StoreRequest::HoldBot(fence.clone()),
+            StoreRequest::RestoreBot { fence: fence.clone(), after: None, limit: 9 },
+            StoreRequest::Archive { fence: fence.clone(), items },
+        ] {
+            let known = StoreRequest::KnownMedia { media_ids: vec![media(n)] };
+            let (_, known) = pair.race(request, known).await;
+            assert_eq!(taken_apart!(known, KnownMedia), [media(n)]);
+        }
+    }
+}
+
 /// Goal: a result and an operator's discard do not both happen.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_result_and_a_discard_exclude_each_other() {
