@@ -2,9 +2,9 @@
 
 use std::sync::Mutex;
 
-use anteroom_core::id::MediaId;
+use anteroom_core::id::{BotId, MediaId};
 use anteroom_core::job::Job;
-use anteroom_core::store::{BotRecord, StoreError, StoreRequest, StoreResult};
+use anteroom_core::store::{ArchiveItem, BotRecord, StoreError, StoreRequest, StoreResult};
 use anteroom_runtime::store::{BoxFuture, Clock, Store};
 use anteroom_sim::store::StoreModel;
 
@@ -42,6 +42,20 @@ impl ModelStore {
                 && row.correspondent_id == job.correspondent_id
                 && row.message.provider_message_id == *own;
             row.message.media_id() == Some(job.media_id) && !is_own
+        })
+    }
+
+    /// Whether another archived message has the message's id.
+    ///
+    /// # Panics
+    /// When a request has panicked.
+    pub fn is_id_of_another_archived(&self, bot_id: &BotId, item: &ArchiveItem) -> bool {
+        let model = self.model.lock().expect("no request panics");
+        model.archive_rows().any(|row| {
+            row.bot_id == *bot_id
+                && row.correspondent_id == item.correspondent_id
+                && row.message.id == item.message.id
+                && row.message.provider_message_id != item.message.provider_message_id
         })
     }
 

@@ -157,20 +157,17 @@ impl<'s> World<'s> {
         Fence { bot_id: bot(bot_number), epoch }
     }
 
-    /// Whether it is a request that the core never makes, and of which the model says more than a store
-    /// has to find out: a job whose medium an archived message of another carries, or a batch that gives
-    /// one id to two messages.
+    /// Whether it is a request that the core never makes, and that the model judges otherwise: a job
+    /// whose medium an archived message of another carries, which the stores do not look for, or a batch
+    /// that gives one id to two messages, which the model refuses before it looks at any of them.
     fn is_judged_differently(&self, request: &StoreRequest) -> bool {
         match request {
             StoreRequest::InsertJobs { jobs, .. } => {
                 jobs.iter().any(|new| self.model.is_medium_of_another_archived(&new.job))
             }
-            StoreRequest::Archive { items, .. } => items.iter().any(|one| {
-                items.iter().any(|other| {
-                    one.correspondent_id == other.correspondent_id
-                        && one.message.id == other.message.id
-                        && one.message.provider_message_id != other.message.provider_message_id
-                })
+            StoreRequest::Archive { fence, items } if items.len() > 1 => items.iter().any(|item| {
+                items.iter().any(|other| share_an_id(item, other))
+                    || self.model.is_id_of_another_archived(&fence.bot_id, item)
             }),
             _ => false,
         }
@@ -413,6 +410,12 @@ impl<'s> World<'s> {
         let job = Job { pool: pool(new.pool), ..made };
         NewJob { job, lease: new.lease.map(|token| lease(token, node)) }
     }
+}
+
+fn share_an_id(one: &ArchiveItem, other: &ArchiveItem) -> bool {
+    one.correspondent_id == other.correspondent_id
+        && one.message.id == other.message.id
+        && one.message.provider_message_id != other.message.provider_message_id
 }
 
 /// What is compared: errors by their kind, and lists whose order says nothing in a fixed one.
