@@ -63,6 +63,17 @@ impl Mongod {
         Self::start_standalone(true).await
     }
 
+    /// Starts a server as [`Self::start`] does, that can be told to fail.
+    ///
+    /// # Panics
+    /// As [`Self::start`].
+    pub async fn with_fail_points() -> Self {
+        let more = ["--setParameter", "enableTestCommands=1"].map(str::to_owned);
+        let mongod = Self::start_with(true, |_| more.to_vec()).await;
+        initiate(mongod.port).await;
+        mongod
+    }
+
     /// Starts a replica set that asks for names and passwords, with users that have a role each in the
     /// database `d`. Their password is `password`.
     ///

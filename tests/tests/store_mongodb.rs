@@ -18,6 +18,8 @@ mod mongodb_lost_answers;
 mod mongodb_migrations;
 #[path = "store_mongodb/opening.rs"]
 mod mongodb_opening;
+#[path = "store_mongodb/outages.rs"]
+mod mongodb_outages;
 #[path = "store_mongodb/plans.rs"]
 mod mongodb_plans;
 #[path = "store_mongodb/quarantine.rs"]
