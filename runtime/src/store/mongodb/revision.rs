@@ -74,6 +74,10 @@ async fn decide(
     let Some(row) = found.filter(|row| row.media_id == Some(revision.media_id)) else {
         return Ok(ReviseAnswer::NotFound);
     };
+    if row.provider_message_id != revision.message.provider_message_id {
+        let detail = format!("revision {} of {message_id} is another message", revision.revision);
+        return Err(Failure::invalid(detail));
+    }
     let (jobs, _) = job_changes::find_media(transaction, [&revision.media_id]).await?;
     let job = jobs.get(&revision.media_id).filter(|job| job.bot_id == fence.bot_id);
     match job.filter(|job| job.revision == revision.revision) {
