@@ -50,6 +50,12 @@ fn job(n: u128, message_id: i64, status: &str) -> Document {
     }
 }
 
+fn resend(mut job: Document, provider_message_id: &str) -> Document {
+    let message = job.get_document_mut("placeholder_message").expect("a job has a message");
+    message.insert("provider_message_id", provider_message_id);
+    job
+}
+
 /// What the earlier backend left behind: an archive, jobs in every state, and oddities.
 async fn earlier(place: &Place) {
     let put = async |collection: &str, documents: Vec<Document>| {
@@ -80,7 +86,14 @@ async fn earlier(place: &Place) {
     jobs[2].extend(doc! { "status": "completed", "result": "words" });
     jobs[3].remove("placeholder_message");
     put("media_processing_jobs", jobs).await;
-    put("media_processing_jobs_holding", vec![job(9_001, 2_001, "pending")]).await;
+    // Moves that were broken off left two documents of a job; one of them has a result since.
+    let mut held = vec![job(9_001, 2_001, "pending"), job(5, 1_005, "pending")];
+    held.push(job(6, 1_006, "completed"));
+    held[2].insert("result", "held words");
+    // A resend that was not known for one, and two messages without a provider's id.
+    held.push(resend(job(9_003, 2_003, "pending"), "p1007"));
+    held.extend([9_004, 9_005].map(|n| resend(job(n, 2_004, "pending"), "")));
+    put("media_processing_jobs_holding", held).await;
     let mut failed = job(9_002, 2_002, "failed");
     failed.insert("error", "it broke");
     put("media_processing_jobs_failed", vec![failed]).await;
@@ -102,13 +115,13 @@ async fn is_taken_over(place: &Place) {
     rig.ask(StoreRequest::RegisterBot(record)).await;
     let fence = rig.acquired("b", 1).await;
     assert!(rig.owed(&fence).await.is_empty(), "nobody is told again");
-    assert_eq!(rig.next_id(&fence, "c").await, id(2_002), "ids go on behind all of them");
+    assert_eq!(rig.next_id(&fence, "c").await, id(2_005), "ids go on behind all of them");
     let next = rig.archived(&fence, super_item()).await;
     assert!(next.0 > u64::try_from(MESSAGES).expect("positive"), "places as well: {next}");
 
     let jobs = rig.restore(&fence).await;
-    // One of them made no sense; the held one has come to them.
-    assert_eq!(jobs.len(), usize::try_from(JOBS).expect("small"));
+    // One of them made no sense; three held ones have come to them.
+    assert_eq!(jobs.len(), usize::try_from(JOBS + 2).expect("small"));
     let of = |n: u128| jobs.iter().find(|job| job.media_id == media(n)).expect("it was taken over");
     assert_eq!(of(1).status, Status::Pending);
     assert_eq!((of(1).pool.as_str(), of(1).created_at.as_ms()), ("audio", 1_650_000_000_000));
@@ -116,14 +129,17 @@ async fn is_taken_over(place: &Place) {
     let words = Outcome::Text(Extracted { text: "words".to_owned(), ..Extracted::default() });
     assert_eq!(of(3).outcome(), Some(&words));
     assert_eq!(of(9_001).place, JobPlace::Active);
+    assert_eq!(of(5).status, Status::Pending);
+    let words = Outcome::Text(Extracted { text: "held words".to_owned(), ..Extracted::default() });
+    assert_eq!(of(6).outcome(), Some(&words), "a result counts more than a place");
     let placeholder = &of(1).placeholder_message;
     assert!(placeholder.is_placeholder());
     assert_eq!(placeholder.sender.display_name.as_deref(), Some("Ada"));
-    assert_eq!(rig.known(vec![media(9_002), media(4)]).await, [media(9_002), media(4)]);
+    assert_eq!(rig.known(vec![media(9_002), media(4), media(9_003)]).await.len(), 3);
 
     let quarantine = place.database.collection::<Document>("quarantine");
     let count = quarantine.count_documents(doc! {}).await.expect("the server answers");
-    assert_eq!(count, 3, "a job, a message, and a message that was there twice");
+    assert_eq!(count, 4, "a job, a message, and a message and a job that were there twice");
     let steps = place.database.collection::<Document>("schema_migrations");
     assert_eq!(steps.count_documents(doc! {}).await.expect("the server answers"), 4);
 }

@@ -34,7 +34,7 @@ enum Step {
     EarlierJobs,
     /// Archived messages get a callback that has ended and a place in the archive.
     EarlierMessages,
-    /// Where the earlier backend archived a message twice, the first one stands.
+    /// Where the earlier backend has a message twice, the first one stands.
     EarlierDuplicates,
 }
 
@@ -43,7 +43,7 @@ const STEPS: [(i32, &str, Step); 4] = [
     (1, "first shape", Step::Begin),
     (2, "jobs of the earlier backend", Step::EarlierJobs),
     (3, "messages of the earlier backend", Step::EarlierMessages),
-    (4, "messages that the earlier backend archived twice", Step::EarlierDuplicates),
+    (4, "what the earlier backend has twice", Step::EarlierDuplicates),
 ];
 
 /// Brings the database to the newest shape.
@@ -74,7 +74,10 @@ async fn run(store: &Connection, step: Step) -> Answer<u64> {
         Step::Begin => Ok(0),
         Step::EarlierJobs => earlier_jobs::migrate(store).await,
         Step::EarlierMessages => earlier_messages::migrate(store).await,
-        Step::EarlierDuplicates => earlier_messages::set_duplicates_aside(store).await,
+        Step::EarlierDuplicates => {
+            let messages = earlier_messages::set_duplicates_aside(store).await?;
+            Ok(messages + earlier_jobs::set_duplicates_aside(store).await?)
+        }
     }
 }
 

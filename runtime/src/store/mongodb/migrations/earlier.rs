@@ -99,6 +99,10 @@ pub(super) fn placeholder(
     original_filename: Option<String>,
 ) -> Result<Message, String> {
     let mut message = message(document)?;
+    if message.provider_message_id.as_str().is_empty() {
+        // A name that no resend has: two jobs without one are not the same message.
+        message.provider_message_id = media_id.to_string().into();
+    }
     let caption = (!message.content.is_empty()).then(|| message.content.clone());
     message.media = Some(Box::new(Media {
         media_id,

@@ -10,6 +10,7 @@ use anteroom_core::pool::routing::Routing;
 use anteroom_core::settings::NodeSettings;
 use anteroom_core::time::Timestamp;
 use mongodb::bson::{Bson, Document, RawDocumentBuf, doc};
+use serde::Deserialize;
 
 use super::super::collections::{ACTIVE, FAILED, HOLDING};
 use super::super::connection::Connection;
@@ -46,6 +47,52 @@ pub(super) async fn migrate(store: &Connection) -> Answer<u64> {
     Ok(changed)
 }
 
+/// Where several jobs wait for one provider's message, all but the one with the lowest message id are set
+/// aside: the others came of resends that the earlier backend did not know.
+pub(super) async fn set_duplicates_aside(store: &Connection) -> Answer<u64> {
+    #[derive(Deserialize)]
+    struct Agreeing {
+        jobs: Vec<Position>,
+    }
+    #[derive(Deserialize)]
+    struct Position {
+        id: Bson,
+        is_held: bool,
+    }
+    let read = |is_held: bool| {
+        doc! { "$project": {
+            "key": ["$bot_id", "$correspondent_id", "$provider_message_id"],
+            "message_id": 1,
+            "is_held": { "$literal": is_held },
+        } }
+    };
+    let stages = vec![
+        read(false),
+        doc! { "$unionWith": { "coll": HOLDING, "pipeline": [read(true)] } },
+        doc! { "$sort": { "message_id": 1, "_id": 1 } },
+        doc! { "$group": {
+            "_id": "$key",
+            "jobs": { "$push": { "id": "$_id", "is_held": "$is_held" } },
+        } },
+        doc! { "$match": { "jobs.1": { "$exists": true } } },
+    ];
+    let active = store.database.collection::<Document>(ACTIVE);
+    let mut cursor = active.aggregate(stages).allow_disk_use(true).with_type::<Agreeing>().await?;
+    let mut changed = 0;
+    while cursor.advance().await? {
+        for position in cursor.deserialize_current()?.jobs.into_iter().skip(1) {
+            let collection = if position.is_held { HOLDING } else { ACTIVE };
+            let this = vec![doc! { "$match": { "_id": position.id } }];
+            for document in store.aggregate_behind_fence(collection, this).await? {
+                let reason = "another job waits for its provider's message";
+                quarantine::set_aside_alone(store, collection, &document, reason).await?;
+                changed += 1;
+            }
+        }
+    }
+    Ok(changed)
+}
+
 /// Changes some documents of a collection, and tells how many.
 async fn chunk(
     transaction: &mut Transaction<'_>,
@@ -71,7 +118,7 @@ async fn chunk(
     Ok(found.len() as u64)
 }
 
-/// Writes the job under its media id. One that is there already was migrated before, or is newer.
+/// Writes the job under its media id, in place of the document it was read from.
 async fn replace(
     transaction: &mut Transaction<'_>,
     collection: &'static str,
@@ -84,13 +131,30 @@ async fn replace(
         transaction.update(FAILED, vec![failed_copies::put(&copy)?]).await?;
         return Ok(());
     }
-    let document: RawDocumentBuf = job_documents::write(job)?;
-    let new = doc! { "_id": job.media_id.stored() };
-    let known = transaction.aggregate(collection, vec![doc! { "$match": new.clone() }]).await?;
-    if known.is_empty() {
+    if make_room(transaction, job).await? {
+        let document: RawDocumentBuf = job_documents::write(job)?;
+        let new = doc! { "_id": job.media_id.stored() };
         transaction.update(collection, vec![Statement::put(new, document)?]).await?;
     }
     Ok(())
+}
+
+/// Whether the job is to be written. One that is there already was migrated before, or is the other half
+/// of a move that the earlier backend did not end: it stands, unless it waits for the result that this
+/// one has.
+async fn make_room(transaction: &mut Transaction<'_>, job: &Job) -> Answer<bool> {
+    let same = doc! { "_id": job.media_id.stored() };
+    for collection in [ACTIVE, HOLDING] {
+        let known =
+            transaction.aggregate(collection, vec![doc! { "$match": same.clone() }]).await?;
+        let Some(known) = known.first() else { continue };
+        let waits = known.get_str("status").is_ok_and(|status| status == "pending");
+        if !waits || job.outcome().is_none() {
+            return Ok(false);
+        }
+        transaction.delete(collection, same.clone()).await?;
+    }
+    Ok(true)
 }
 
 /// The job in a document of the earlier backend.

@@ -36,25 +36,46 @@ struct Earlier {
 /// Gives all rows the present shape, and tells how many had another.
 pub(super) async fn migrate(store: &Connection) -> Answer<u64> {
     let mut changed = 0;
+    let mut after = None;
     let mut transaction = Transaction::new(store).await?;
     loop {
         transaction.begin().await?;
-        let tried = chunk(&mut transaction).await;
+        let tried = chunk(&mut transaction, after.as_ref()).await;
         match transaction.end(tried).await? {
-            Some(0) => return Ok(changed),
-            Some(chunk) => changed += chunk,
+            Some(Chunk { rows, last: Some(last) }) => {
+                changed += rows;
+                after = Some(last);
+            }
+            // Rows with another type of `_id` are not behind the last one.
+            Some(Chunk { last: None, .. }) if after.is_some() => after = None,
+            Some(Chunk { last: None, .. }) => return Ok(changed),
             None => {}
         }
     }
 }
 
-async fn chunk(transaction: &mut Transaction<'_>) -> Answer<u64> {
+/// What one transaction changed.
+struct Chunk {
+    rows: u64,
+    /// The `_id` of the last row; none when there was no row.
+    last: Option<Bson>,
+}
+
+/// Changes some rows. Those in front are passed over by the index and not looked at again: a large
+/// archive would take time by the square of its size.
+async fn chunk(transaction: &mut Transaction<'_>, after: Option<&Bson>) -> Answer<Chunk> {
+    let mut filter = doc! { "message": { "$exists": false } };
+    if let Some(after) = after {
+        filter.insert("_id", doc! { "$gt": after.clone() });
+    }
     let earlier = vec![
-        doc! { "$match": { "message": { "$exists": false } } },
+        doc! { "$match": filter },
         doc! { "$sort": { "_id": 1 } },
         doc! { "$limit": CHUNK_DOCUMENTS },
     ];
     let found = transaction.aggregate(ARCHIVE, earlier).await?;
+    let last = found.last().and_then(|row| row.get("_id").ok().flatten());
+    let last = last.and_then(|id| Bson::try_from(id).ok());
     let mut by_bot: BTreeMap<String, Vec<Earlier>> = BTreeMap::new();
     for document in &found {
         match read(document) {
@@ -74,7 +95,7 @@ async fn chunk(transaction: &mut Transaction<'_>) -> Answer<u64> {
         }
     }
     transaction.update(ARCHIVE, statements).await?;
-    Ok(found.len() as u64)
+    Ok(Chunk { rows: found.len() as u64, last })
 }
 
 fn read(document: &RawDocumentBuf) -> Result<Earlier, String> {
