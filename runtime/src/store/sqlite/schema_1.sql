@@ -52,10 +52,9 @@ CREATE TABLE jobs (
 ) STRICT;
 
 -- One message of a provider makes one job. Retries of archived messages are not the message itself.
+-- Also for the highest message id of a correspondent.
 CREATE UNIQUE INDEX jobs_provider_message
     ON jobs (bot_id, correspondent_id, provider_message_id) WHERE revision = 0;
--- The highest message id of a correspondent.
-CREATE INDEX jobs_message ON jobs (bot_id, correspondent_id, message_id);
 -- Pages of a bot: restore, hold.
 CREATE INDEX jobs_bot ON jobs (bot_id, media_id);
 -- Pages of a bot's results.
