@@ -1,6 +1,7 @@
 //! Where a benchmark's stores come from: each is empty, durable, and gone with its bed.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use anteroom_runtime::clock::{BootClock, Clock};
 use anteroom_runtime::store::Store;
@@ -14,6 +15,7 @@ use tempfile::TempDir;
 
 #[cfg(unix)]
 use crate::mongod::{Mongod, SharedMongod};
+use crate::process;
 
 /// A kind of store, and what it needs to run.
 #[derive(Debug)]
@@ -23,6 +25,22 @@ pub enum Ground {
     /// A MongoDB of one node, majority and journal.
     #[cfg(unix)]
     Mongodb(Box<Mongod>),
+}
+
+/// What was used of processors so far.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Used {
+    /// By this process.
+    pub here: Duration,
+    /// By the store's server, where there is one.
+    pub server: Duration,
+}
+
+impl Used {
+    /// By both.
+    pub fn total(self) -> Duration {
+        self.here + self.server
+    }
 }
 
 /// An empty store of a kind, opened as often as it is needed.
@@ -47,6 +65,56 @@ impl Ground {
             Self::Sqlite => "SQLite",
             #[cfg(unix)]
             Self::Mongodb(_) => "MongoDB",
+        }
+    }
+
+    /// The processor time used so far.
+    ///
+    /// # Errors
+    /// When the server does not say.
+    pub async fn meter(&self) -> Result<Used> {
+        let server = match self {
+            Self::Sqlite => Duration::ZERO,
+            #[cfg(unix)]
+            Self::Mongodb(mongod) => {
+                let status = status(mongod).await?;
+                let of = status.get_document("extra_info")?;
+                let micros = of.get_i64("user_time_us")? + of.get_i64("system_time_us")?;
+                Duration::from_micros(micros.unsigned_abs())
+            }
+        };
+        Ok(Used { here: process::cpu_time(std::process::id()), server })
+    }
+
+    /// The processor time used since.
+    ///
+    /// # Errors
+    /// As [`Self::meter`].
+    pub async fn used_since(&self, meter: Used) -> Result<Used> {
+        let Used { here, server } = self.meter().await?;
+        Ok(Used {
+            here: here.saturating_sub(meter.here),
+            server: server.saturating_sub(meter.server),
+        })
+    }
+
+    /// How many operations the server has executed, of whomever; none where there is no server.
+    ///
+    /// # Errors
+    /// When it does not say.
+    pub async fn server_operations(&self) -> Result<Option<u64>> {
+        match self {
+            Self::Sqlite => Ok(None),
+            #[cfg(unix)]
+            Self::Mongodb(mongod) => {
+                let status = status(mongod).await?;
+                let mut operations = 0;
+                for (_, count) in status.get_document("opcounters")? {
+                    operations +=
+                        count.as_i64().or_else(|| count.as_i32().map(i64::from)).unwrap_or(0);
+                }
+                Ok(Some(operations.unsigned_abs()))
+            }
         }
     }
 
@@ -104,6 +172,13 @@ impl Bed {
             }
         }
     }
+}
+
+/// What the server says of itself.
+#[cfg(unix)]
+async fn status(mongod: &Mongod) -> Result<mongodb::bson::Document> {
+    let database = database_at(&mongod.uri("admin"), "admin").await?;
+    Ok(database.run_command(mongodb::bson::doc! { "serverStatus": 1 }).await?)
 }
 
 /// A database, past the store's adapter.

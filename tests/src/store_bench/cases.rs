@@ -1,4 +1,5 @@
-//! The cases of the store benchmark, each on a store of its own.
+//! Media jobs as they arrive, and as they wait: each on a store of its own, and beside it the same
+//! durable writes by the driver alone.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -6,32 +7,68 @@ use std::time::{Duration, Instant};
 use anteroom_runtime::store::Store;
 use anyhow::Result;
 use tokio::task::JoinSet;
-use tokio::time::sleep;
 
-use super::bed::{Bed, Ground};
+use super::bed::{Ground, Used};
+use super::held::fill;
 use super::load::{Provider, bot, consume, messages};
 use super::node::Node;
-use super::raw::Writes;
+use super::raw::{Made, Writes};
 use super::watched::Watched;
-use crate::process;
 
 /// Bots that share a load.
 pub const BOTS: usize = 8;
 
-/// How long an idle node is watched.
-const IDLE: Duration = Duration::from_secs(20);
-
-/// Jobs that arrive while the node works.
+/// Jobs through a node, and the same writes without it.
 #[derive(Debug, Clone, Copy)]
-pub struct Live {
-    /// From the first message to the last acknowledgement.
-    pub jobs_a_second: f64,
-    /// The same writes without Anteroom.
-    pub raw_jobs_a_second: f64,
-    /// Jobs in one of its batches, on average.
-    pub batch: f64,
+pub struct Jobs {
+    count: f64,
+    took: Duration,
+    used: Used,
+    raw: Made,
+    batches: usize,
+}
+
+impl Jobs {
+    /// From the first message, or the node's start, to the last acknowledgement.
+    pub fn jobs_a_second(&self) -> f64 {
+        self.count / self.took.as_secs_f64()
+    }
+
+    /// The driver alone.
+    pub fn raw_jobs_a_second(&self) -> f64 {
+        self.count / self.raw.took.as_secs_f64()
+    }
+
+    /// The node's rate against the driver's.
+    pub fn ratio(&self) -> f64 {
+        self.raw.took.as_secs_f64() / self.took.as_secs_f64()
+    }
+
+    /// The processor time that the driver alone costs, its server's included, against the node's: what
+    /// the ratio would be if processors were all that is waited for.
+    pub fn processor_ratio(&self) -> f64 {
+        self.raw.used.as_secs_f64() / self.used.total().as_secs_f64()
+    }
+
+    /// Jobs in one durable write, on average.
+    pub fn batch(&self) -> f64 {
+        self.count * 3.0 / self.batches as f64
+    }
+
     /// Processor time of everything in this process, a job, in microseconds.
-    pub processor_micros: f64,
+    pub fn here_micros(&self) -> f64 {
+        self.used.here.as_secs_f64() * 1e6 / self.count
+    }
+
+    /// Processor time of the store's server, a job, in microseconds.
+    pub fn server_micros(&self) -> f64 {
+        self.used.server.as_secs_f64() * 1e6 / self.count
+    }
+
+    /// Processor time of the driver alone and its server, a job, in microseconds.
+    pub fn raw_micros(&self) -> f64 {
+        self.raw.used.as_secs_f64() * 1e6 / self.count
+    }
 }
 
 /// Gives a node `jobs` new jobs, as fast as its window takes them; then makes the same durable writes
@@ -39,7 +76,7 @@ pub struct Live {
 ///
 /// # Errors
 /// When the node does not do them.
-pub async fn live(ground: &Ground, jobs: usize) -> Result<Live> {
+pub async fn live(ground: &Ground, jobs: usize) -> Result<Jobs> {
     let bed = ground.bed()?;
     let store = Arc::new(Watched::keeping(bed.open().await?));
     let node = Node::start(Arc::clone(&store) as Arc<dyn Store>, true).await?;
@@ -49,9 +86,9 @@ pub async fn live(ground: &Ground, jobs: usize) -> Result<Live> {
         providers.push((provider, messages(jobs / BOTS)));
     }
     store.take();
+    let meter = ground.meter().await?;
     let begun = Instant::now();
-    let used = process::cpu_time(std::process::id());
-    let consumers = consumers(&node, jobs);
+    let consumers = consumers(&node, jobs, BOTS);
     let sending: JoinSet<Result<Provider>> = providers
         .into_iter()
         .map(|(mut provider, messages)| async move {
@@ -62,49 +99,43 @@ pub async fn live(ground: &Ground, jobs: usize) -> Result<Live> {
     let providers = all(sending).await?;
     all(consumers).await?;
     let took = begun.elapsed();
-    let used = process::cpu_time(std::process::id()) - used;
+    let used = ground.used_since(meter).await?;
     let writes = Writes::of(store.take());
     drop(providers);
     node.stop().await?;
     bed.clear().await?;
-
-    let batch = jobs as f64 * 3.0 / writes.batches() as f64;
-    let bed = ground.bed()?;
-    let raw = writes.make(&bed).await?;
-    bed.clear().await?;
-    let rate = |took: Duration| jobs as f64 / took.as_secs_f64();
-    Ok(Live {
-        jobs_a_second: rate(took),
-        raw_jobs_a_second: rate(raw),
-        batch,
-        processor_micros: used.as_secs_f64() * 1e6 / jobs as f64,
-    })
+    beside(ground, jobs, took, used, writes).await
 }
 
-/// Starts a node on `jobs` jobs that wait for it, and returns how many it does a second, from its
-/// start to the last acknowledgement.
+/// Starts a node on `jobs` jobs that wait for it: from its start to the last acknowledgement; then makes
+/// the same durable writes without it.
 ///
 /// # Errors
 /// When the node does not do them.
-pub async fn backlog(ground: &Ground, jobs: usize) -> Result<f64> {
-    let bed = ground.bed()?;
-    fill(&bed, jobs, BOTS.min(jobs / 50)).await?;
-    let store = bed.open().await?;
-    let begun = Instant::now();
-    let node = Node::start(store, true).await?;
+pub async fn backlog(ground: &Ground, jobs: usize) -> Result<Jobs> {
     let bots = BOTS.min(jobs / 50);
-    let consumers: JoinSet<Result<()>> =
-        (0..bots).map(|number| consume(node.handle.clone(), bot(number), jobs / bots)).collect();
-    let mut providers = Vec::new();
+    let jobs = jobs / bots * bots;
+    let bed = ground.bed()?;
+    fill(&bed, jobs, bots).await?;
+    let store = Arc::new(Watched::keeping(bed.open().await?));
+    let meter = ground.meter().await?;
+    let begun = Instant::now();
+    let node = Node::start(Arc::clone(&store) as Arc<dyn Store>, true).await?;
+    let consumers = consumers(&node, jobs, bots);
+    let mut connecting = JoinSet::new();
     for number in 0..bots {
-        providers.push(Provider::connect(&node.handle, &bot(number)).await?);
+        let handle = node.handle.clone();
+        connecting.spawn(async move { Provider::connect(&handle, &bot(number)).await });
     }
+    let providers = all(connecting).await?;
     all(consumers).await?;
     let took = begun.elapsed();
+    let used = ground.used_since(meter).await?;
+    let writes = Writes::of(store.take());
     drop(providers);
     node.stop().await?;
     bed.clear().await?;
-    Ok(jobs as f64 / took.as_secs_f64())
+    beside(ground, jobs, took, used, writes).await
 }
 
 /// How long a bot with `jobs` held jobs takes to run again, from the node's start to its welcome.
@@ -126,47 +157,24 @@ pub async fn recovery(ground: &Ground, jobs: usize) -> Result<Duration> {
     Ok(took)
 }
 
-/// Store operations a second of a node that has worked, has clients, and nothing to do.
-///
-/// # Errors
-/// When the node cannot be run.
-pub async fn idle(ground: &Ground) -> Result<f64> {
+/// Makes the same writes without the node.
+async fn beside(
+    ground: &Ground,
+    jobs: usize,
+    took: Duration,
+    used: Used,
+    writes: Writes,
+) -> Result<Jobs> {
+    let batches = writes.batches();
     let bed = ground.bed()?;
-    let store = Arc::new(Watched::counting(bed.open().await?));
-    let node = Node::start(Arc::clone(&store) as Arc<dyn Store>, true).await?;
-    let mut provider = Provider::connect(&node.handle, &bot(0)).await?;
-    let consumer = tokio::spawn(consume(node.handle.clone(), bot(0), 101));
-    provider.send(messages(100)).await?;
-    sleep(Duration::from_secs(2)).await;
-    let before = store.operations();
-    sleep(IDLE).await;
-    let operations = store.operations() - before;
-    consumer.abort();
-    drop(provider);
-    node.stop().await?;
+    let raw = writes.make(ground, &bed).await?;
     bed.clear().await?;
-    Ok(operations as f64 / IDLE.as_secs_f64())
+    Ok(Jobs { count: jobs as f64, took, used, raw, batches })
 }
 
-/// Has a node without workers take jobs and stop: they are held.
-async fn fill(bed: &Bed, jobs: usize, bots: usize) -> Result<()> {
-    let node = Node::start(bed.open().await?, false).await?;
-    let mut filling = JoinSet::new();
-    for number in 0..bots {
-        let mut provider = Provider::connect(&node.handle, &bot(number)).await?;
-        let messages = messages(jobs / bots);
-        filling.spawn(async move {
-            provider.send(messages).await?;
-            Ok(provider)
-        });
-    }
-    drop(all(filling).await?);
-    node.stop().await
-}
-
-fn consumers(node: &Node, jobs: usize) -> JoinSet<Result<()>> {
-    let consumer = |number| consume(node.handle.clone(), bot(number), jobs / BOTS);
-    (0..BOTS).map(consumer).collect()
+fn consumers(node: &Node, jobs: usize, bots: usize) -> JoinSet<Result<()>> {
+    let consumer = |number| consume(node.handle.clone(), bot(number), jobs / bots);
+    (0..bots).map(consumer).collect()
 }
 
 /// What all of a set return.

@@ -14,7 +14,7 @@ use uuid::Uuid;
 use crate::frames;
 
 /// Messages of one correspondent: within what its queue may hold of media.
-const MESSAGES_OF_CORRESPONDENT: usize = 50;
+pub const MESSAGES_OF_CORRESPONDENT: usize = 50;
 
 /// Callbacks that are acknowledged at once.
 const ACKNOWLEDGED_AT_ONCE_MAX: usize = 256;
@@ -48,6 +48,16 @@ pub fn messages(count: usize) -> Vec<ProviderFrame> {
         parse_provider_frame(&frame.to_string()).expect("the frame is well formed")
     };
     (0..count).map(frame).collect()
+}
+
+/// A text message with a number.
+///
+/// # Panics
+/// Never: the frame is well formed.
+pub fn text(number: usize) -> ProviderFrame {
+    let mut frame = frames::text("4917012000000@s.whatsapp.net", &format!("t{number}"), "hello");
+    frame["seq"] = number.into();
+    parse_provider_frame(&frame.to_string()).expect("the frame is well formed")
 }
 
 /// A provider's connection of one bot.
@@ -100,7 +110,19 @@ impl Provider {
         Ok(())
     }
 
-    async fn accepted(&mut self) -> Result<()> {
+    /// Says one message.
+    ///
+    /// # Errors
+    /// When the node has stopped.
+    pub async fn say_one(&self, message: ProviderFrame) -> Result<()> {
+        self.say(message).await
+    }
+
+    /// Waits for a receipt that accepts.
+    ///
+    /// # Errors
+    /// When it is another one.
+    pub async fn accepted(&mut self) -> Result<()> {
         match self.next().await? {
             SessionEffect::Receipt { receipt: Receipt::Accepted { .. }, .. } => Ok(()),
             other => bail!("a message was answered with {other:?}"),
@@ -148,7 +170,10 @@ pub async fn consume(handle: Handle, bot_id: BotId, count: usize) -> Result<()> 
 }
 
 /// The callbacks that are there, one at least.
-async fn next(stream: &mut Attached) -> Result<Vec<anteroom_core::id::CallbackKey>> {
+///
+/// # Errors
+/// When the stream has ended.
+pub async fn next(stream: &mut Attached) -> Result<Vec<anteroom_core::id::CallbackKey>> {
     let mut items = Vec::new();
     stream.items.recv_many(&mut items, ACKNOWLEDGED_AT_ONCE_MAX).await;
     if items.is_empty() {

@@ -19,7 +19,7 @@ use tokio::task::JoinHandle;
 use uuid::Uuid;
 
 /// The one pool, which takes everything.
-const POOL: &str = "everything";
+pub const POOL: &str = "everything";
 
 /// Jobs at a time: as many as eight providers may have without a receipt, so that a job that arrives is
 /// inserted under its lease.

@@ -1,39 +1,120 @@
 //! The writes by the official MongoDB driver.
 
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
+use anteroom_core::id::MediaId;
+use anteroom_core::job::Job;
 use anyhow::Result;
 use mongodb::bson::{Bson, Document, Uuid, doc, serialize_to_document};
 use mongodb::options::{Acknowledgment, WriteConcern};
 use mongodb::{Client, ClientSession, Collection, Database};
 use tokio::task::JoinSet;
 
-use super::{Archived, Batch, Writes};
+use super::{Archived, Batch, Claim, Writes};
 use crate::frames;
 
-/// Makes the writes in an empty database, the bots side by side.
-///
-/// # Errors
-/// When one cannot be made.
-pub(super) async fn make(writes: Writes, uri: &str, database: &str) -> Result<Duration> {
-    let client = Client::with_uri_str(uri).await?;
-    let mut ready = Vec::new();
-    for (bot_id, batches) in writes.bots {
+/// Prepared writes, and the held jobs they begin with stored.
+pub(super) struct Ready {
+    restores: Vec<Bot>,
+    bots: Vec<Bot>,
+    claims: Claims,
+}
+
+/// The claims of the one claimer there is.
+struct Claims {
+    database: Database,
+    updates: Vec<(Vec<Uuid>, Document)>,
+}
+
+impl Ready {
+    /// Prepares the writes in an empty database.
+    ///
+    /// # Errors
+    /// When the server does not take the held jobs.
+    pub(super) async fn new(writes: Writes, uri: &str, database: &str) -> Result<Self> {
+        let client = Client::with_uri_str(uri).await?;
         let database = client.database(database);
-        let fence = doc! { "_id": &bot_id, "epoch": 1_i64, "n": 0_i64 };
-        database.collection::<Document>("fences").insert_one(fence).await?;
-        let mut seq = 0;
-        let batches: Result<Vec<_>> =
-            batches.iter().map(|batch| Prepared::of(&bot_id, &mut seq, batch)).collect();
-        let session = client.start_session().await?;
-        ready.push(Bot { bot_id, database, session, batches: batches? });
+        let bots = writes.bots.keys().chain(writes.restored.keys());
+        for bot_id in bots.collect::<BTreeSet<_>>() {
+            let fence = doc! { "_id": bot_id, "epoch": 1_i64, "n": 0_i64 };
+            database.collection::<Document>("fences").insert_one(fence).await?;
+        }
+        let mut restores = Vec::new();
+        for (bot_id, pages) in writes.restored {
+            let mut batches = Vec::new();
+            for page in pages {
+                let job = |job| job_document(&bot_id, job, "pending");
+                let jobs = page.iter().map(job).collect::<Result<Vec<_>>>()?;
+                let holding = database.collection::<Document>("media_processing_jobs_holding");
+                holding.insert_many(&jobs).await?;
+                batches.push(Prepared::Restore(jobs, ids(page.iter().map(|job| job.media_id))));
+            }
+            restores.push(Bot::new(&client, &database, bot_id, batches).await?);
+        }
+        let mut bots = Vec::new();
+        for (bot_id, batches) in writes.bots {
+            let mut seq = 0;
+            let batches: Result<Vec<_>> =
+                batches.iter().map(|batch| Prepared::of(&bot_id, &mut seq, batch)).collect();
+            bots.push(Bot::new(&client, &database, bot_id, batches?).await?);
+        }
+        let updates = writes.claimed.iter().map(claim_update).collect();
+        Ok(Self { restores, bots, claims: Claims { database, updates } })
     }
-    let begun = Instant::now();
-    let mut bots: JoinSet<Result<()>> = ready.into_iter().map(Bot::write).collect();
-    while let Some(ended) = bots.join_next().await {
+
+    /// Makes the writes, the bots side by side.
+    ///
+    /// # Errors
+    /// When one cannot be made.
+    pub(super) async fn make(self) -> Result<Duration> {
+        let begun = Instant::now();
+        all(self.restores.into_iter().map(Bot::write).collect()).await?;
+        let mut writing: JoinSet<Result<()>> = self.bots.into_iter().map(Bot::write).collect();
+        writing.spawn(self.claims.write());
+        all(writing).await?;
+        Ok(begun.elapsed())
+    }
+}
+
+async fn all(mut set: JoinSet<Result<()>>) -> Result<()> {
+    while let Some(ended) = set.join_next().await {
         ended??;
     }
-    Ok(begun.elapsed())
+    Ok(())
+}
+
+impl Claims {
+    async fn write(self) -> Result<()> {
+        let jobs = self.database.collection::<Document>("media_processing_jobs");
+        for (ids, change) in self.updates {
+            let these = doc! { "_id": { "$in": ids } };
+            jobs.update_many(these, change).write_concern(durable()).await?;
+        }
+        Ok(())
+    }
+}
+
+fn claim_update(claim: &Claim) -> (Vec<Uuid>, Document) {
+    let token = Uuid::from_bytes(claim.token.as_uuid().into_bytes());
+    let change = doc! {
+        "$set": { "status": "processing", "lease": lease(token) },
+        "$inc": { "claims": 1_i64 },
+    };
+    (ids(claim.jobs.iter().map(|job| job.media_id)), change)
+}
+
+fn lease(token: Uuid) -> Document {
+    let now = mongodb::bson::DateTime::now();
+    doc! { "worker_id": token, "token": token, "claimed_at": now, "expires_at": now }
+}
+
+fn ids(media_ids: impl Iterator<Item = MediaId>) -> Vec<Uuid> {
+    media_ids.map(|id| Uuid::from_bytes(id.as_uuid().into_bytes())).collect()
+}
+
+fn durable() -> WriteConcern {
+    WriteConcern::builder().w(Acknowledgment::Majority).journal(true).build()
 }
 
 struct Bot {
@@ -45,16 +126,26 @@ struct Bot {
 
 /// A batch as the driver takes it.
 enum Prepared {
+    Restore(Vec<Document>, Vec<Uuid>),
     Insert(Vec<Document>),
     Archive(Vec<Document>, Vec<Uuid>),
     Mark(Vec<Bson>),
 }
 
 impl Bot {
+    async fn new(
+        client: &Client,
+        database: &Database,
+        bot_id: String,
+        batches: Vec<Prepared>,
+    ) -> Result<Self> {
+        let session = client.start_session().await?;
+        Ok(Self { bot_id, database: database.clone(), session, batches })
+    }
+
     async fn write(mut self) -> Result<()> {
-        let durable = WriteConcern::builder().w(Acknowledgment::Majority).journal(true).build();
         for batch in std::mem::take(&mut self.batches) {
-            self.session.start_transaction().write_concern(durable.clone()).await?;
+            self.session.start_transaction().write_concern(durable()).await?;
             let fence = doc! { "_id": &self.bot_id, "epoch": 1_i64 };
             let step = doc! { "$inc": { "n": 1_i64 } };
             self.collection("fences").update_one(fence, step).session(&mut self.session).await?;
@@ -66,6 +157,13 @@ impl Bot {
 
     async fn write_batch(&mut self, batch: Prepared) -> Result<()> {
         match batch {
+            Prepared::Restore(jobs, restored) => {
+                let these = doc! { "_id": { "$in": restored } };
+                let holding = self.collection("media_processing_jobs_holding");
+                holding.delete_many(these).session(&mut self.session).await?;
+                let active = self.collection("media_processing_jobs");
+                active.insert_many(jobs).session(&mut self.session).await?;
+            }
             Prepared::Insert(jobs) => {
                 let collection = self.collection("media_processing_jobs");
                 collection.insert_many(jobs).session(&mut self.session).await?;
@@ -98,12 +196,11 @@ impl Prepared {
     fn of(bot_id: &str, seq: &mut i64, batch: &Batch) -> Result<Self> {
         Ok(match batch {
             Batch::Insert(jobs) => {
-                let job = |job| job_document(bot_id, job);
+                let job = |job| job_document(bot_id, job, "processing");
                 Self::Insert(jobs.iter().map(job).collect::<Result<_>>()?)
             }
             Batch::Archive(items) => {
-                let ended = items.iter().filter_map(|item| item.job);
-                let ended = ended.map(|id| Uuid::from_bytes(id.as_uuid().into_bytes())).collect();
+                let ended = ids(items.iter().filter_map(|item| item.job));
                 let mut message = |item| {
                     *seq += 1;
                     message_document(bot_id, *seq, item)
@@ -126,11 +223,11 @@ fn position(bot_id: &str, correspondent_id: &str, id: u64) -> Bson {
     Bson::String(format!("{bot_id}/{correspondent_id}/{id}"))
 }
 
-fn job_document(bot_id: &str, job: &anteroom_core::job::Job) -> Result<Document> {
+fn job_document(bot_id: &str, job: &Job, status: &str) -> Result<Document> {
     let message = &job.placeholder_message;
     let now = mongodb::bson::DateTime::now();
     let media_id = Uuid::from_bytes(job.media_id.as_uuid().into_bytes());
-    Ok(doc! {
+    let mut document = doc! {
         "_id": media_id,
         "bot_id": bot_id,
         "correspondent_id": job.correspondent_id.as_str(),
@@ -139,13 +236,16 @@ fn job_document(bot_id: &str, job: &anteroom_core::job::Job) -> Result<Document>
         "provider_message_id": message.provider_message_id.as_str(),
         "mime_type": &job.mime_type,
         "pool": job.pool.as_str(),
-        "status": "processing",
+        "status": status,
         "created_at": now,
         "active_since": now,
-        "lease": { "worker_id": media_id, "token": media_id, "claimed_at": now, "expires_at": now },
         "revision": 0,
         "placeholder_message": serialize_to_document(message)?,
-    })
+    };
+    if status == "processing" {
+        document.insert("lease", lease(media_id));
+    }
+    Ok(document)
 }
 
 fn message_document(bot_id: &str, seq: i64, item: &Archived) -> Result<Document> {
@@ -161,6 +261,7 @@ fn message_document(bot_id: &str, seq: i64, item: &Archived) -> Result<Document>
         "archive_seq": seq,
         "callback": { "state": "owed", "attempts": 1, "failures": 0, "revision": 0 },
         "archived_at": mongodb::bson::DateTime::now(),
+        "retention": "due",
         "message": serialize_to_document(message)?,
     })
 }
