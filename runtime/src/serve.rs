@@ -276,7 +276,7 @@ impl Running {
 fn settings() -> NodeSettings {
     let mut settings = NodeSettings::new(NodeId::from(Uuid::new_v4()));
     settings.session.auto_create_bots = true;
-    // The embedded store has one node, which hears of all work itself: looking is only a safety net.
+    // A node hears of all work, its own and that of others: looking is only a safety net.
     settings.lease.poll_every = Millis::from_minutes(1);
     settings
 }

@@ -16,11 +16,13 @@ pub mod connection;
 pub mod consumer;
 pub mod fixtures;
 pub mod frames;
+pub mod model_store;
 #[cfg(unix)]
 pub mod mongod;
 pub mod observed;
 pub mod process;
 pub mod provider;
+pub mod proxy;
 pub mod server;
 pub mod sse;
 pub mod staging;

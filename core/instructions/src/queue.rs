@@ -22,7 +22,6 @@ const EVICTED: u64 = 700;
 const SPOKEN: &str = drafts::TEXT;
 
 /// A queue in which a group of messages is put.
-#[expect(clippy::vec_box, reason = "the boxes are made beforehand: an addition takes one")]
 pub struct Additions {
     queue: Queue,
     #[expect(

@@ -31,7 +31,7 @@ use super::ports::{Node, Ports, StagedFiles};
 use super::tasks::{Completion, Tasks};
 use super::workers::Workers;
 use crate::clock::Clock;
-use crate::store::Store;
+use crate::store::{Hint, Store};
 
 /// Commands that may wait. A frame has at most 256 KiB, so this is also a bound on memory.
 const INBOX_CAPACITY: usize = 256;
@@ -75,6 +75,7 @@ pub fn start(node: Node, ports: Ports) -> Result<(Handle, JoinHandle<()>), Routi
         completions,
         outlets: Outlets::default(),
         tasks: Tasks::new(completions_sender),
+        hints: ports.store.hints(),
         store: ports.store,
         workers: Workers::new(ports.processors, Arc::clone(&ports.files)),
         deletions: Deletions::new(Arc::clone(&ports.files)),
@@ -108,6 +109,8 @@ pub(super) struct Driver {
     pub(super) outlets: Outlets,
     pub(super) tasks: Tasks,
     pub(super) store: Arc<dyn Store>,
+    /// What other nodes do; none when there are none, or the store has ended.
+    hints: Option<mpsc::Receiver<Hint>>,
     pub(super) workers: Workers,
     pub(super) deletions: Deletions,
     pub(super) files: Arc<dyn StagedFiles>,
@@ -132,6 +135,8 @@ pub(super) enum Phase {
 enum Input {
     Completion(Completion),
     Command(Command),
+    /// Another node did something; none when the store has ended.
+    Hint(Option<Hint>),
     /// All handles are gone.
     Abandoned,
     Time,
@@ -146,6 +151,7 @@ impl Driver {
             match self.wait(ticked).await {
                 Input::Completion(completion) => self.complete(completion),
                 Input::Command(command) => self.obey(command),
+                Input::Hint(hint) => self.look(hint),
                 Input::Abandoned => self.shut_down(),
                 Input::Time => {}
             }
@@ -173,6 +179,7 @@ impl Driver {
             command = self.inbox.recv(), if may_command => {
                 command.map_or(Input::Abandoned, Input::Command)
             }
+            hint = next_hint(&mut self.hints) => Input::Hint(hint),
             () = sleep(pause) => Input::Time,
         }
     }
@@ -212,6 +219,18 @@ impl Driver {
             next = lost.pop_front();
         }
         self.effects = effects;
+    }
+
+    fn look(&mut self, hint: Option<Hint>) {
+        match hint {
+            Some(Hint::WorkWaiting { pool }) => {
+                self.step(Event::Pools(PoolEvent::WorkWaiting { pool }));
+            }
+            Some(Hint::ResultsWaiting { bot_id }) => {
+                self.step(Event::Bot(bot_id, BotEvent::ResultsWaiting));
+            }
+            None => self.hints = None,
+        }
     }
 
     fn obey(&mut self, command: Command) {
@@ -318,5 +337,13 @@ impl Driver {
         if timeout(LAST_TASKS_MAX, ending).await.is_err() {
             warn!(tasks = self.tasks.running(), "tasks did not end in time and are left behind");
         }
+    }
+}
+
+/// The next hint; never, where there are none.
+async fn next_hint(hints: &mut Option<mpsc::Receiver<Hint>>) -> Option<Hint> {
+    match hints {
+        Some(hints) => hints.recv().await,
+        None => std::future::pending().await,
     }
 }

@@ -16,12 +16,29 @@ pub mod sqlite;
 use std::future::Future;
 use std::pin::Pin;
 
+use anteroom_core::id::{BotId, PoolName};
 use anteroom_core::store::{BotRecord, StoreError, StoreRequest, StoreResult};
+use tokio::sync::mpsc;
 
 pub use clock::{Clock, system_clock};
 
 /// A future on the heap, so that the port can be used as `dyn Store`.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// What another node may have done that somebody here waits for. It may be wrong: whoever gets it looks.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Hint {
+    /// There may be jobs to claim.
+    WorkWaiting {
+        /// In which pool.
+        pool: PoolName,
+    },
+    /// There may be results to apply.
+    ResultsWaiting {
+        /// Of which bot.
+        bot_id: BotId,
+    },
+}
 
 /// Where everything durable lives.
 ///
@@ -42,6 +59,12 @@ pub trait Store: Send + Sync + 'static {
     /// # Errors
     /// [`StoreError::Unavailable`] when the store does not answer.
     fn list_bots(&self) -> BoxFuture<'_, Result<Vec<BotRecord>, StoreError>>;
+
+    /// What other nodes do, as it happens; it ends with the store. None from a store that has one
+    /// node, which knows what it did itself.
+    fn hints(&self) -> Option<mpsc::Receiver<Hint>> {
+        None
+    }
 
     /// Ends what was asked before, then closes the store. Later calls are answered with
     /// [`StoreError::Unavailable`]; a second shutdown does nothing.

@@ -132,7 +132,7 @@ macro_rules! store_contract {
                 a_revision_is_owed_behind_the_rest
                 a_failed_revision_can_be_retried
                 revisions_follow_one_another
-                a_revision_is_no_placeholder;
+                a_revision_is_the_same_message;
             sweeps:
                 ended_leases_are_taken_away
                 a_sweep_is_bounded_and_goes_on

@@ -2,7 +2,7 @@
 
 use anteroom_core::id::Attempt;
 use anteroom_core::job::{Rejection, Status};
-use anteroom_core::message::Outcome;
+use anteroom_core::message::{Message, Outcome};
 use anteroom_core::store::{
     ArchiveItem, CallbackPlan, Fence, MarkAnswer, OperatorAnswer, ReviseAnswer, StoreError,
     StoreRequest, TokenAnswer,
@@ -156,18 +156,21 @@ pub async fn revisions_follow_one_another(store: &dyn Store, clock: &TestClock) 
     assert_eq!(rig.owed(&fence).await.len(), 1);
 }
 
-/// Goal: a row is never revised to a placeholder.
-pub async fn a_revision_is_no_placeholder(store: &dyn Store, clock: &TestClock) {
+/// Goal: a row is never revised to a placeholder, nor to another provider's message.
+pub async fn a_revision_is_the_same_message(store: &dyn Store, clock: &TestClock) {
     let rig = Rig::new(store, clock);
     let fence = retried_job(&rig, words("x")).await;
-    let request = StoreRequest::Revise {
-        fence: fence.clone(),
-        media_id: media(1),
-        revision: 1,
-        message: std::sync::Arc::new(placeholder(1, 1)),
-        correspondent_id: "c".into(),
-        callback: CallbackPlan::Owed,
-    };
-    assert!(matches!(rig.refused(request).await, StoreError::Invalid { .. }));
+    let another = Message { provider_message_id: "other".into(), ..ended(1, 1, words("x")) };
+    for message in [placeholder(1, 1), another] {
+        let request = StoreRequest::Revise {
+            fence: fence.clone(),
+            media_id: media(1),
+            revision: 1,
+            message: std::sync::Arc::new(message),
+            correspondent_id: "c".into(),
+            callback: CallbackPlan::Owed,
+        };
+        assert!(matches!(rig.refused(request).await, StoreError::Invalid { .. }));
+    }
     assert_eq!(rig.completed(&fence, None, MANY).await.jobs.len(), 1);
 }

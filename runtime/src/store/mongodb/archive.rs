@@ -45,7 +45,7 @@ pub(super) async fn archive(
     loop {
         transaction.begin().await?;
         let tried = try_archive(&mut transaction, fence, items, look).await;
-        if tried.as_ref().is_err_and(Failure::is_duplicate) {
+        if tried.as_ref().is_err_and(Failure::is_out_of_date) {
             look = Look::First;
         }
         if let Some(answers) = transaction.end(tried).await? {
@@ -125,11 +125,14 @@ impl<'b> Batch<'b> {
         for document in store.aggregate_behind_fence(ACTIVE, question).await? {
             match job_changes::part(&document) {
                 "row" => {
-                    self.remember(archive_documents::read_row(job_changes::inner(&document)?)?);
+                    if let Some(row) = archive_documents::row_aside(store, &document).await? {
+                        self.remember(row);
+                    }
                 }
                 "retained" => {
-                    let row = archive_documents::read_row(job_changes::inner(&document)?)?;
-                    self.retained.push((row.correspondent_id, row.id, row.position.into()));
+                    let row = archive_documents::row_aside(store, &document).await?;
+                    let kept = row.map(|row| (row.correspondent_id, row.id, row.position.into()));
+                    self.retained.extend(kept);
                 }
                 part => {
                     let shelf = if part == "holding" { Shelf::Holding } else { Shelf::Active };
@@ -167,7 +170,7 @@ impl<'b> Batch<'b> {
             let retained = doc! { "$match": {
                 "bot_id": bot_id,
                 "correspondent_id": { "$in": correspondents },
-                "retained_ended_at": { "$exists": true },
+                "retention": archive_documents::RETENTION_HIGHEST,
             } };
             let stages = vec![retained, archive_documents::row_projection()];
             pipeline.push(union(ARCHIVE, marked("retained", stages, Bson::Null)));
@@ -243,16 +246,17 @@ impl<'b> Batch<'b> {
     fn known(&self, item: &ArchiveItem) -> Answer<Option<ArchiveAnswer>> {
         let message = &item.message;
         let correspondent_id = || item.correspondent_id.clone();
-        if let Some(row) = self.by_id.get(&(correspondent_id(), message.id)) {
-            if row.provider_message_id != message.provider_message_id {
-                return Err(self.invalid(item, "has the id of another archived message"));
-            }
-            return Ok(Some(ArchiveAnswer::AlreadyStored { seq: row.seq }));
-        }
         let key = (correspondent_id(), message.provider_message_id.clone());
         let archived = self.by_provider_message.get(&key).map(|row| row.id);
-        let message_id = archived.or_else(|| self.waiting_elsewhere(item));
-        Ok(message_id.map(|message_id| ArchiveAnswer::DuplicateProviderMessage { message_id }))
+        let known_as = archived.or_else(|| self.waiting_elsewhere(item));
+        if let Some(message_id) = known_as.filter(|id| *id != message.id) {
+            return Ok(Some(ArchiveAnswer::DuplicateProviderMessage { message_id }));
+        }
+        let Some(row) = self.by_id.get(&(correspondent_id(), message.id)) else { return Ok(None) };
+        if row.provider_message_id != message.provider_message_id {
+            return Err(self.invalid(item, "has the id of another archived message"));
+        }
+        Ok(Some(ArchiveAnswer::AlreadyStored { seq: row.seq }))
     }
 
     /// The id under which the provider's message waits in a job, when it is not this one.
@@ -327,7 +331,7 @@ impl<'b> Batch<'b> {
     async fn write(self, transaction: &mut Transaction<'_>) -> Answer<()> {
         transaction.insert(ARCHIVE, &self.rows).await?;
         if !self.no_longer_highest.is_empty() {
-            let change = doc! { "$rename": { "retained_ended_at": "ended_at" } };
+            let change = doc! { "$set": { "retention": archive_documents::RETENTION_DUE } };
             let filter = doc! { "_id": { "$in": self.no_longer_highest } };
             transaction.update_all(ARCHIVE, filter, change).await?;
         }

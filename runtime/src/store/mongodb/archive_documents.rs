@@ -1,8 +1,8 @@
 //! Archived messages as documents.
 //!
 //! Owns the shape of the documents in `queues`: how a row is found, and the state of its callback.
-//! `ended_at` is there for retention: it is there once the callback has ended, and called
-//! `retained_ended_at` for as long as the row is kept as its correspondent's highest.
+//! `retention` is `due`, until the sweep has found a row to be its correspondent's highest: it is
+//! `highest` then, and out of the sweep's way.
 
 use std::collections::BTreeMap;
 
@@ -19,8 +19,17 @@ use mongodb::bson::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::failure::{Answer, Failure};
+use super::connection::Connection;
+use super::failure::Answer;
+use super::job_changes;
+use super::quarantine;
+use super::transaction::{Transaction, transact};
 use super::values::{AsUuid, date, id_of, message_id, message_number, unsigned};
+
+/// What a row's `retention` is as long as the sweep may drop the row.
+pub(super) const RETENTION_DUE: &str = "due";
+/// What it is once the row was kept as its correspondent's highest.
+pub(super) const RETENTION_HIGHEST: &str = "highest";
 
 /// How far the callback of a message is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -101,6 +110,7 @@ struct ArchiveDocument<'m> {
     archive_seq: i64,
     callback: Callback,
     archived_at: DateTime,
+    retention: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     ended_at: Option<DateTime>,
     message: &'m Message,
@@ -141,6 +151,7 @@ pub(super) fn write(
         archive_seq: seq,
         callback: Callback { state, attempts, failures: 0, revision: 0 },
         archived_at: date(now),
+        retention: RETENTION_DUE,
         ended_at: (state != CallbackState::Owed).then(|| date(now)),
         message,
     };
@@ -170,18 +181,14 @@ pub(super) fn row_projection() -> Document {
     } }
 }
 
-/// The row in a document.
-pub(super) fn read_row(document: &RawDocument) -> Answer<Row> {
-    let unreadable = |reason: String| {
-        let id = document.get_object_id("_id").map(|id| id.to_hex()).unwrap_or_default();
-        Failure::unavailable(format!("the archived message {id} cannot be read: {reason}"))
-    };
-    let row: RowDocument = deserialize_from_slice(document.as_bytes())
-        .map_err(|error| unreadable(error.to_string()))?;
+/// The row in a document, or why it cannot be read.
+pub(super) fn read_row(document: &RawDocument) -> Result<Row, String> {
+    let row: RowDocument =
+        deserialize_from_slice(document.as_bytes()).map_err(|error| error.to_string())?;
     Ok(Row {
         position: row.position,
         correspondent_id: row.correspondent_id,
-        id: message_id(row.id).map_err(unreadable)?,
+        id: message_id(row.id)?,
         provider_message_id: row.provider_message_id.into(),
         media_id: row.media_id.map(id_of),
         seq: ArchiveSeq(unsigned(row.archive_seq)),
@@ -189,6 +196,30 @@ pub(super) fn read_row(document: &RawDocument) -> Answer<Row> {
         callback: row.callback.state,
         attempts: row.callback.attempts,
     })
+}
+
+/// The row in a marked document that was read outside a transaction; none when it cannot be read and is
+/// set aside.
+pub(super) async fn row_aside(store: &Connection, marked: &RawDocument) -> Answer<Option<Row>> {
+    let document = job_changes::inner(marked)?;
+    match read_row(document) {
+        Ok(row) => Ok(Some(row)),
+        Err(reason) => {
+            transact!(store, |transaction| quarantine::row(transaction, document, &reason))
+                .map(|()| None)
+        }
+    }
+}
+
+/// The row in a document, or a part of one; none when it cannot be read and is set aside.
+pub(super) async fn row_in(
+    transaction: &mut Transaction<'_>,
+    document: &RawDocument,
+) -> Answer<Option<Row>> {
+    match read_row(document) {
+        Ok(row) => Ok(Some(row)),
+        Err(reason) => quarantine::row(transaction, document, &reason).await.map(|()| None),
+    }
 }
 
 /// Filters for the rows of providers' messages, a filter a correspondent.

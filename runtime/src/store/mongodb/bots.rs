@@ -19,7 +19,7 @@ use super::connection::Connection;
 use super::failure::{Answer, Failure};
 use super::fence;
 use super::statements::Statement;
-use super::transaction::Transaction;
+use super::transaction::{Transaction, transact};
 use super::values::{AsUuid, date, id_of, saturating, timestamp, unsigned};
 
 #[derive(Deserialize)]
@@ -54,14 +54,7 @@ impl BotDocument {
 /// Makes a bot known, and returns the record that stands.
 pub(super) async fn register(store: &Connection, record: BotRecord) -> Answer<BotRecord> {
     let _turn = store.turns.take(&record.bot_id).await;
-    let mut transaction = Transaction::new(store).await?;
-    loop {
-        transaction.begin().await?;
-        let tried = try_register(&mut transaction, &record).await;
-        if let Some(stored) = transaction.end(tried).await? {
-            return Ok(stored);
-        }
-    }
+    transact!(store, |transaction| try_register(transaction, &record))
 }
 
 async fn try_register(transaction: &mut Transaction<'_>, record: &BotRecord) -> Answer<BotRecord> {
@@ -122,14 +115,12 @@ pub(super) async fn acquire(
     ttl: Millis,
 ) -> Answer<Acquired> {
     let _turn = store.turns.take(bot_id).await;
-    let mut transaction = Transaction::new(store).await?;
-    loop {
-        transaction.begin().await?;
-        let tried = try_acquire(&mut transaction, bot_id, node_id, ttl).await;
-        if let Some(acquired) = transaction.end(tried).await? {
-            return Ok(acquired);
-        }
+    let acquired: Answer<Acquired> =
+        transact!(store, |transaction| try_acquire(transaction, bot_id, node_id, ttl));
+    if let Ok(Acquired::Acquired { .. }) = acquired {
+        store.known_bots.add(bot_id);
     }
+    acquired
 }
 
 async fn try_acquire(
@@ -265,14 +256,7 @@ async fn kept(
 /// Gives a bot up; its epoch stays.
 pub(super) async fn release(store: &Connection, fence: &Fence) -> Answer<()> {
     let _turn = store.turns.take(&fence.bot_id).await;
-    let mut transaction = Transaction::new(store).await?;
-    loop {
-        transaction.begin().await?;
-        let tried = try_release(&mut transaction, fence).await;
-        if let Some(()) = transaction.end(tried).await? {
-            return Ok(());
-        }
-    }
+    transact!(store, |transaction| try_release(transaction, fence))
 }
 
 async fn try_release(transaction: &mut Transaction<'_>, fence: &Fence) -> Answer<()> {
@@ -302,7 +286,7 @@ pub(super) async fn acquire_singleton(
         "expires_at": { "$cond": [free, store.time.ahead(ttl), "$expires_at"] },
     } };
     let mut taken = store.put::<Taken>(SINGLETONS, name, vec![take.clone()]).await;
-    if taken.as_ref().is_err_and(Failure::is_duplicate) {
+    if taken.as_ref().is_err_and(Failure::is_out_of_date) {
         // Two nodes took a new name at once: by then it is there.
         taken = store.put(SINGLETONS, name, vec![take]).await;
     }

@@ -24,8 +24,11 @@ use super::pages::{documents_to_read, page_size};
 use super::quarantine;
 use super::sends;
 use super::statements::Statement;
-use super::transaction::Transaction;
+use super::transaction::{Transaction, transact};
 use super::values::{date, message_number, saturating};
+
+/// The index that knows a message by its id.
+const MESSAGE_INDEX: &str = "bot_id_provider_name_correspondent_id_id";
 
 /// The stages that find a page of owed callbacks, in the order of their scope.
 pub(super) fn owed_stages(bot_id: &BotId, scope: &OwedScope, limit: i64) -> Vec<Document> {
@@ -62,14 +65,7 @@ pub(super) async fn owed(
     limit: u32,
 ) -> Answer<StoreReply> {
     let _turn = store.turns.take(&fence.bot_id).await;
-    let mut transaction = Transaction::new(store).await?;
-    loop {
-        transaction.begin().await?;
-        let tried = try_owed(&mut transaction, fence, scope, page_size(limit)).await;
-        if let Some(reply) = transaction.end(tried).await? {
-            return Ok(reply);
-        }
-    }
+    transact!(store, |transaction| try_owed(transaction, fence, scope, page_size(limit)))
 }
 
 async fn try_owed(
@@ -111,7 +107,7 @@ fn owed_callback(document: &RawDocument) -> Result<(Row, OwedCallback), String> 
     struct Failures {
         failures: u32,
     }
-    let row = archive_documents::read_row(document).map_err(|failure| failure.to_string())?;
+    let row = archive_documents::read_row(document)?;
     let owed: Owed =
         deserialize_from_slice(document.as_bytes()).map_err(|error| error.to_string())?;
     let callback = OwedCallback {
@@ -132,14 +128,7 @@ pub(super) async fn raise(
     callbacks: &[(CallbackKey, u32)],
 ) -> Answer<Vec<Option<Attempt>>> {
     let _turn = store.turns.take(&fence.bot_id).await;
-    let mut transaction = Transaction::new(store).await?;
-    loop {
-        transaction.begin().await?;
-        let tried = try_raise(&mut transaction, fence, callbacks).await;
-        if let Some(attempts) = transaction.end(tried).await? {
-            return Ok(attempts);
-        }
-    }
+    transact!(store, |transaction| try_raise(transaction, fence, callbacks))
 }
 
 async fn try_raise(
@@ -199,13 +188,12 @@ async fn rows_of<'k>(
     let filters = archive_documents::of_messages(bot_id.as_str(), &provider_name, &numbers);
     let stages = vec![doc! { "$match": { "$or": filters } }, archive_documents::row_projection()];
     let found = transaction.aggregate(ARCHIVE, stages).await?;
-    found
-        .iter()
-        .map(|document| {
-            let row = archive_documents::read_row(document)?;
-            Ok(((row.correspondent_id.clone(), row.id), row))
-        })
-        .collect()
+    let mut rows = BTreeMap::new();
+    for document in &found {
+        let row = archive_documents::row_in(transaction, document).await?;
+        rows.extend(row.map(|row| ((row.correspondent_id.clone(), row.id), row)));
+    }
+    Ok(rows)
 }
 
 /// Ends owed callbacks, and makes the consumers' replies durable.
@@ -242,7 +230,7 @@ async fn try_end(
     let provider_name = passed.provider_name(&fence.bot_id)?;
     let statements = marks.iter().map(|mark| {
         let filter = owed_under(&fence.bot_id, &provider_name, &mark.key)?;
-        Statement::one(filter, ended(mark, &passed))
+        Statement::one_by(MESSAGE_INDEX, filter, ended(mark, &passed))
     });
     let statements = statements.collect::<Answer<Vec<_>>>()?;
     if transaction.update(ARCHIVE, statements).await? == marks.len() as u64 {

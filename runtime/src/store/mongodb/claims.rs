@@ -15,6 +15,7 @@ use anteroom_core::job::{Job, LeaseRequest};
 use anteroom_core::store::Claimed;
 use anteroom_core::time::Millis;
 use mongodb::bson::{Bson, Document, RawDocumentBuf, Uuid, deserialize_from_slice, doc};
+use mongodb::options::Hint;
 use serde::Deserialize;
 
 use super::collections::{ACTIVE, HOLDING};
@@ -25,6 +26,9 @@ use super::job_documents::{self, Shelf};
 use super::pages::{documents, page_size};
 use super::quarantine;
 use super::values::{AsUuid, id_of, unsigned, uuids};
+
+/// The index that has the jobs in back-off in the order in which they end.
+const BACK_OFF_INDEX: &str = "pool_not_before";
 
 /// A job that may be claimed, as the index knows it.
 #[derive(Debug, Clone, Deserialize)]
@@ -76,8 +80,8 @@ pub(super) fn heads(pool: &PoolName, bots: Option<Document>, limit: i64) -> Vec<
     vec![
         doc! { "$match": filter },
         doc! { "$sort": claim_order() },
+        // The server steps from bot to bot in the index, and stops at the limit.
         doc! { "$group": { "_id": "$bot_id", "media_id": { "$first": "$_id" } } },
-        doc! { "$sort": { "_id": 1 } },
         doc! { "$limit": limit },
         doc! { "$project": { "_id": 0, "bot_id": "$_id", "media_id": 1 } },
     ]
@@ -132,9 +136,11 @@ impl Claiming<'_> {
             "$expr": { "$lte": ["$not_before", self.store.time.now()] },
         };
         let jobs = self.store.database.collection::<Document>(ACTIVE);
-        if jobs.find_one(filter.clone()).projection(doc! { "_id": 1 }).await?.is_some() {
+        let hint = Hint::Name(BACK_OFF_INDEX.to_owned());
+        let due = jobs.find_one(filter.clone()).hint(hint.clone()).projection(doc! { "_id": 1 });
+        if due.await?.is_some() {
             let change = vec![doc! { "$set": { "status": "pending" } }];
-            self.store.update_all(ACTIVE, filter, change).await?;
+            jobs.update_many(filter, change).hint(hint).await?;
         }
         Ok(())
     }
@@ -160,17 +166,30 @@ impl Claiming<'_> {
         let mut heads = Vec::new();
         if let Some(after) = self.after_bot {
             let behind = doc! { "$gt": after.as_str() };
-            heads = self.read(heads_of(self.pool, Some(behind), size)).await?;
+            heads = self.heads(Some(behind), size).await?;
         }
         if heads.len() < size {
             let wrapped = self.after_bot.map(|after| doc! { "$lte": after.as_str() });
             let left = size - heads.len();
-            heads.extend(self.read(heads_of(self.pool, wrapped, left)).await?);
+            heads.extend(self.heads(wrapped, left).await?);
         }
         if heads.is_empty() || heads.len() == size {
             return Ok(heads);
         }
         self.deeper(heads, size).await
+    }
+
+    /// The oldest claimable job of each of the first bots.
+    async fn heads(&self, bots: Option<Document>, size: usize) -> Answer<Vec<Candidate>> {
+        let found = self.read(heads(self.pool, bots.clone(), documents(size))).await?;
+        if found.is_sorted_by(|one, next| one.bot_id < next.bot_id) {
+            return Ok(found);
+        }
+        // A server that groups in another way gives another order, and its first are not the first.
+        let mut all = self.read(heads(self.pool, bots, i64::MAX)).await?;
+        all.sort_by(|one, other| one.bot_id.cmp(&other.bot_id));
+        all.truncate(size);
+        Ok(all)
     }
 
     /// More than one job a bot, for fewer bots than jobs are wanted.
@@ -253,10 +272,6 @@ impl Claiming<'_> {
         let wait = found.first().and_then(|document| document.get_i64("wait_ms").ok());
         Ok(wait.map(|wait_ms| Millis::from_ms(unsigned(wait_ms))))
     }
-}
-
-fn heads_of(pool: &PoolName, bots: Option<Document>, size: usize) -> Vec<Document> {
-    heads(pool, bots, documents(size))
 }
 
 /// The stages that tell when the next back-off of a pool ends.

@@ -11,10 +11,12 @@ use mongodb::options::{ReadConcern, ReturnDocument, SelectionCriteria, WriteConc
 use mongodb::{Client, Database};
 use serde::de::DeserializeOwned;
 
+use super::abandoned::LastLook;
 use super::failure::Answer;
 use super::statements::{self, Statement};
 use super::store_time::StoreTime;
 use super::turns::Turns;
+use super::watch::KnownBots;
 
 /// How many documents one answer of the server holds at the most, its own limit on size apart.
 pub(super) const BATCH_DOCUMENTS: u32 = 20_000;
@@ -25,6 +27,8 @@ pub(super) struct Connection {
     pub(super) database: Database,
     pub(super) time: StoreTime,
     pub(super) turns: Turns,
+    pub(super) last_look: LastLook,
+    pub(super) known_bots: KnownBots,
     /// How long one call may take.
     pub(super) call_timeout: Duration,
 }

@@ -46,7 +46,7 @@ pub(super) enum Failure {
         message: String,
     },
     /// The driver failed.
-    #[error(transparent)]
+    #[error("{}", explain(.0))]
     Driver(Error),
 }
 
@@ -102,7 +102,7 @@ impl Failure {
     }
 
     /// Whether a unique key was taken, or something else proved to be not as it was taken to be.
-    pub(super) fn is_duplicate(&self) -> bool {
+    pub(super) fn is_out_of_date(&self) -> bool {
         matches!(self, Self::Duplicate(_) | Self::Changed(_))
     }
 

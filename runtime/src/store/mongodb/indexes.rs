@@ -174,30 +174,23 @@ fn of_archive() -> Vec<Index> {
             doc! { "bot_id": 1, "callback.state": 1, "archive_seq": 1, "correspondent_id": 1 },
             owed(),
         ),
-        // The outbox's pages of a correspondent, in either order.
+        // The outbox's pages of a correspondent, in archive order. Those in the order of message ids,
+        // which gating asks for, sort the correspondent's entries of this index.
         some(
             ARCHIVE,
             "bot_id_correspondent_id_archive_seq",
-            doc! { "bot_id": 1, "correspondent_id": 1, "archive_seq": 1 },
+            doc! { "bot_id": 1, "correspondent_id": 1, "archive_seq": 1, "id": 1 },
             owed(),
         ),
-        some(
-            ARCHIVE,
-            "bot_id_correspondent_id_id",
-            doc! { "bot_id": 1, "correspondent_id": 1, "id": 1 },
-            owed(),
-        ),
-        // The sweep for rows that were kept long enough.
-        some(ARCHIVE, "ended_at", doc! { "ended_at": 1 }, doc! { "ended_at": { "$exists": true } }),
+        // The sweep for rows that were kept long enough; ending a callback does not touch it.
+        some(ARCHIVE, "archived_at", doc! { "archived_at": 1 }, doc! { "retention": "due" }),
         // The rows that it kept as the highest of their correspondents.
         some(
             ARCHIVE,
             "retained",
             doc! { "bot_id": 1, "correspondent_id": 1 },
-            doc! { "retained_ended_at": { "$exists": true } },
+            doc! { "retention": "highest" },
         ),
-        // Operators' lists: what a bot was told, by time.
-        all(ARCHIVE, "bot_id_archived_at", doc! { "bot_id": 1, "archived_at": 1 }),
     ]
 }
 

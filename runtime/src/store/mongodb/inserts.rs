@@ -17,7 +17,7 @@ use super::failure::{Answer, Failure};
 use super::fence::{self, Passed};
 use super::job_changes::{self, Changes, marked, union};
 use super::job_documents::Shelf;
-use super::transaction::Transaction;
+use super::transaction::{Transaction, transact};
 use super::values::{message_number, uuids};
 
 /// What a provider's message is known by within its bot.
@@ -30,14 +30,7 @@ pub(super) async fn insert(
     new_jobs: &[NewJob],
 ) -> Answer<Vec<InsertAnswer>> {
     let _turn = store.turns.take(&fence.bot_id).await;
-    let mut transaction = Transaction::new(store).await?;
-    loop {
-        transaction.begin().await?;
-        let tried = try_insert(&mut transaction, fence, new_jobs).await;
-        if let Some(answers) = transaction.end(tried).await? {
-            return Ok(answers);
-        }
-    }
+    transact!(store, |transaction| try_insert(transaction, fence, new_jobs))
 }
 
 async fn try_insert(
@@ -101,9 +94,11 @@ impl Desk {
         for document in store.aggregate_behind_fence(ARCHIVE, question(fence, new_jobs)).await? {
             match job_changes::part(&document) {
                 "row" => {
-                    let row = archive_documents::read_row(job_changes::inner(&document)?)?;
-                    let key = (row.correspondent_id.clone(), row.provider_message_id.clone());
-                    desk.archived.insert(key, row);
+                    let row = archive_documents::row_aside(store, &document).await?;
+                    desk.archived.extend(row.map(|row| {
+                        let key = (row.correspondent_id.clone(), row.provider_message_id.clone());
+                        (key, row)
+                    }));
                 }
                 "failed" => {
                     if let Some(copy) = job_changes::copy_aside(store, &document).await? {

@@ -17,7 +17,7 @@ use super::connection::Connection;
 use super::failure::Answer;
 use super::job_changes::{self, Changes};
 use super::statements::Statement;
-use super::transaction::Transaction;
+use super::transaction::{Transaction, transact};
 use super::values::{AsUuid, uuids};
 
 /// Prolongs leases, and returns the media whose leases are lost.
@@ -106,14 +106,7 @@ fn stale(commands: &[(MediaId, Command)], answers: Vec<TokenAnswer>) -> Vec<Medi
 
 /// Gives each job its command, wherever it is.
 async fn judge(store: &Connection, commands: &[(MediaId, Command)]) -> Answer<Vec<TokenAnswer>> {
-    let mut transaction = Transaction::new(store).await?;
-    loop {
-        transaction.begin().await?;
-        let tried = try_judge(&mut transaction, commands).await;
-        if let Some(answers) = transaction.end(tried).await? {
-            return Ok(answers);
-        }
-    }
+    transact!(store, |transaction| try_judge(transaction, commands))
 }
 
 async fn try_judge(

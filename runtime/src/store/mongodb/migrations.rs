@@ -1,14 +1,20 @@
 //! The steps that led to the present shape of the documents.
 //!
-//! Each step is safe to run twice, and by two nodes at once: it changes only what has the old shape, a
-//! document at a time, and is recorded in `schema_migrations` once it has found nothing left. A
+//! Each step is safe to run twice, and by two nodes at once: it looks for what has the old shape, changes
+//! it in small transactions, and is recorded in `schema_migrations` once it has found nothing left. A
 //! database with a step unknown here is refused and left as it is.
+//!
+//! Steps 2 to 4 take over what the earlier backend wrote; its shape is read in [`earlier`].
+
+mod earlier;
+mod earlier_jobs;
+mod earlier_messages;
 
 use mongodb::bson::{Document, doc};
 
 use super::collections::MIGRATIONS;
 use super::connection::Connection;
-use super::failure::Failure;
+use super::failure::{Answer, Failure};
 
 /// Why the database was not brought to the present shape.
 #[derive(Debug)]
@@ -19,26 +25,73 @@ pub(super) enum Failed {
     Step { name: &'static str, failure: Failure },
 }
 
-/// All steps, in their order: a version and a name.
-const STEPS: [(i32, &str); 1] = [(1, "first shape")];
+/// A step.
+#[derive(Debug, Clone, Copy)]
+enum Step {
+    /// Nothing but the record that the database is ours.
+    Begin,
+    /// Jobs get their media id as `_id`, dates, a pool and the present statuses.
+    EarlierJobs,
+    /// Archived messages get a callback that has ended and a place in the archive.
+    EarlierMessages,
+    /// Where the earlier backend has a message twice, the first one stands.
+    EarlierDuplicates,
+}
+
+/// All steps, in their order.
+const STEPS: [(i32, &str, Step); 4] = [
+    (1, "first shape", Step::Begin),
+    (2, "jobs of the earlier backend", Step::EarlierJobs),
+    (3, "messages of the earlier backend", Step::EarlierMessages),
+    (4, "what the earlier backend has twice", Step::EarlierDuplicates),
+];
 
 /// Brings the database to the newest shape.
 pub(super) async fn migrate(store: &Connection) -> Result<(), Failed> {
-    let records = store.database.collection::<Document>(MIGRATIONS);
-    let at =
-        |name| move |error: mongodb::error::Error| Failed::Step { name, failure: error.into() };
-    let latest = records.find_one(doc! {}).sort(doc! { "_id": -1 }).await;
-    let latest = latest.map_err(at("what was done before"))?;
-    let found = latest.and_then(|record| record.get_i32("_id").ok()).unwrap_or_default();
-    let known = STEPS.iter().map(|(version, _)| *version).max().unwrap_or_default();
+    let failed = |name| move |failure: Failure| Failed::Step { name, failure };
+    let found = latest(store).await.map_err(failed("what was done before"))?;
+    let known = STEPS.iter().map(|(version, ..)| *version).max().unwrap_or_default();
     if found > known {
         return Err(Failed::Newer { found, known });
     }
-    for (version, name) in STEPS.into_iter().filter(|(version, _)| *version > found) {
-        let record = vec![doc! { "$set": { "name": name, "applied_at": "$$NOW" } }];
-        let recorded = store.put::<Document>(MIGRATIONS, version, record).await;
-        recorded.map_err(|failure| Failed::Step { name, failure })?;
-        tracing::info!(version, name, "database migrated");
+    for (version, name, step) in STEPS.into_iter().filter(|(version, ..)| *version > found) {
+        let changed = run(store, step).await.map_err(failed(name))?;
+        record(store, version, name).await.map_err(failed(name))?;
+        tracing::info!(version, name, changed, "database migrated");
     }
     Ok(())
+}
+
+async fn latest(store: &Connection) -> Answer<i32> {
+    let records = store.database.collection::<Document>(MIGRATIONS);
+    let latest = records.find_one(doc! {}).sort(doc! { "_id": -1 }).await?;
+    Ok(latest.and_then(|record| record.get_i32("_id").ok()).unwrap_or_default())
+}
+
+/// Runs a step, and tells how many documents it changed.
+async fn run(store: &Connection, step: Step) -> Answer<u64> {
+    match step {
+        Step::Begin => Ok(0),
+        Step::EarlierJobs => earlier_jobs::migrate(store).await,
+        Step::EarlierMessages => earlier_messages::migrate(store).await,
+        Step::EarlierDuplicates => {
+            let messages = earlier_messages::set_duplicates_aside(store).await?;
+            Ok(messages + earlier_jobs::set_duplicates_aside(store).await?)
+        }
+    }
+}
+
+async fn record(store: &Connection, version: i32, name: &str) -> Answer<()> {
+    let record = || {
+        vec![doc! { "$set": {
+            "name": name,
+            "applied_at": { "$ifNull": ["$applied_at", "$$NOW"] },
+        } }]
+    };
+    let mut recorded = store.put::<Document>(MIGRATIONS, version, record()).await;
+    if recorded.as_ref().is_err_and(Failure::is_out_of_date) {
+        // Another node recorded it at this moment.
+        recorded = store.put(MIGRATIONS, version, record()).await;
+    }
+    recorded.map(|_| ())
 }

@@ -11,14 +11,16 @@
 //! | `opening`, `open_error`, `migrations`, `indexes`, `collections` | what must hold of the server and the shape of the database |
 //! | `connection`, `transaction`, `statements`, `turns`, `failure` | how the server is asked |
 //! | `store_time`, `values`, `pages` | time, ids and sizes in documents |
-//! | `fence` | the one document that all transactions of a bot write |
+//! | `fence`, `abandoned` | the one document that all transactions of a bot write, and what a killed process leaves of them |
 //! | `job_documents`, `job_changes`, `archive_documents`, `failed_copies`, `quarantine` | the collections |
 //! | `bots`, `inserts`, `archive`, `moves`, `claims`, `leases`, `revision`, `callbacks`, `sends`, `next_id`, `sweeps`, `retention`, `operator` | one function a request |
+//! | `watch` | what other nodes do, as it happens |
 //!
 //! **Invariants.** What is answered is durable on a majority of the nodes. Leases end by the server's
 //! clock. A transaction that met another writer is tried again, a bounded number of times; every call
 //! ends within its time-out. A document that cannot be read is set aside, never in the way.
 
+mod abandoned;
 mod archive;
 mod archive_documents;
 mod bots;
@@ -52,17 +54,21 @@ mod sweeps;
 mod transaction;
 mod turns;
 mod values;
+mod watch;
 
 use std::fmt;
 use std::future::Future;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anteroom_core::store::{BotRecord, StoreError, StoreRequest, StoreResult};
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use self::connection::Connection;
 use self::failure::Answer;
-use super::{BoxFuture, Store};
+use super::{BoxFuture, Hint, Store};
 
 pub use self::open_error::OpenError;
 pub use self::store_time::StoreTime;
@@ -105,7 +111,8 @@ impl fmt::Debug for MongoSettings {
 
 /// The distributed store.
 pub struct MongoStore {
-    connection: Connection,
+    connection: Arc<Connection>,
+    closing: CancellationToken,
     /// The calls under way; closed once the store is shut down.
     calls: TaskTracker,
 }
@@ -117,7 +124,9 @@ impl MongoStore {
     /// An [`OpenError`] that says what is missing and what to do.
     pub async fn open(settings: MongoSettings, time: StoreTime) -> Result<Self, OpenError> {
         let connection = opening::open(&settings, time).await?;
-        Ok(Self { connection, calls: TaskTracker::new() })
+        let connection = Arc::new(connection);
+        let (closing, calls) = (CancellationToken::new(), TaskTracker::new());
+        Ok(Self { connection, closing, calls })
     }
 
     /// Makes one call, within its time.
@@ -139,6 +148,13 @@ impl MongoStore {
     }
 }
 
+impl Drop for MongoStore {
+    /// Nobody is told of other nodes any more.
+    fn drop(&mut self) {
+        self.closing.cancel();
+    }
+}
+
 impl Store for MongoStore {
     fn execute(&self, request: StoreRequest) -> BoxFuture<'_, StoreResult> {
         Box::pin(self.call(dispatch::execute(&self.connection, request)))
@@ -148,8 +164,13 @@ impl Store for MongoStore {
         Box::pin(self.call(bots::list(&self.connection)))
     }
 
+    fn hints(&self) -> Option<mpsc::Receiver<Hint>> {
+        Some(watch::start(&self.connection, &self.closing))
+    }
+
     fn shutdown(&self) -> BoxFuture<'_, ()> {
         Box::pin(async move {
+            self.closing.cancel();
             self.calls.close();
             self.calls.wait().await;
             self.connection.client.clone().shutdown().await;

@@ -15,7 +15,7 @@ use super::fence;
 use super::job_changes::{self, Changes, Found};
 use super::job_documents::{self, Shelf};
 use super::pages::{documents_to_read, page_size};
-use super::transaction::Transaction;
+use super::transaction::{Transaction, transact};
 use super::values::{AsUuid, date, uuids};
 
 /// How many jobs one transaction moves to holding at first; each conflict with a worker halves it.
@@ -46,14 +46,7 @@ pub(super) async fn restore(
     limit: u32,
 ) -> Answer<JobPage> {
     let _turn = store.turns.take(&fence.bot_id).await;
-    let mut transaction = Transaction::new(store).await?;
-    loop {
-        transaction.begin().await?;
-        let tried = try_restore(&mut transaction, fence, after, page_size(limit)).await;
-        if let Some(page) = transaction.end(tried).await? {
-            return Ok(page);
-        }
-    }
+    transact!(store, |transaction| try_restore(transaction, fence, after, page_size(limit)))
 }
 
 async fn try_restore(

@@ -10,6 +10,7 @@ use mongodb::error::{Error, ErrorKind};
 use mongodb::options::ClientOptions;
 use mongodb::{Client, Database};
 
+use super::abandoned::{APP_NAME, LastLook};
 use super::collections;
 use super::connection::{Connection, reads, write_concern};
 use super::failure::{code_of, explain, is_unauthorized};
@@ -17,6 +18,7 @@ use super::indexes::indexes;
 use super::open_error::OpenError;
 use super::store_time::StoreTime;
 use super::turns::Turns;
+use super::watch::KnownBots;
 use super::{MongoSettings, migrations};
 
 /// The database, where the address names none.
@@ -52,8 +54,15 @@ pub(super) async fn open(
     }
     let database = client.database(&place.database);
     place.make_collections(&database).await?;
-    let call_timeout = settings.call_timeout;
-    let connection = Connection { client, database, time, turns: Turns::default(), call_timeout };
+    let connection = Connection {
+        client,
+        database,
+        time,
+        turns: Turns::default(),
+        last_look: LastLook::default(),
+        known_bots: KnownBots::default(),
+        call_timeout: settings.call_timeout,
+    };
     migrations::migrate(&connection).await.map_err(|failed| place.explain_migration(failed))?;
     place.make_indexes(&connection.database).await?;
     Ok(connection)
@@ -64,7 +73,7 @@ async fn options(settings: &MongoSettings) -> Result<ClientOptions, OpenError> {
         .await
         .map_err(|error| OpenError::Address { detail: explain(&error) })?;
     let (read_concern, selection_criteria) = reads();
-    options.app_name = Some("anteroom".to_owned());
+    options.app_name = Some(APP_NAME.to_owned());
     options.max_pool_size = Some(settings.connections_max);
     options.connect_timeout = Some(settings.selection_timeout);
     options.server_selection_timeout = Some(settings.selection_timeout);
@@ -221,5 +230,50 @@ impl Place {
             return OpenError::NoRights { what: what.to_owned(), database, detail };
         }
         OpenError::Database { hosts: self.hosts.clone(), what: what.to_owned(), detail }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use mongodb::bson::DateTime;
+
+    use super::*;
+
+    fn place() -> Place {
+        Place::of(&ClientOptions::default(), &MongoSettings::new("mongodb://localhost"))
+    }
+
+    /// Goal: a server is taken only if it is a member of a replica set, or a router, of a version that
+    /// is known to do; what is missing is told apart.
+    #[test]
+    fn servers_are_judged_by_what_they_say() {
+        let member = |version: i32| doc! { "setName": "rs0", "maxWireVersion": version };
+        let router = doc! { "msg": "isdbgrid", "maxWireVersion": 21 };
+        for fine in [member(17), member(25), router] {
+            assert!(place().check_server(&fine).is_ok(), "{fine}");
+        }
+        let refused = |hello: Document| place().check_server(&hello).expect_err("it is refused");
+        assert!(matches!(refused(member(13)), OpenError::TooOld { found: 13, .. }));
+        let alone = doc! { "maxWireVersion": 17 };
+        assert!(matches!(refused(alone), OpenError::NoReplicaSet { .. }));
+        let waiting = doc! { "maxWireVersion": 17, "isreplicaset": true };
+        assert!(matches!(refused(waiting), OpenError::NotInitiated { .. }));
+    }
+
+    /// Goal: clocks that are far apart are refused, in either direction.
+    #[test]
+    fn clocks_that_are_far_apart_are_refused() {
+        let hello = |ahead_ms: i64| {
+            let theirs = DateTime::now().timestamp_millis() + ahead_ms;
+            doc! { "localTime": DateTime::from_millis(theirs) }
+        };
+        for apart in [0, 60_000, -60_000] {
+            assert!(place().check_clock(&hello(apart)).is_ok(), "{apart}");
+        }
+        for apart in [600_000, -600_000] {
+            let error = place().check_clock(&hello(apart)).expect_err("it is refused");
+            let OpenError::WrongClock { difference, .. } = &error else { panic!("{error:?}") };
+            assert!(difference.as_secs().abs_diff(600) < 5, "{error}");
+        }
     }
 }

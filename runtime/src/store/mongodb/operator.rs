@@ -12,19 +12,12 @@ use super::connection::Connection;
 use super::failure::Answer;
 use super::job_changes::{self, Changes, marked};
 use super::revision;
-use super::transaction::Transaction;
+use super::transaction::{Transaction, transact};
 use super::values::{AsUuid, timestamp};
 
 /// Gives a job up.
 pub(super) async fn discard(store: &Connection, media_id: MediaId) -> Answer<OperatorAnswer> {
-    let mut transaction = Transaction::new(store).await?;
-    loop {
-        transaction.begin().await?;
-        let tried = try_discard(&mut transaction, media_id).await;
-        if let Some(answer) = transaction.end(tried).await? {
-            return Ok(answer);
-        }
-    }
+    transact!(store, |transaction| try_discard(transaction, media_id))
 }
 
 async fn try_discard(
@@ -48,14 +41,7 @@ async fn try_discard(
 
 /// Begins a failed job anew; the caller vouches that its file is kept.
 pub(super) async fn retry(store: &Connection, media_id: MediaId) -> Answer<OperatorAnswer> {
-    let mut transaction = Transaction::new(store).await?;
-    loop {
-        transaction.begin().await?;
-        let tried = try_retry(&mut transaction, media_id).await;
-        if let Some(answer) = transaction.end(tried).await? {
-            return Ok(answer);
-        }
-    }
+    transact!(store, |transaction| try_retry(transaction, media_id))
 }
 
 async fn try_retry(transaction: &mut Transaction<'_>, media_id: MediaId) -> Answer<OperatorAnswer> {

@@ -4,12 +4,12 @@
 //! line that names it. Its message id stays taken and its file stays known, so that an operator can put
 //! it right.
 
-use mongodb::bson::{Bson, RawDocument, doc, serialize_to_raw_document_buf};
+use mongodb::bson::{Bson, RawDocument, Uuid, doc, serialize_to_raw_document_buf};
 
-use super::collections::QUARANTINE;
+use super::collections::{ACTIVE, ARCHIVE, FAILED, HOLDING, QUARANTINE};
 use super::connection::Connection;
 use super::failure::Answer;
-use super::transaction::Transaction;
+use super::transaction::{Transaction, transact};
 
 /// Sets a document of a collection aside.
 pub(super) async fn set_aside(
@@ -23,17 +23,22 @@ pub(super) async fn set_aside(
         value.and_then(|value| Bson::try_from(value).ok()).unwrap_or(Bson::Null)
     };
     let id = field("_id");
+    if transaction.delete_each(collection, vec![doc! { "_id": id.clone() }]).await? == 0 {
+        // Another node was faster.
+        return Ok(());
+    }
     tracing::error!(collection, %id, reason, "a document cannot be read and is set aside");
     let media_id = match collection {
-        super::collections::ACTIVE | super::collections::HOLDING | super::collections::FAILED => {
-            id.clone()
-        }
+        ACTIVE | HOLDING | FAILED => match (&id, field("guid")) {
+            // The shape of the earlier backend.
+            (Bson::ObjectId(_), Bson::String(guid)) => {
+                Uuid::parse_str(guid).map_or(Bson::Null, Bson::from)
+            }
+            _ => id.clone(),
+        },
         _ => field("media_id"),
     };
-    let message_id = match field("message_id") {
-        Bson::Null => field("id"),
-        message_id => message_id,
-    };
+    let message_id = whole(&field("message_id")).or_else(|| whole(&field("id")));
     let record = doc! {
         "source": collection,
         "bot_id": field("bot_id"),
@@ -45,8 +50,31 @@ pub(super) async fn set_aside(
     };
     let mut record = serialize_to_raw_document_buf(&record)?;
     record.append(mongodb::bson::raw::cstr!("body"), document.to_owned());
-    transaction.insert(QUARANTINE, &[record]).await?;
-    transaction.delete(collection, doc! { "_id": id }).await
+    transaction.insert(QUARANTINE, &[record]).await
+}
+
+/// Sets an archived message aside of which only a part was read.
+pub(super) async fn row(
+    transaction: &mut Transaction<'_>,
+    part: &RawDocument,
+    reason: &str,
+) -> Answer<()> {
+    let id = part.get("_id").ok().flatten();
+    let Some(id) = id.and_then(|id| Bson::try_from(id).ok()) else { return Ok(()) };
+    let whole = transaction.aggregate(ARCHIVE, vec![doc! { "$match": { "_id": id } }]).await?;
+    for document in &whole {
+        set_aside(transaction, ARCHIVE, document, reason).await?;
+    }
+    Ok(())
+}
+
+/// A number, however it was written.
+fn whole(value: &Bson) -> Option<i64> {
+    match value {
+        Bson::Int32(number) => Some(i64::from(*number)),
+        Bson::Int64(number) => Some(*number),
+        _ => None,
+    }
 }
 
 /// The same in a transaction of its own.
@@ -56,12 +84,5 @@ pub(super) async fn set_aside_alone(
     document: &RawDocument,
     reason: &str,
 ) -> Answer<()> {
-    let mut transaction = Transaction::new(store).await?;
-    loop {
-        transaction.begin().await?;
-        let tried = set_aside(&mut transaction, collection, document, reason).await;
-        if let Some(()) = transaction.end(tried).await? {
-            return Ok(());
-        }
-    }
+    transact!(store, |transaction| set_aside(transaction, collection, document, reason))
 }

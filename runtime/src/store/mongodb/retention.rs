@@ -7,11 +7,12 @@ use anteroom_core::time::Millis;
 use mongodb::bson::{Bson, Document, RawDocumentBuf, Uuid, deserialize_from_slice, doc};
 use serde::Deserialize;
 
+use super::archive_documents::{RETENTION_DUE, RETENTION_HIGHEST};
 use super::collections::{ACTIVE, ARCHIVE, FAILED, FENCES, HOLDING, SENDS};
 use super::connection::Connection;
 use super::failure::{Answer, Failure};
 use super::pages::{documents, page_size};
-use super::transaction::Transaction;
+use super::transaction::{Transaction, transact};
 use super::values::{id_of, uuids};
 
 /// How many rows that stay one sweep of the archive may meet before it leaves the rest to the next.
@@ -55,14 +56,7 @@ pub(super) async fn forget_failed(
     if limit == 0 {
         return Ok(Vec::new());
     }
-    let mut transaction = Transaction::new(store).await?;
-    loop {
-        transaction.begin().await?;
-        let tried = try_forget_failed(&mut transaction, retention, limit).await;
-        if let Some(forgotten) = transaction.end(tried).await? {
-            return Ok(forgotten);
-        }
-    }
+    transact!(store, |transaction| try_forget_failed(transaction, retention, limit))
 }
 
 async fn try_forget_failed(
@@ -95,8 +89,16 @@ async fn try_forget_failed(
 pub(super) fn kept_archived(before: Bson, limit: i64) -> Vec<Document> {
     let same = |field: &str| doc! { "$eq": [format!("${field}"), format!("$${field}")] };
     vec![
-        doc! { "$match": { "$expr": { "$lt": ["$ended_at", before] }, "ended_at": { "$exists": true } } },
-        doc! { "$sort": { "ended_at": 1 } },
+        doc! { "$match": {
+            "retention": RETENTION_DUE,
+            "$expr": { "$and": [
+                // No callback ends before its message is archived.
+                { "$lt": ["$archived_at", before.clone()] },
+                { "$lt": ["$ended_at", before] },
+            ] },
+            "ended_at": { "$exists": true },
+        } },
+        doc! { "$sort": { "archived_at": 1 } },
         doc! { "$limit": limit },
         doc! { "$project": { "bot_id": 1, "provider_name": 1, "correspondent_id": 1, "id": 1 } },
         doc! { "$lookup": {
@@ -186,7 +188,7 @@ async fn try_forget_archived(
         transaction.delete(ARCHIVE, doc! { "_id": { "$in": positions(&dropped) } }).await?;
     }
     if !kept.is_empty() {
-        let change = doc! { "$rename": { "ended_at": "retained_ended_at" } };
+        let change = doc! { "$set": { "retention": RETENTION_HIGHEST } };
         let these = doc! { "_id": { "$in": positions(&kept) } };
         transaction.update_all(ARCHIVE, these, change).await?;
         // Whoever archives for these bots looks from then on for rows that are not the highest any

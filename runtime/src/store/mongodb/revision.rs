@@ -15,7 +15,7 @@ use super::failure::{Answer, Failure};
 use super::fence::{self, Passed};
 use super::job_changes::{self, Changes};
 use super::statements::Statement;
-use super::transaction::Transaction;
+use super::transaction::{Transaction, transact};
 use super::values::{date, message_number, unsigned};
 
 /// What a revision consists of.
@@ -35,14 +35,7 @@ pub(super) async fn revise(
     revision: &Revision<'_>,
 ) -> Answer<ReviseAnswer> {
     let _turn = store.turns.take(&fence.bot_id).await;
-    let mut transaction = Transaction::new(store).await?;
-    loop {
-        transaction.begin().await?;
-        let tried = try_revise(&mut transaction, fence, revision).await;
-        if let Some(answer) = transaction.end(tried).await? {
-            return Ok(answer);
-        }
-    }
+    transact!(store, |transaction| try_revise(transaction, fence, revision))
 }
 
 async fn try_revise(
@@ -81,6 +74,10 @@ async fn decide(
     let Some(row) = found.filter(|row| row.media_id == Some(revision.media_id)) else {
         return Ok(ReviseAnswer::NotFound);
     };
+    if row.provider_message_id != revision.message.provider_message_id {
+        let detail = format!("revision {} of {message_id} is another message", revision.revision);
+        return Err(Failure::invalid(detail));
+    }
     let (jobs, _) = job_changes::find_media(transaction, [&revision.media_id]).await?;
     let job = jobs.get(&revision.media_id).filter(|job| job.bot_id == fence.bot_id);
     match job.filter(|job| job.revision == revision.revision) {
@@ -117,6 +114,7 @@ async fn apply(
     let (state, attempts) = CallbackState::planned(revision.callback);
     let mut set = doc! {
         "archive_seq": seq,
+        "retention": archive_documents::RETENTION_DUE,
         "callback": {
             "state": state.name(),
             "attempts": i64::from(attempts),
@@ -124,15 +122,15 @@ async fn apply(
             "revision": i64::from(revision.revision),
         },
     };
-    let mut unset = doc! { "retained_ended_at": "" };
+    let mut change = doc! {};
     if state == CallbackState::Owed {
-        unset.insert("ended_at", "");
+        change.insert("$unset", doc! { "ended_at": "" });
     } else {
         set.insert("ended_at", date(passed.now));
     }
     let message = serialize_to_raw_document_buf(revision.message)?;
     set.insert("message", mongodb::bson::Document::try_from(message)?);
-    let change = doc! { "$set": set, "$unset": unset };
+    change.insert("$set", set);
     let statement = Statement::one(doc! { "_id": row.position }, change)?;
     transaction.update(ARCHIVE, vec![statement]).await?;
     Ok(ReviseAnswer::Revised { seq: ArchiveSeq(unsigned(seq)) })
@@ -150,5 +148,8 @@ pub(super) async fn row(
     let filter = archive_documents::of_messages(bot_id.as_str(), provider_name, &numbers);
     let stages = filter.into_iter().map(|filter| doc! { "$match": filter });
     let found = transaction.aggregate(ARCHIVE, stages.collect()).await?;
-    found.first().map(|document| archive_documents::read_row(document)).transpose()
+    match found.first() {
+        Some(document) => archive_documents::row_in(transaction, document).await,
+        None => Ok(None),
+    }
 }

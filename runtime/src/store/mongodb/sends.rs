@@ -16,7 +16,7 @@ use super::failure::{Answer, Failure};
 use super::fence;
 use super::pages::{documents, page_size};
 use super::statements::Statement;
-use super::transaction::Transaction;
+use super::transaction::{Transaction, transact};
 use super::values::date;
 
 /// The state of a send that the provider has not confirmed.
@@ -38,7 +38,7 @@ pub(super) async fn enqueue(
     let new = ObjectId::new();
     let stored: Option<StoredSend> = match put(store, bot_id, send, new).await {
         // Two enqueued a new key at once: by then it is there.
-        Err(failure) if failure.is_duplicate() => put(store, bot_id, send, new).await?,
+        Err(failure) if failure.is_out_of_date() => put(store, bot_id, send, new).await?,
         put => put?,
     };
     let stored = stored.ok_or_else(|| Failure::unavailable("a send was made and is not there"))?;
@@ -150,14 +150,7 @@ pub(super) async fn mark_sent(
     sent: &[(SendId, ProviderMessageId)],
 ) -> Answer<()> {
     let _turn = store.turns.take(&fence.bot_id).await;
-    let mut transaction = Transaction::new(store).await?;
-    loop {
-        transaction.begin().await?;
-        let tried = try_mark_sent(&mut transaction, fence, sent).await;
-        if let Some(()) = transaction.end(tried).await? {
-            return Ok(());
-        }
-    }
+    transact!(store, |transaction| try_mark_sent(transaction, fence, sent))
 }
 
 async fn try_mark_sent(

@@ -23,6 +23,12 @@ impl Statement {
         Ok(Self(serialize_to_raw_document_buf(&doc! { "q": filter, "u": change })?))
     }
 
+    /// The same, found by an index: nothing is planned.
+    pub(super) fn one_by(index: &str, filter: Document, change: Document) -> Answer<Self> {
+        let statement = doc! { "q": filter, "u": change, "hint": index };
+        Ok(Self(serialize_to_raw_document_buf(&statement)?))
+    }
+
     /// Replaces the document that matches.
     pub(super) fn replace(filter: Document, document: RawDocumentBuf) -> Answer<Self> {
         let filter = serialize_to_raw_document_buf(&filter)?;

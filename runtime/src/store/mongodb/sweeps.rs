@@ -16,7 +16,7 @@ use super::failure::Answer;
 use super::job_changes::{self, Changes, Found};
 use super::job_documents::{Shelf, WAITING};
 use super::pages::{documents, page_size};
-use super::transaction::Transaction;
+use super::transaction::{Transaction, transact};
 use super::values::{id_of, saturating, uuids};
 
 /// How long jobs may wait.
@@ -68,14 +68,7 @@ pub(super) async fn reclaim_leases(store: &Connection, limit: u32) -> Answer<Vec
     if limit == 0 {
         return Ok(Vec::new());
     }
-    let mut transaction = Transaction::new(store).await?;
-    loop {
-        transaction.begin().await?;
-        let tried = try_reclaim(&mut transaction, page_size(limit)).await;
-        if let Some(swept) = transaction.end(tried).await? {
-            return Ok(swept);
-        }
-    }
+    transact!(store, |transaction| try_reclaim(transaction, page_size(limit)))
 }
 
 async fn try_reclaim(transaction: &mut Transaction<'_>, size: usize) -> Answer<Vec<Swept>> {

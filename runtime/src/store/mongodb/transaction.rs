@@ -5,12 +5,7 @@
 //! answer was lost is asked for again. Both end after a bounded number of times.
 //!
 //! ```text
-//! let mut transaction = Transaction::new(store).await?;
-//! loop {
-//!     transaction.begin().await?;
-//!     let tried = attempt(&mut transaction, …).await;
-//!     if let Some(answer) = transaction.end(tried).await? { return Ok(answer) }
-//! }
+//! transact!(store, |transaction| attempt(transaction, …))
 //! ```
 
 use std::time::Duration;
@@ -19,12 +14,33 @@ use mongodb::ClientSession;
 use mongodb::bson::{Document, RawDocumentBuf, doc};
 use mongodb::options::{ReadConcern, ReadPreference, SelectionCriteria};
 
+use super::abandoned;
 use super::connection::{BATCH_DOCUMENTS, Connection};
 use super::failure::{Answer, Failure};
 use super::statements::{self, Statement};
 
+/// Runs an attempt in a transaction, as often as it takes. (A macro, because the future of a closure that
+/// borrows cannot be said to be `Send`.)
+macro_rules! transact {
+    ($store:expr, |$transaction:ident| $attempt:expr) => {{
+        let mut transaction = Transaction::new($store).await?;
+        loop {
+            transaction.begin().await?;
+            let $transaction = &mut transaction;
+            let tried = $attempt.await;
+            if let Some(answer) = transaction.end(tried).await? {
+                break Ok(answer);
+            }
+        }
+    }};
+}
+pub(super) use transact;
+
 /// How often a transaction is tried before its caller is told to ask again.
 const TRIES_MAX: u32 = 60;
+
+/// After how many tries is looked whether whoever is in the way is gone.
+const TRIES_BEFORE_LOOKING: u32 = 10;
 
 /// How often a commit is asked for.
 const COMMITS_MAX: u32 = 10;
@@ -73,11 +89,17 @@ impl<'s> Transaction<'s> {
             }
         };
         match ended {
-            Ok(answer) => Ok(Some(answer)),
+            Ok(answer) => {
+                self.tries = 0;
+                Ok(Some(answer))
+            }
             Err(failure) if failure.is_transient() => {
                 if self.tries >= TRIES_MAX {
                     let detail = format!("{} tries met other writers: {failure}", self.tries);
                     return Err(Failure::unavailable(detail));
+                }
+                if self.tries.is_multiple_of(TRIES_BEFORE_LOOKING) {
+                    abandoned::end(self.store).await;
                 }
                 pause(self.tries).await;
                 Ok(None)

@@ -101,24 +101,25 @@ impl Shelf<'_> {
     fn known(&self, item: &ArchiveItem) -> Answer<Option<ArchiveAnswer>> {
         let message = &item.message;
         let (work, bot_id, correspondent_id) = (self.work, self.bot_id, &item.correspondent_id);
-        if let Some(row) = archive_rows::find(work, bot_id, correspondent_id, message.id)? {
-            if row.provider_message_id != message.provider_message_id {
-                return Err(self.invalid(item, "has the id of another archived message"));
-            }
-            let seq = ArchiveSeq(unsigned(row.seq));
-            return Ok(Some(ArchiveAnswer::AlreadyStored { seq }));
-        }
         let archived = archive_rows::find_by_provider_message(
             work,
             bot_id,
             correspondent_id,
             &message.provider_message_id,
         )?;
-        let message_id = match archived {
+        let known_as = match archived {
             Some(row) => Some(row.id),
             None => self.waiting_elsewhere(item)?,
         };
-        Ok(message_id.map(|message_id| ArchiveAnswer::DuplicateProviderMessage { message_id }))
+        if let Some(message_id) = known_as.filter(|id| *id != message.id) {
+            return Ok(Some(ArchiveAnswer::DuplicateProviderMessage { message_id }));
+        }
+        let row = archive_rows::find(work, bot_id, correspondent_id, message.id)?;
+        let Some(row) = row else { return Ok(None) };
+        if row.provider_message_id != message.provider_message_id {
+            return Err(self.invalid(item, "has the id of another archived message"));
+        }
+        Ok(Some(ArchiveAnswer::AlreadyStored { seq: ArchiveSeq(unsigned(row.seq)) }))
     }
 
     /// The id under which the provider's message waits in a job, when it is not this one.

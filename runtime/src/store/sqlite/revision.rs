@@ -37,6 +37,10 @@ pub(super) fn revise(
     let Some(row) = row.filter(|row| row.media_id == Some(revision.media_id)) else {
         return Ok(ReviseAnswer::NotFound);
     };
+    if row.provider_message_id != message.provider_message_id {
+        let detail = format!("revision {} of {} is another message", revision.revision, message.id);
+        return Err(Failure::invalid(detail));
+    }
     let job = job_rows::find(work, revision.media_id)?.filter(|job| job.bot_id == fence.bot_id);
     let due = job.filter(|job| job.revision == revision.revision);
     match due {

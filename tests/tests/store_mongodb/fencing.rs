@@ -1,0 +1,129 @@
+//! Fencing at the moments that matter: around the commit of a transaction.
+
+use std::time::Duration;
+
+use anteroom_core::id::NodeId;
+use anteroom_core::store::{Acquired, ArchiveAnswer, Fence, StoreError, StoreReply, StoreRequest};
+use anteroom_runtime::store::Store;
+use anteroom_runtime::store::mongodb::{MongoSettings, MongoStore, StoreTime};
+use anteroom_tests::proxy::Proxy;
+use anteroom_tests::store_contract::Rig;
+use anteroom_tests::store_contract::fixtures::{TTL, item, node, text};
+use mongodb::bson::{Document, doc};
+
+use super::{Place, open};
+
+/// A bot's former owner behind a line that can be cut, and a node that wants the bot.
+struct Owners {
+    place: Place,
+    proxy: Proxy,
+    former: MongoStore,
+    next: MongoStore,
+    fence: Fence,
+}
+
+impl Owners {
+    async fn new() -> Option<Self> {
+        let place = Place::new().await;
+        let proxy = Proxy::to(place.server.port()?).await;
+        let next = place.open().await;
+        let former = open(&proxy.uri(&place.name), place.clock.as_clock()).await;
+        let fence = Rig::new(&former, &place.clock).bot("b").await;
+        place.clock.advance(TTL);
+        Some(Self { place, proxy, former, next, fence })
+    }
+
+    fn archive(&self, number: u64) -> StoreRequest {
+        let items = vec![item("c", text(number))];
+        StoreRequest::Archive { fence: self.fence.clone(), items }
+    }
+
+    fn acquire(&self) -> StoreRequest {
+        let node_id: NodeId = node(2);
+        StoreRequest::AcquireBot { bot_id: "b".into(), node_id, ttl: TTL }
+    }
+}
+
+/// Goal: a former owner whose transaction begins before the bot is taken over and writes after it
+/// changes nothing. Method: its first write is held back until the takeover is done.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_transaction_that_writes_after_the_takeover_is_fenced() {
+    let Some(owners) = Owners::new().await else { return };
+    owners.proxy.hold("findAndModify");
+    let archiving = owners.former.execute(owners.archive(1));
+    let taking_over = async {
+        owners.proxy.holds().await;
+        let acquired = owners.next.execute(owners.acquire()).await;
+        assert!(matches!(acquired, Ok(StoreReply::AcquireBot(Acquired::Acquired { .. }))));
+        owners.proxy.release();
+    };
+    let (archived, ()) = tokio::join!(archiving, taking_over);
+    assert_eq!(archived, Err(StoreError::Fenced));
+    let rig = Rig::new(&owners.next, &owners.place.clock);
+    let fence = rig.acquired("b", 2).await;
+    assert!(rig.owed(&fence).await.is_empty(), "nothing was archived");
+}
+
+/// Goal: a transaction of the former owner that is open while the bot is taken over either comes
+/// before the takeover, and the next owner sees it, or does not happen. Method: its commit is held back
+/// while another node acquires, and let go in the middle of that.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_transaction_that_is_open_at_the_takeover_comes_before_it_or_not_at_all() {
+    let Some(owners) = Owners::new().await else { return };
+    owners.proxy.hold("commitTransaction");
+    let archiving = owners.former.execute(owners.archive(1));
+    let taking_over = async {
+        owners.proxy.holds().await;
+        let acquiring = owners.next.execute(owners.acquire());
+        let letting_go = async {
+            // Long enough for the other to meet the open transaction.
+            tokio::time::sleep(Duration::from_millis(200)).await;
+            owners.proxy.release();
+        };
+        tokio::join!(acquiring, letting_go).0
+    };
+    let (archived, acquired) = tokio::join!(archiving, taking_over);
+    assert!(matches!(acquired, Ok(StoreReply::AcquireBot(Acquired::Acquired { .. }))));
+    let rig = Rig::new(&owners.next, &owners.place.clock);
+    let fence = rig.acquired("b", 2).await;
+    let owed = rig.owed(&fence).await.len();
+    match archived {
+        Ok(StoreReply::Archive(answers)) => {
+            assert!(matches!(answers[..], [ArchiveAnswer::Stored { .. }]));
+            assert_eq!(owed, 1, "the next owner sees it");
+        }
+        Err(StoreError::Fenced) => assert_eq!(owed, 0),
+        other => panic!("{other:?}"),
+    }
+    assert_eq!(owners.former.execute(owners.archive(2)).await, Err(StoreError::Fenced));
+}
+
+/// Goal: a transaction that a killed process left open does not keep its bot from the next owner for
+/// as long as the server would. Method: a client that calls itself a node writes the fence and is
+/// never heard of again.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_transaction_left_behind_is_ended() {
+    let place = Place::new().await;
+    let settings =
+        MongoSettings { call_timeout: Duration::from_secs(2), ..MongoSettings::new(place.uri()) };
+    let time = StoreTime::Given(place.clock.as_clock());
+    let store = MongoStore::open(settings, time).await.expect("the database can be opened");
+    let rig = Rig::new(&store, &place.clock);
+    rig.bot("b").await;
+    place.clock.advance(TTL);
+
+    let uri = format!("{}&appName=anteroom", place.uri());
+    let client = mongodb::Client::with_uri_str(uri).await.expect("the address is valid");
+    let fences = client.database(&place.name).collection::<Document>("fences");
+    let mut session = client.start_session().await.expect("a session");
+    session.start_transaction().await.expect("a transaction");
+    let write = fences.update_one(doc! { "_id": "b" }, doc! { "$inc": { "writes": 1 } });
+    write.session(&mut session).await.expect("the fence is free");
+
+    let deadline = tokio::time::Instant::now() + Duration::from_secs(30);
+    let acquire = || StoreRequest::AcquireBot { bot_id: "b".into(), node_id: node(2), ttl: TTL };
+    while store.execute(acquire()).await.is_err() {
+        assert!(tokio::time::Instant::now() < deadline, "the bot is still locked");
+    }
+    assert!(session.commit_transaction().await.is_err(), "it was ended");
+}

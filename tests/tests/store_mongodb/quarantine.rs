@@ -1,0 +1,102 @@
+//! Documents that cannot be read: set aside, and in nobody's way.
+
+use anteroom_core::store::{StoreReply, StoreRequest};
+use anteroom_core::time::Millis;
+use anteroom_tests::store_contract::Rig;
+use anteroom_tests::store_contract::fixtures::{
+    POOL, TTL, ended, failure, id, item, item_of_lease, job, lease, media, text,
+};
+use mongodb::bson::{Document, doc};
+
+use super::Place;
+
+/// Takes away what a document needs to be read.
+async fn spoil(place: &Place, collection: &str, filter: Document, field: &str) {
+    let collection = place.database.collection::<Document>(collection);
+    let spoiling = collection.update_many(filter, doc! { "$unset": { field: "" } });
+    assert!(spoiling.await.expect("the server answers").modified_count > 0);
+}
+
+async fn set_aside(place: &Place) -> Vec<String> {
+    let quarantine = place.database.collection::<Document>("quarantine");
+    let found = quarantine.distinct("source", doc! {}).await.expect("the server answers");
+    found.iter().filter_map(|source| source.as_str().map(str::to_owned)).collect()
+}
+
+/// Goal: a job that cannot be read stops neither a claim nor a restore nor a sweep, and those beside it
+/// are served; its message id stays taken, and its file known.
+#[tokio::test]
+async fn a_job_that_cannot_be_read_is_in_nobodys_way() {
+    for way in ["claim", "restore", "reclaim", "hold"] {
+        let place = Place::new().await;
+        let store = place.open().await;
+        let rig = Rig::new(&store, &place.clock);
+        let fence = rig.bot("b").await;
+        for n in [1, 2] {
+            let new = job(&fence, "c", n, n, place.clock.now());
+            match way {
+                "reclaim" => rig.inserted_leased(&fence, &new, lease(n)).await,
+                _ => rig.inserted(&fence, &new).await,
+            }
+        }
+        let first = doc! { "message_id": 1_i64 };
+        spoil(&place, "media_processing_jobs", first, "placeholder_message").await;
+        let served: Vec<_> = match way {
+            "claim" => {
+                let claimed = rig.claim_once(POOL, lease(9), 2).await;
+                claimed.jobs.iter().map(|job| job.media_id).collect()
+            }
+            "restore" => rig.restore(&fence).await.iter().map(|job| job.media_id).collect(),
+            "hold" => {
+                assert_eq!(rig.hold(&fence).await, 1);
+                vec![media(2)]
+            }
+            _ => {
+                place.clock.advance(TTL);
+                rig.reclaim().await.iter().map(|swept| swept.media_id).collect()
+            }
+        };
+        assert_eq!(served, [media(2)], "{way}");
+        assert_eq!(set_aside(&place).await, ["media_processing_jobs"], "{way}");
+        assert_eq!(rig.known(vec![media(1), media(2), media(3)]).await, [media(1), media(2)]);
+        assert_eq!(rig.next_id(&fence, "c").await, id(3), "{way}");
+    }
+}
+
+/// Goal: an archived message that cannot be read does not stop the outbox, and its id stays taken.
+#[tokio::test]
+async fn a_message_that_cannot_be_read_does_not_stop_the_outbox() {
+    let place = Place::new().await;
+    let store = place.open().await;
+    let rig = Rig::new(&store, &place.clock);
+    let fence = rig.bot("b").await;
+    for n in [1, 2] {
+        rig.archived(&fence, item("c", text(n))).await;
+    }
+    spoil(&place, "queues", doc! { "id": 2_i64 }, "message").await;
+    let owed = rig.owed(&fence).await;
+    assert_eq!(owed.iter().map(|callback| callback.message.id).collect::<Vec<_>>(), [id(1)]);
+    assert_eq!(set_aside(&place).await, ["queues"]);
+    assert_eq!(rig.next_id(&fence, "c").await, id(3));
+}
+
+/// Goal: a failed copy that cannot be read stops neither a retry nor the sweep.
+#[tokio::test]
+async fn a_failed_copy_that_cannot_be_read_is_in_nobodys_way() {
+    let place = Place::new().await;
+    let store = place.open().await;
+    let rig = Rig::new(&store, &place.clock);
+    let fence = rig.bot("b").await;
+    for n in [1, 2] {
+        rig.inserted_leased(&fence, &job(&fence, "c", n, n, place.clock.now()), lease(n)).await;
+        rig.archived(&fence, item_of_lease("c", ended(n, n, failure()), n)).await;
+    }
+    let failed = "media_processing_jobs_failed";
+    spoil(&place, failed, doc! { "job.message_id": 1_i64 }, "job").await;
+    rig.retry(media(1)).await;
+    assert_eq!(set_aside(&place).await, [failed]);
+    assert_eq!(rig.known(vec![media(1)]).await, [media(1)], "its file stays known");
+    place.clock.advance(Millis::from_hours(1));
+    let forget = StoreRequest::ForgetFailed { retention: Millis::ZERO, limit: 10 };
+    assert_eq!(rig.ask(forget).await, StoreReply::ForgetFailed(vec![media(2)]));
+}
