@@ -27,12 +27,26 @@ pub(crate) fn tell_programs(seed: u64, broken: &Broken) {
     println!("FAILED rule={} seed={seed}", broken.rule);
 }
 
-/// The paragraph and the command that people read; with a folder, the plan is shrunk and kept there.
-pub(crate) fn tell_people(seed: u64, plan: &Plan, broken: &Broken, keep: Option<&Path>) {
+/// Where a plan came from, as the words that bring it back.
+pub(crate) enum Source<'a> {
+    /// A seed.
+    Seed(u64),
+    /// A file.
+    File(&'a Path),
+}
+
+/// The paragraph and the command that people read; with a folder, the plan of a seed is shrunk and kept
+/// there.
+pub(crate) fn tell_people(source: &Source<'_>, plan: &Plan, broken: &Broken, keep: Option<&Path>) {
     let Broken { rule, what } = broken;
-    print!("\nSeed {seed} broke {rule}, by which {}. {what}.", rule.sentence());
-    let Some(folder) = keep else {
-        println!("\n\n    anteroom-sim --seed {seed} --trace trace.jsonl\n");
+    let canary = if plan.sabotage.is_some() { " --canary" } else { "" };
+    let (named, again) = match source {
+        Source::Seed(seed) => (format!("Seed {seed}"), format!("--seed {seed}{canary}")),
+        Source::File(path) => (format!("{}", path.display()), format!("--plan {}", path.display())),
+    };
+    print!("\n{named} broke {rule}, by which {}. {what}.", rule.sentence());
+    let (Some(folder), Source::Seed(seed)) = (keep, source) else {
+        println!("\n\n    cargo xtask sim {again} --trace trace.jsonl\n");
         return;
     };
     std::panic::set_hook(Box::new(|_| {}));
@@ -62,4 +76,18 @@ pub(crate) fn tell_people(seed: u64, plan: &Plan, broken: &Broken, keep: Option<
 /// How a plan is looked at so that the rule can break.
 pub(crate) fn looks_for(rule: Rule) -> Looks {
     Looks { replay: rule == Rule::S11, ..Looks::default() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Goal: a run that broke down, a promise that was broken and one that was never kept have exit codes
+    /// of their own.
+    #[test]
+    fn each_kind_of_failure_has_its_code() {
+        assert_eq!(exit_code(Rule::Panic), ExitCode::from(10));
+        assert_eq!(exit_code(Rule::S1), ExitCode::from(11));
+        assert_eq!(exit_code(Rule::L1), ExitCode::from(12));
+    }
 }

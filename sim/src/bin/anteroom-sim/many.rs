@@ -49,7 +49,8 @@ pub(crate) fn run(arguments: &Arguments) -> ExitCode {
     }
     if !arguments.quiet {
         let (seed, broken) = &summary.failures[0];
-        failure::tell_people(*seed, &range.plan(*seed), broken, arguments.keep.as_deref());
+        let source = failure::Source::Seed(*seed);
+        failure::tell_people(&source, &range.plan(*seed), broken, arguments.keep.as_deref());
     }
     failure::exit_code(first.rule)
 }
@@ -153,4 +154,32 @@ fn cpu_seconds() -> Option<f64> {
     // Behind the name: user and system time are the twelfth and the thirteenth field, in hundredths.
     let ticks = fields.get(11)?.parse::<f64>().ok()? + fields.get(12)?.parse::<f64>().ok()?;
     Some(ticks / 100.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use anteroom_sim::checker::Broken;
+    use anteroom_sim::checker::rule::Rule;
+    use clap::Parser;
+
+    use super::*;
+
+    /// Goal: a situation that never occurred fails a run that is gated, and no other.
+    #[test]
+    fn a_missing_mark_has_its_code() {
+        let judged =
+            |words: &[&str]| judge_marks(&Arguments::parse_from(words), &Summary::default());
+        assert_eq!(judged(&["sim", "--gate"]), ExitCode::from(13));
+        assert_eq!(judged(&["sim"]), ExitCode::SUCCESS);
+    }
+
+    /// Goal: a world that is wrong and passes fails the run.
+    #[test]
+    fn a_canary_that_lives_has_its_code() {
+        let lived = Summary { seeds: 1, ..Summary::default() };
+        assert_eq!(judge_canary(&lived), ExitCode::from(14));
+        let broken = Broken { rule: Rule::S1, what: String::new() };
+        let died = Summary { seeds: 1, failures: vec![(1, broken)], ..Summary::default() };
+        assert_eq!(judge_canary(&died), ExitCode::SUCCESS);
+    }
 }

@@ -42,7 +42,11 @@ pub(crate) fn run(arguments: &Arguments) -> ExitCode {
         Some(broken) => {
             failure::tell_programs(seed, broken);
             if !arguments.quiet {
-                failure::tell_people(seed, &plan, broken, arguments.keep.as_deref());
+                let source = match &arguments.plan {
+                    Some(path) => failure::Source::File(path),
+                    None => failure::Source::Seed(seed),
+                };
+                failure::tell_people(&source, &plan, broken, arguments.keep.as_deref());
             }
             failure::exit_code(broken.rule)
         }
