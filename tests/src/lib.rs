@@ -26,6 +26,7 @@ pub mod proxy;
 pub mod server;
 pub mod sse;
 pub mod staging;
+pub mod store_bench;
 pub mod store_contract;
 pub mod torture;
 

@@ -17,7 +17,7 @@ use tokio::sync::oneshot;
 
 #[cfg(unix)]
 use crate::mongod::{Mongod, SharedMongod};
-use crate::{PATIENCE, binary, process};
+use crate::{PATIENCE, RECONNECT_AFTER, binary, process};
 
 /// Names the store of servers that are given none: `mongodb` for a database of their own in the shared
 /// server, so that every test here can be run on either store.
@@ -198,15 +198,30 @@ impl Server {
     /// # Panics
     /// When it runs already, or there is no binary.
     pub async fn try_start(&mut self) -> Result<(), NotReady> {
-        let is_ready = self.spawn();
-        match tokio::time::timeout(PATIENCE, is_ready).await {
-            Ok(Ok(url)) => {
-                self.url = url;
-                Ok(())
+        let deadline = tokio::time::Instant::now() + PATIENCE;
+        loop {
+            let is_ready = self.spawn();
+            match tokio::time::timeout_at(deadline, is_ready).await {
+                Ok(Ok(url)) => {
+                    self.url = url;
+                    return Ok(());
+                }
+                // Somebody else's for the moment: another test's, or a child's of the one before that
+                // has not become another program yet.
+                Ok(Err(_)) if self.found_its_address_taken() => {
+                    self.kill().await;
+                    tokio::time::sleep(RECONNECT_AFTER).await;
+                }
+                Ok(Err(_)) => return Err(NotReady("ended before it was ready".to_owned())),
+                Err(_) => return Err(NotReady(format!("was not ready within {PATIENCE:?}"))),
             }
-            Ok(Err(_)) => Err(NotReady("ended before it was ready".to_owned())),
-            Err(_) => Err(NotReady(format!("was not ready within {PATIENCE:?}"))),
         }
+    }
+
+    /// Whether the last thing that it said is that it cannot listen.
+    fn found_its_address_taken(&self) -> bool {
+        let log = std::fs::read_to_string(self.log_path()).unwrap_or_default();
+        log.lines().next_back().is_some_and(|line| line.contains("Address already in use"))
     }
 
     /// Starts it and kills it `after` so long, ready or not.

@@ -12,6 +12,8 @@ use mongodb::Database;
 mod mongodb_end_to_end;
 #[path = "store_mongodb/fencing.rs"]
 mod mongodb_fencing;
+#[path = "store_mongodb/idle.rs"]
+mod mongodb_idle;
 #[path = "store_mongodb/lost_answers.rs"]
 mod mongodb_lost_answers;
 #[path = "store_mongodb/migrations.rs"]

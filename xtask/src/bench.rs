@@ -5,6 +5,7 @@ mod divan;
 pub(crate) mod instructions;
 mod results;
 pub(crate) mod sim;
+pub(crate) mod store;
 
 use anyhow::Result;
 

@@ -20,6 +20,8 @@ Commands:
   test [-- <RUNNER ARGUMENTS>]  Everything that must hold: format, lints, documentation, tests
   bench core                    The core's speed and memory; rewrites its part of docs/benchmarks.md
   bench instructions            The part of it that a busy machine does not change
+  bench store [--full] [--repetitions N]
+                                Media jobs through SQLite and MongoDB; rewrites its part as well
   bench latency                 How long a text takes through an idle server
   bench sim                     How fast the simulation is, with every rule looking
   mutate [FILES]                Which rules of the core can be broken without a test noticing
@@ -41,6 +43,7 @@ fn main() -> ExitCode {
         ["test", "--", runner_arguments @ ..] => test::run(runner_arguments),
         ["bench", "core"] => bench::core::run(),
         ["bench", "instructions"] => bench::instructions::run(),
+        ["bench", "store", arguments @ ..] => bench::store::run(arguments),
         ["bench", "latency"] => bench::latency(),
         ["bench", "sim"] => bench::sim::run(),
         ["sim", arguments @ ..] => match sim::run(arguments) {

@@ -7,11 +7,11 @@
 use anteroom_core::id::ArchiveSeq;
 use anteroom_core::store::{CallbackPlan, OwedScope, StoreRequest};
 use anteroom_core::time::Millis;
-use anteroom_runtime::store::Store;
+use anteroom_runtime::store::{Hint, Store};
 use anteroom_tests::store_contract::Rig;
 use anteroom_tests::store_contract::fixtures::{
-    POOL, acknowledged, ended, item, item_of_lease, job, key, lease, media, node, text, token,
-    unleased, words,
+    POOL, acknowledged, ended, failure, item, item_of_lease, job, key, lease, media, node, text,
+    token, unleased, words,
 };
 use mongodb::bson::{Bson, Document, Uuid, doc};
 
@@ -64,6 +64,12 @@ async fn fill_all(place: &Place) {
         })
         .await;
     }
+    fill(place, "media_processing_jobs_failed", |n, copy| {
+        copy.insert("_id", id(n));
+        copy.insert("bot_id", format!("other{}", n % 40));
+        copy.insert("failed_at", mongodb::bson::DateTime::MAX);
+    })
+    .await;
     fill(place, "queues", |n, copy| {
         of_bot(n, copy);
         copy.insert("_id", mongodb::bson::oid::ObjectId::new());
@@ -87,6 +93,11 @@ async fn run_everything(place: &Place, store: &dyn Store) {
     let rig = Rig::new(store, &place.clock);
     let fence = rig.acquired("b", 1).await;
     let now = place.clock.now();
+    // Whoever begins to watch looks for what is there already; of this bot there are many results.
+    rig.bot("other2").await;
+    let mut hints = store.hints().expect("there may be other nodes");
+    let results = Hint::ResultsWaiting { bot_id: "other2".into() };
+    while hints.recv().await.expect("the store is open") != results {}
     let jobs = (100..110).map(|n| unleased(job(&fence, "c", n, n, now))).collect();
     rig.insert(&fence, jobs).await;
     rig.inserted_leased(&fence, &job(&fence, "c", 120, 120, now), lease(120)).await;
@@ -143,6 +154,8 @@ async fn what_runs_often_uses_an_index_for_search_and_order() {
     rig.hold(&fence).await;
     rig.inserted(&fence, &job(&fence, "c", 2, 2, place.clock.now())).await;
     rig.archived(&fence, item("c", text(3))).await;
+    rig.inserted_leased(&fence, &job(&fence, "c", 4, 4, place.clock.now()), lease(4)).await;
+    rig.archived(&fence, item_of_lease("c", ended(4, 4, failure()), 4)).await;
     fill_all(&place).await;
 
     let profile = |level: i32| doc! { "profile": level };
@@ -155,6 +168,30 @@ async fn what_runs_often_uses_an_index_for_search_and_order() {
         explained += 1;
     }
     assert!(explained > 60, "only {explained} commands were recorded");
+    check_lists(&place).await;
+}
+
+/// What operators look through: filters and orders that have an index.
+async fn check_lists(place: &Place) {
+    let (jobs, holding) = ("media_processing_jobs", "media_processing_jobs_holding");
+    let failed = "media_processing_jobs_failed";
+    let waiting = doc! { "status": "pending", "mime_type": "audio/ogg; codecs=opus" };
+    let of_bot = || doc! { "bot_id": "b", "status": "pending" };
+    let owed = doc! { "bot_id": "b", "callback.state": "owed" };
+    let chat = doc! { "bot_id": "b", "provider_name": "provider", "correspondent_id": "c" };
+    for (collection, filter, order) in [
+        (jobs, waiting, doc! { "created_at": 1 }),
+        (jobs, of_bot(), doc! { "_id": 1 }),
+        (holding, of_bot(), doc! { "_id": 1 }),
+        (failed, doc! {}, doc! { "failed_at": -1 }),
+        (failed, doc! { "bot_id": "b" }, doc! { "failed_at": -1 }),
+        (failed, doc! { "error.kind": "engine" }, doc! { "failed_at": -1 }),
+        ("queues", owed, doc! { "archive_seq": 1 }),
+        ("queues", chat, doc! { "id": -1 }),
+    ] {
+        let list = doc! { "find": collection, "filter": filter, "sort": order, "limit": 50 };
+        check_plan(place, list).await;
+    }
 }
 
 /// What the server recorded of the store's questions and changes.
@@ -168,6 +205,8 @@ async fn recorded(place: &Place) -> Vec<Document> {
         let collection = namespace.split_once('.').map_or("", |(_, name)| name);
         let is_ours = !collection.starts_with("system.") && !SMALL.contains(&collection);
         let op = entry.get_str("op").unwrap_or_default();
+        // A change stream reads the server's log, from its end on.
+        let is_ours = is_ours && !entry.to_string().contains("$changeStream");
         if is_ours && ["query", "update", "remove", "command"].contains(&op) {
             entries.push(entry);
         }
@@ -195,6 +234,11 @@ async fn check(place: &Place, entry: &Document) {
         asked.insert(field, command.get(field).cloned().unwrap_or(Bson::Null));
     }
     asked.insert("cursor", doc! {});
+    check_plan(place, asked).await;
+}
+
+/// Has the server explain a question.
+async fn check_plan(place: &Place, asked: Document) {
     let explain = doc! { "explain": asked, "verbosity": "queryPlanner" };
     let explained = place.database.run_command(explain).await.expect("a question is explained");
     let stages = stages(&Bson::Document(explained.clone()));

@@ -18,20 +18,12 @@ use super::collections::{ACTIVE, ARCHIVE, HOLDING};
 use super::connection::Connection;
 use super::failure::{Answer, Failure};
 use super::fence::{self, Passed};
+use super::finishing;
 use super::inserts::{by_correspondent, waiting_for};
 use super::job_changes::{self, Changes, marked, union};
 use super::job_documents::Shelf;
-use super::transaction::Transaction;
+use super::transaction::{Look, Transaction};
 use super::values::{message_number, uuids};
-
-/// Whether the archive is asked for what is known before a message is stored.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Look {
-    /// The unique keys tell.
-    AtConflicts,
-    /// They told that something is known.
-    First,
-}
 
 /// Archives messages in their order.
 pub(super) async fn archive(
@@ -62,6 +54,10 @@ async fn try_archive(
 ) -> Answer<Vec<ArchiveAnswer>> {
     let passed = fence::pass(transaction, fence, items.len()).await?;
     let provider_name = passed.provider_name(&fence.bot_id)?;
+    if look == Look::AtConflicts && !passed.retains && finishing::applies(items) {
+        let bot_id = &fence.bot_id;
+        return finishing::archive(transaction, bot_id, &provider_name, &passed, items).await;
+    }
     let mut batch = Batch::new(&fence.bot_id, provider_name, passed, look);
     batch.read(transaction.store, items).await?;
     let answers = items.iter().map(|item| batch.add(item)).collect::<Answer<Vec<_>>>()?;

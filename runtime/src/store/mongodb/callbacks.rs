@@ -27,6 +27,9 @@ use super::statements::Statement;
 use super::transaction::{Transaction, transact};
 use super::values::{date, message_number, saturating};
 
+/// How many callbacks one statement ends.
+const MARKS_OF_STATEMENT_MAX: usize = 64;
+
 /// The index that knows a message by its id.
 const MESSAGE_INDEX: &str = "bot_id_provider_name_correspondent_id_id";
 
@@ -228,9 +231,19 @@ async fn try_end(
 ) -> Answer<Vec<MarkAnswer>> {
     let passed = fence::pass(transaction, fence, 0).await?;
     let provider_name = passed.provider_name(&fence.bot_id)?;
-    let statements = marks.iter().map(|mark| {
-        let filter = owed_under(&fence.bot_id, &provider_name, &mark.key)?;
-        Statement::one_by(MESSAGE_INDEX, filter, ended(mark, &passed))
+    // Within a transaction a statement costs more than a document, so few statements end them all.
+    let mut alike: BTreeMap<&str, Vec<&Mark>> = BTreeMap::new();
+    for mark in marks {
+        alike.entry(CallbackState::ended(mark.end).name()).or_default().push(mark);
+    }
+    let chunks = alike.values().flat_map(|marks| marks.chunks(MARKS_OF_STATEMENT_MAX));
+    let statements = chunks.filter_map(|marks| {
+        let change = ended(marks.first()?, &passed);
+        let filters = marks.iter().map(|mark| owed_under(&fence.bot_id, &provider_name, &mark.key));
+        let statement = filters
+            .collect::<Answer<Vec<_>>>()
+            .and_then(|filters| Statement::all_by(MESSAGE_INDEX, doc! { "$or": filters }, change));
+        Some(statement)
     });
     let statements = statements.collect::<Answer<Vec<_>>>()?;
     if transaction.update(ARCHIVE, statements).await? == marks.len() as u64 {

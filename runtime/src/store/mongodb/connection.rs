@@ -6,8 +6,11 @@
 
 use std::time::Duration;
 
+use futures_util::future::try_join_all;
 use mongodb::bson::{Document, RawDocumentBuf, doc, rawdoc};
-use mongodb::options::{ReadConcern, ReturnDocument, SelectionCriteria, WriteConcern};
+use mongodb::options::{
+    AggregateOptions, Hint, ReadConcern, ReturnDocument, SelectionCriteria, WriteConcern,
+};
 use mongodb::{Client, Database};
 use serde::de::DeserializeOwned;
 
@@ -20,6 +23,14 @@ use super::watch::KnownBots;
 
 /// How many documents one answer of the server holds at the most, its own limit on size apart.
 pub(super) const BATCH_DOCUMENTS: u32 = 20_000;
+
+/// One of several questions.
+pub(super) struct Question {
+    pub(super) collection: &'static str,
+    pub(super) pipeline: Vec<Document>,
+    /// The index that answers it; with many filters, planning would cost more than reading.
+    pub(super) index: Option<&'static str>,
+}
 
 /// The connected store, as its operations see it.
 pub(super) struct Connection {
@@ -45,7 +56,7 @@ impl Connection {
         collection: &str,
         pipeline: Vec<Document>,
     ) -> Answer<Vec<RawDocumentBuf>> {
-        self.read(collection, pipeline, ReadConcern::majority()).await
+        self.read(collection, pipeline, None, ReadConcern::majority()).await
     }
 
     /// The same, of the newest state, for a transaction that has written its bot's fence: no other
@@ -56,18 +67,34 @@ impl Connection {
         collection: &str,
         pipeline: Vec<Document>,
     ) -> Answer<Vec<RawDocumentBuf>> {
-        self.read(collection, pipeline, ReadConcern::local()).await
+        self.read(collection, pipeline, None, ReadConcern::local()).await
+    }
+
+    /// The same for several questions, side by side.
+    pub(super) async fn ask_behind_fence(
+        &self,
+        questions: Vec<Question>,
+    ) -> Answer<Vec<RawDocumentBuf>> {
+        let asked = questions.into_iter().map(|Question { collection, pipeline, index }| {
+            self.read(collection, pipeline, index, ReadConcern::local())
+        });
+        Ok(try_join_all(asked).await?.concat())
     }
 
     async fn read(
         &self,
         collection: &str,
         pipeline: Vec<Document>,
+        index: Option<&str>,
         concern: ReadConcern,
     ) -> Answer<Vec<RawDocumentBuf>> {
         let collection = self.database.collection::<RawDocumentBuf>(collection);
-        let aggregate = collection.aggregate(pipeline).max_time(self.call_timeout);
-        let aggregate = aggregate.read_concern(concern).batch_size(BATCH_DOCUMENTS);
+        let mut options = AggregateOptions::default();
+        options.max_time = Some(self.call_timeout);
+        options.read_concern = Some(concern);
+        options.batch_size = Some(BATCH_DOCUMENTS);
+        options.hint = index.map(|name| Hint::Name(name.to_owned()));
+        let aggregate = collection.aggregate(pipeline).with_options(options);
         let mut cursor = aggregate.with_type::<RawDocumentBuf>().await?;
         let mut found = Vec::new();
         while cursor.advance().await? {

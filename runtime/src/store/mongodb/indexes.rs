@@ -11,6 +11,9 @@ use mongodb::options::IndexOptions;
 use super::collections::{ACTIVE, ARCHIVE, FAILED, HOLDING, QUARANTINE, SENDS};
 use super::job_documents::WAITING;
 
+/// The index that knows a message by its provider's id, in the archive and among jobs.
+pub(super) const PROVIDER_MESSAGE_INDEX: &str = "bot_id_correspondent_id_provider_message_id";
+
 /// One index.
 pub(super) struct Index {
     pub(super) collection: &'static str,
@@ -77,12 +80,7 @@ fn leased() -> Document {
 /// archived messages are not the message itself.
 fn provider_message(collection: &'static str) -> Index {
     let keys = doc! { "bot_id": 1, "correspondent_id": 1, "provider_message_id": 1 };
-    unique(
-        collection,
-        "bot_id_correspondent_id_provider_message_id",
-        keys,
-        Some(doc! { "revision": 0 }),
-    )
+    unique(collection, PROVIDER_MESSAGE_INDEX, keys, Some(doc! { "revision": 0 }))
 }
 
 /// The sweep for lost workers, and what is held under a token: as many entries as workers.
@@ -163,7 +161,7 @@ fn of_archive() -> Vec<Index> {
         // A message that its provider sends again is known.
         unique(
             ARCHIVE,
-            "bot_id_correspondent_id_provider_message_id",
+            PROVIDER_MESSAGE_INDEX,
             doc! { "bot_id": 1, "correspondent_id": 1, "provider_message_id": 1 },
             Some(doc! { "provider_message_id": { "$exists": true } }),
         ),

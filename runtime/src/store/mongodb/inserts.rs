@@ -1,7 +1,9 @@
 //! New jobs, each on its own: inserted, known, or under a media id that another message has.
 //!
-//! Everything that can speak against a job of the batch is read in one question inside the fenced
-//! transaction; the batch is then decided in memory, job by job, as if each had come alone.
+//! Everything that can speak against a job of the batch is read while the bot's fence is held; the batch
+//! is then decided in memory, job by job, as if each had come alone. What is not new is rare, so the
+//! active jobs are not asked at first: a unique key that is taken aborts the transaction, and the next
+//! try reads them as well.
 
 use std::collections::BTreeMap;
 
@@ -12,12 +14,13 @@ use mongodb::bson::{Bson, Document, doc};
 
 use super::archive_documents::{self, Row};
 use super::collections::{ACTIVE, ARCHIVE, FAILED, HOLDING};
-use super::connection::Connection;
+use super::connection::{Connection, Question};
 use super::failure::{Answer, Failure};
 use super::fence::{self, Passed};
+use super::indexes::PROVIDER_MESSAGE_INDEX;
 use super::job_changes::{self, Changes, marked, union};
 use super::job_documents::Shelf;
-use super::transaction::{Transaction, transact};
+use super::transaction::{Look, Transaction};
 use super::values::{message_number, uuids};
 
 /// What a provider's message is known by within its bot.
@@ -30,19 +33,31 @@ pub(super) async fn insert(
     new_jobs: &[NewJob],
 ) -> Answer<Vec<InsertAnswer>> {
     let _turn = store.turns.take(&fence.bot_id).await;
-    transact!(store, |transaction| try_insert(transaction, fence, new_jobs))
+    let mut transaction = Transaction::new(store).await?;
+    let mut look = Look::AtConflicts;
+    loop {
+        transaction.begin().await?;
+        let tried = try_insert(&mut transaction, fence, new_jobs, look).await;
+        if tried.as_ref().is_err_and(Failure::is_out_of_date) {
+            look = Look::First;
+        }
+        if let Some(answers) = transaction.end(tried).await? {
+            return Ok(answers);
+        }
+    }
 }
 
 async fn try_insert(
     transaction: &mut Transaction<'_>,
     fence: &Fence,
     new_jobs: &[NewJob],
+    look: Look,
 ) -> Answer<Vec<InsertAnswer>> {
     let passed = fence::pass(transaction, fence, 0).await?;
     for new in new_jobs {
         check_new(fence, &new.job)?;
     }
-    let mut desk = Desk::read(transaction.store, fence, new_jobs, passed).await?;
+    let mut desk = Desk::read(transaction.store, fence, new_jobs, passed, look).await?;
     let answers = new_jobs.iter().map(|new| desk.insert_one(new)).collect::<Answer<_>>()?;
     desk.changes.write(transaction).await?;
     Ok(answers)
@@ -78,6 +93,7 @@ impl Desk {
         fence: &Fence,
         new_jobs: &[NewJob],
         passed: Passed,
+        look: Look,
     ) -> Answer<Self> {
         let mut desk = Self {
             bot_id: fence.bot_id.clone(),
@@ -91,7 +107,7 @@ impl Desk {
         if new_jobs.is_empty() {
             return Ok(desk);
         }
-        for document in store.aggregate_behind_fence(ARCHIVE, question(fence, new_jobs)).await? {
+        for document in store.ask_behind_fence(questions(fence, new_jobs, look)).await? {
             match job_changes::part(&document) {
                 "row" => {
                     let row = archive_documents::row_aside(store, &document).await?;
@@ -201,23 +217,36 @@ fn same_provider_message(one: &Job, other: &Job) -> bool {
 }
 
 /// Asks for the rows, jobs and failed copies that have a provider's message or a media of the batch.
-fn question(fence: &Fence, new_jobs: &[NewJob]) -> Vec<Document> {
+fn questions(fence: &Fence, new_jobs: &[NewJob], look: Look) -> Vec<Question> {
     let bot_id = fence.bot_id.as_str();
     let messages = by_correspondent(new_jobs.iter().map(|new| {
         let message = &new.job.placeholder_message;
         (&new.job.correspondent_id, message.provider_message_id.as_str())
     }));
-    let media = doc! { "_id": { "$in": uuids(new_jobs.iter().map(|new| &new.job.media_id)) } };
-    let rows: Vec<Document> = archive_documents::of_provider_messages(bot_id, &messages);
-    let mut jobs = waiting_for(bot_id, &messages);
-    jobs.push(media.clone());
-    let jobs = || vec![doc! { "$match": { "$or": jobs.clone() } }];
-    let rows = vec![doc! { "$match": { "$or": rows } }, archive_documents::row_projection()];
-    let mut pipeline = marked("row", rows, Bson::Null);
-    pipeline.push(union(ACTIVE, marked("active", jobs(), Bson::Null)));
-    pipeline.push(union(HOLDING, marked("holding", jobs(), Bson::Null)));
-    pipeline.push(union(FAILED, marked("failed", vec![doc! { "$match": media }], Bson::Null)));
-    pipeline
+    let by_message = |collection, part: &str, filters: Vec<Document>, project| {
+        let mut stages = vec![doc! { "$match": { "$or": filters } }];
+        stages.extend(project);
+        let pipeline = marked(part, stages, Bson::Null);
+        Question { collection, pipeline, index: Some(PROVIDER_MESSAGE_INDEX) }
+    };
+    let ids = uuids(new_jobs.iter().map(|new| &new.job.media_id));
+    let by_media = |part: &str| {
+        marked(part, vec![doc! { "$match": { "_id": { "$in": ids.clone() } } }], Bson::Null)
+    };
+    let rows = archive_documents::of_provider_messages(bot_id, &messages);
+    let project = Some(archive_documents::row_projection());
+    let mut of_media = by_media("holding");
+    of_media.push(union(FAILED, by_media("failed")));
+    let mut questions = vec![
+        by_message(ARCHIVE, "row", rows, project),
+        by_message(HOLDING, "holding", waiting_for(bot_id, &messages), None),
+    ];
+    if look == Look::First {
+        of_media.push(union(ACTIVE, by_media("active")));
+        questions.push(by_message(ACTIVE, "active", waiting_for(bot_id, &messages), None));
+    }
+    questions.push(Question { collection: HOLDING, pipeline: of_media, index: None });
+    questions
 }
 
 /// Filters for the jobs that wait for providers' messages, a filter a correspondent.

@@ -13,7 +13,7 @@
 //! | `store_time`, `values`, `pages` | time, ids and sizes in documents |
 //! | `fence`, `abandoned` | the one document that all transactions of a bot write, and what a killed process leaves of them |
 //! | `job_documents`, `job_changes`, `archive_documents`, `failed_copies`, `quarantine` | the collections |
-//! | `bots`, `inserts`, `archive`, `moves`, `claims`, `leases`, `revision`, `callbacks`, `sends`, `next_id`, `sweeps`, `retention`, `operator` | one function a request |
+//! | `bots`, `inserts`, `archive`, `finishing`, `moves`, `claims`, `leases`, `revision`, `callbacks`, `sends`, `next_id`, `sweeps`, `retention`, `operator` | one function a request |
 //! | `watch` | what other nodes do, as it happens |
 //!
 //! **Invariants.** What is answered is durable on a majority of the nodes. Leases end by the server's
@@ -32,6 +32,7 @@ mod dispatch;
 mod failed_copies;
 mod failure;
 mod fence;
+mod finishing;
 mod indexes;
 mod inserts;
 mod job_changes;

@@ -23,9 +23,9 @@ impl Statement {
         Ok(Self(serialize_to_raw_document_buf(&doc! { "q": filter, "u": change })?))
     }
 
-    /// The same, found by an index: nothing is planned.
-    pub(super) fn one_by(index: &str, filter: Document, change: Document) -> Answer<Self> {
-        let statement = doc! { "q": filter, "u": change, "hint": index };
+    /// Changes all documents that match, found by an index: nothing is planned.
+    pub(super) fn all_by(index: &str, filter: Document, change: Document) -> Answer<Self> {
+        let statement = doc! { "q": filter, "u": change, "hint": index, "multi": true };
         Ok(Self(serialize_to_raw_document_buf(&statement)?))
     }
 

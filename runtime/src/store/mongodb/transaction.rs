@@ -48,6 +48,15 @@ const COMMITS_MAX: u32 = 10;
 /// The first and the longest pause between two tries.
 const PAUSE_MS: (u64, u64) = (1, 64);
 
+/// Whether a try asks what is known before it writes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Look {
+    /// The unique keys tell, and the guards.
+    AtConflicts,
+    /// They told that something is known.
+    First,
+}
+
 /// A transaction that is tried until it ends.
 pub(super) struct Transaction<'s> {
     /// Where it runs.
@@ -178,17 +187,37 @@ impl<'s> Transaction<'s> {
         Ok(())
     }
 
-    /// Deletes one document a filter, and tells how many there were.
+    /// Deletes one document a filter, each found by its id, and tells how many there were.
     pub(super) async fn delete_each(
         &mut self,
         collection: &str,
         filters: Vec<Document>,
     ) -> Answer<u64> {
+        self.delete_by_ids(collection, filters, 1).await
+    }
+
+    /// Deletes all documents that match, found by their ids, and tells how many there were.
+    pub(super) async fn delete_all(
+        &mut self,
+        collection: &str,
+        filters: Vec<Document>,
+    ) -> Answer<u64> {
+        self.delete_by_ids(collection, filters, 0).await
+    }
+
+    /// Deletes as many documents a filter as `limit` says; 0 are all.
+    async fn delete_by_ids(
+        &mut self,
+        collection: &str,
+        filters: Vec<Document>,
+        limit: i32,
+    ) -> Answer<u64> {
         if filters.is_empty() {
             return Ok(0);
         }
-        let deletes: Vec<Document> =
-            filters.into_iter().map(|filter| doc! { "q": filter, "limit": 1 }).collect();
+        // With the index named, nothing is planned.
+        let delete = |filter| doc! { "q": filter, "limit": limit, "hint": { "_id": 1 } };
+        let deletes: Vec<Document> = filters.into_iter().map(delete).collect();
         let command = doc! { "delete": collection, "deletes": deletes, "ordered": true };
         let database = &self.store.database;
         let reply = database.run_command(command).session(&mut self.session).await?;

@@ -49,6 +49,10 @@ impl KnownBots {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(bot_id.clone());
     }
 
+    fn all(&self) -> Vec<BotId> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect()
+    }
+
     fn contains(&self, bot_id: &BotId) -> bool {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).contains(bot_id)
     }
@@ -184,11 +188,10 @@ impl Watcher {
                 hints.push(Hint::WorkWaiting { pool: pool.into() });
             }
         }
-        for found in self.connection.aggregate(ACTIVE, bots_with_results()).await? {
+        let known = self.connection.known_bots.all();
+        for found in self.connection.aggregate(ACTIVE, bots_with_results(&known)).await? {
             let Ok(bot_id) = found.get_str("_id").map(BotId::from) else { continue };
-            if self.connection.known_bots.contains(&bot_id) {
-                hints.push(Hint::ResultsWaiting { bot_id });
-            }
+            hints.push(Hint::ResultsWaiting { bot_id });
         }
         Ok(hints)
     }
@@ -220,7 +223,12 @@ fn pools() -> Vec<Document> {
     ]
 }
 
-/// The stages that find the bots that have results: a few entries of the index each.
-fn bots_with_results() -> Vec<Document> {
-    vec![doc! { "$match": { "status": "completed" } }, doc! { "$group": { "_id": "$bot_id" } }]
+/// The stages that find which bots have results: an entry of the index each.
+fn bots_with_results(bots: &[BotId]) -> Vec<Document> {
+    let bots: Vec<&str> = bots.iter().map(BotId::as_str).collect();
+    vec![
+        doc! { "$match": { "bot_id": { "$in": bots }, "status": "completed" } },
+        doc! { "$sort": { "bot_id": 1, "status": 1, "_id": 1 } },
+        doc! { "$group": { "_id": "$bot_id" } },
+    ]
 }

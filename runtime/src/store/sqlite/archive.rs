@@ -1,7 +1,9 @@
 //! Archiving messages: each with its owed callback and the end of its job, or not at all.
 //!
 //! **Invariant:** everything that can refuse a message is looked at before anything is written for it.
-//! What is not new is rare: it is told apart only when a unique key of the archive is taken.
+//! What is not new is rare: it is told apart only when a unique key of the archive is taken. A job that
+//! succeeded on this node is not read: the condition of the statement that deletes it is the guard of its
+//! transition.
 
 use anteroom_core::id::{ArchiveSeq, BotId, MessageId, ProviderName};
 use anteroom_core::job::{Applied, Command, Job};
@@ -23,6 +25,12 @@ pub(super) const GIVE_UP_RETAINED: &str = "UPDATE archive INDEXED BY archive_ret
      SET retained = 0
      WHERE bot_id = ?1 AND provider_name = ?2 AND correspondent_id = ?3 AND retained = 1
         AND id < ?4";
+
+/// Ends a job that is held under a token.
+pub(super) const END_HELD: &str = "DELETE FROM jobs
+     WHERE media_id = ?1 AND bot_id = ?2 AND correspondent_id = ?3 AND message_id = ?4
+        AND provider_message_id = ?5 AND revision = 0 AND status = 'processing'
+        AND lease_token = ?6";
 
 /// Archives messages in their order.
 pub(super) fn archive(
@@ -50,6 +58,8 @@ enum JobEnd {
     None,
     /// It ends with the message.
     Ends { job: Box<Job>, applied: Box<Applied> },
+    /// It has ended already, in this transaction.
+    Written,
     /// It is not held under the token, has no result, or is not there.
     Refused,
 }
@@ -68,7 +78,7 @@ impl Shelf<'_> {
         if item.message.is_placeholder() {
             return Err(self.invalid(item, "is a placeholder"));
         }
-        let end = self.job_end(item)?;
+        let end = if self.end_held(item)? { JobEnd::Written } else { self.job_end(item)? };
         if self.may_be_new(item, &end)? && self.insert(item)? {
             self.write_end(&end)?;
             return Ok(ArchiveAnswer::Stored { seq: ArchiveSeq(unsigned(self.last_seq)) });
@@ -87,6 +97,7 @@ impl Shelf<'_> {
         let provider_message_id = &item.message.provider_message_id;
         match end {
             JobEnd::Refused => Ok(false),
+            JobEnd::Written => Ok(true),
             // There is one job for a provider's message, and it is the message's own.
             JobEnd::Ends { job, .. }
                 if job.placeholder_message.provider_message_id == *provider_message_id =>
@@ -162,8 +173,33 @@ impl Shelf<'_> {
     fn write_end(&self, end: &JobEnd) -> Answer<()> {
         match end {
             JobEnd::Ends { job, applied } => job_rows::write(self.work, job, applied),
-            JobEnd::None | JobEnd::Refused => Ok(()),
+            JobEnd::None | JobEnd::Written | JobEnd::Refused => Ok(()),
         }
+    }
+
+    /// Ends the message's own job, if it is held under the token and leaves no failed copy; says whether
+    /// it did.
+    fn end_held(&self, item: &ArchiveItem) -> Answer<bool> {
+        let Some(FinishedJob { media_id, token: Some(token) }) = item.job else {
+            return Ok(false);
+        };
+        let message = &item.message;
+        let outcome = message.media.as_ref().and_then(|media| media.outcome.as_ref());
+        if outcome.is_none_or(|outcome| outcome.is_failure()) {
+            return Ok(false);
+        }
+        let ended = self.work.run(
+            END_HELD,
+            (
+                media_id.blob(),
+                self.bot_id.as_str(),
+                item.correspondent_id.as_str(),
+                message_number(message.id)?,
+                message.provider_message_id.as_str(),
+                token.blob(),
+            ),
+        )?;
+        Ok(ended > 0)
     }
 
     /// Writes the row, unless its id or its provider's message has one; says whether it did.

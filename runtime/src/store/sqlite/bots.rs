@@ -13,7 +13,7 @@ use super::quarantine;
 use super::work::Work;
 
 /// Makes a bot known, and returns the record that stands.
-pub(super) fn register(work: &Work<'_>, record: BotRecord) -> Answer<BotRecord> {
+pub(super) fn register(work: &Work<'_>, record: &BotRecord) -> Answer<BotRecord> {
     let stored =
         work.first("SELECT body FROM bots WHERE bot_id = ?1", [record.bot_id.as_str()], |row| {
             Ok(read_body::<BotRecord>(row, 0))
@@ -23,12 +23,12 @@ pub(super) fn register(work: &Work<'_>, record: BotRecord) -> Answer<BotRecord> 
         Some(Err(reason)) => quarantine::bot(work, &record.bot_id, &reason)?,
         None => {}
     }
-    let body = to_body(&record)?;
+    let body = to_body(record)?;
     work.run(
         "INSERT INTO bots (bot_id, provider_name, body) VALUES (?1, ?2, ?3)",
         (record.bot_id.as_str(), record.provider_name.as_str(), body),
     )?;
-    Ok(record)
+    Ok(record.clone())
 }
 
 /// Every registered bot. One whose record cannot be read is left out, until it is registered anew.
@@ -114,7 +114,7 @@ pub(super) fn acquire(
 pub(super) fn renew(
     work: &Work<'_>,
     node_id: NodeId,
-    bots: Vec<(BotId, Epoch)>,
+    bots: &[(BotId, Epoch)],
     ttl: Millis,
 ) -> Answer<Vec<BotId>> {
     let expires_at = moment(work.now + ttl);
@@ -126,7 +126,7 @@ pub(super) fn renew(
             (bot_id.as_str(), saturating(epoch.0), node_id.blob(), expires_at),
         )?;
         if renewed == 0 {
-            lost.push(bot_id);
+            lost.push(bot_id.clone());
         }
     }
     Ok(lost)

@@ -33,12 +33,14 @@ pub(super) const OWED_CORRESPONDENT: &str =
      WHERE bot_id = ?1 AND callback = 'owed' AND correspondent_id = ?2 AND seq > ?3
      ORDER BY seq LIMIT ?4";
 
-/// A page of a correspondent, in the order of message ids.
+/// A page of a correspondent, in the order of message ids. Sorted are entries of the index, not bodies.
 pub(super) const OWED_MESSAGE: &str =
     "SELECT position, seq, correspondent_id, revision, attempts, failures, body
-     FROM archive INDEXED BY archive_owed_message
-     WHERE bot_id = ?1 AND callback = 'owed' AND correspondent_id = ?2 AND id > ?3
-     ORDER BY id LIMIT ?4";
+     FROM archive WHERE position IN (
+         SELECT position FROM archive INDEXED BY archive_owed_correspondent
+         WHERE bot_id = ?1 AND callback = 'owed' AND correspondent_id = ?2 AND id > ?3
+         ORDER BY id LIMIT ?4)
+     ORDER BY id";
 
 /// An owed callback as it is stored.
 struct OwedRow {

@@ -43,13 +43,13 @@ pub(super) const HELD: &str = "SELECT media_id, body FROM jobs WHERE lease_token
 pub(super) fn claim(
     work: &Work<'_>,
     pool: &PoolName,
-    after_bot: Option<BotId>,
+    after_bot: Option<&BotId>,
     lease: LeaseRequest,
     limit: u32,
 ) -> Answer<Claimed> {
     let now = moment(work.now);
     work.run(END_BACK_OFF, (pool.as_str(), now))?;
-    let mut jobs = held_under(work, pool, after_bot.as_ref(), lease.token)?;
+    let mut jobs = held_under(work, pool, after_bot, lease.token)?;
     if jobs.is_empty() {
         jobs = rotate(work, pool, after_bot, lease, page_size(limit))?;
     }
@@ -61,12 +61,12 @@ pub(super) fn claim(
 fn rotate(
     work: &Work<'_>,
     pool: &PoolName,
-    after_bot: Option<BotId>,
+    after_bot: Option<&BotId>,
     lease: LeaseRequest,
     size: usize,
 ) -> Answer<Vec<Job>> {
     let mut jobs = Vec::new();
-    let mut behind = after_bot;
+    let mut behind = after_bot.cloned();
     while jobs.len() < size {
         let found = next(work, pool, behind.as_ref())?;
         if found.rows == 0 {

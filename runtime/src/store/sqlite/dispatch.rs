@@ -18,91 +18,93 @@ pub(super) fn only_reads(request: &StoreRequest) -> bool {
 }
 
 /// Executes one request within the transaction of `work`.
-pub(super) fn execute(work: &Work<'_>, request: StoreRequest) -> Answer<StoreReply> {
+pub(super) fn execute(work: &Work<'_>, request: &StoreRequest) -> Answer<StoreReply> {
     use StoreRequest as Request;
     match request {
         Request::RegisterBot(record) => bots::register(work, record).map(StoreReply::RegisterBot),
         Request::AcquireBot { bot_id, node_id, ttl } => {
-            bots::acquire(work, &bot_id, node_id, ttl).map(StoreReply::AcquireBot)
+            bots::acquire(work, bot_id, *node_id, *ttl).map(StoreReply::AcquireBot)
         }
         Request::RenewBots { node_id, bots, ttl } => {
-            bots::renew(work, node_id, bots, ttl).map(StoreReply::RenewBots)
+            bots::renew(work, *node_id, bots, *ttl).map(StoreReply::RenewBots)
         }
-        Request::ReleaseBot(fence) => bots::release(work, &fence).map(|()| StoreReply::ReleaseBot),
+        Request::ReleaseBot(fence) => bots::release(work, fence).map(|()| StoreReply::ReleaseBot),
         Request::RestoreBot { fence, after, limit } => {
-            jobs::restore(work, &fence, after, limit).map(StoreReply::RestoreBot)
+            jobs::restore(work, fence, *after, *limit).map(StoreReply::RestoreBot)
         }
         Request::NextId { bot_id, correspondent_id } => {
-            jobs::next_id(work, &bot_id, &correspondent_id).map(StoreReply::NextId)
+            jobs::next_id(work, bot_id, correspondent_id).map(StoreReply::NextId)
         }
         Request::InsertJobs { fence, jobs } => {
-            jobs::insert(work, &fence, &jobs).map(StoreReply::InsertJobs)
+            jobs::insert(work, fence, jobs).map(StoreReply::InsertJobs)
         }
         Request::Archive { fence, items } => {
-            archive::archive(work, &fence, &items).map(StoreReply::Archive)
+            archive::archive(work, fence, items).map(StoreReply::Archive)
         }
         Request::Revise { fence, media_id, revision, message, correspondent_id, callback } => {
             let revised = revision::Revision {
-                media_id,
-                revision,
-                message: &message,
-                correspondent_id: &correspondent_id,
-                callback,
+                media_id: *media_id,
+                revision: *revision,
+                message,
+                correspondent_id,
+                callback: *callback,
             };
-            revision::revise(work, &fence, &revised).map(StoreReply::Revise)
+            revision::revise(work, fence, &revised).map(StoreReply::Revise)
         }
         Request::CompletedJobs { fence, after, limit } => {
-            jobs::completed(work, &fence, after, limit).map(StoreReply::CompletedJobs)
+            jobs::completed(work, fence, *after, *limit).map(StoreReply::CompletedJobs)
         }
         Request::OwedCallbacks { fence, scope, limit } => {
-            callbacks::owed(work, &fence, &scope, limit)
+            callbacks::owed(work, fence, scope, *limit)
         }
         Request::RaiseAttempts { fence, callbacks } => {
-            callbacks::raise(work, &fence, &callbacks).map(StoreReply::RaiseAttempts)
+            callbacks::raise(work, fence, callbacks).map(StoreReply::RaiseAttempts)
         }
         Request::MarkCalledBack { fence, marks } => {
-            callbacks::mark(work, &fence, &marks).map(StoreReply::MarkCalledBack)
+            callbacks::mark(work, fence, marks).map(StoreReply::MarkCalledBack)
         }
         Request::EnqueueSend { bot_id, send } => {
-            sends::enqueue(work, &bot_id, &send).map(StoreReply::EnqueueSend)
+            sends::enqueue(work, bot_id, send).map(StoreReply::EnqueueSend)
         }
         Request::OwedSends { fence, limit } => {
-            sends::owed(work, &fence, limit).map(StoreReply::OwedSends)
+            sends::owed(work, fence, *limit).map(StoreReply::OwedSends)
         }
         Request::MarkSent { fence, sent } => {
-            sends::mark_sent(work, &fence, &sent).map(|()| StoreReply::MarkSent)
+            sends::mark_sent(work, fence, sent).map(|()| StoreReply::MarkSent)
         }
-        Request::HoldBot(fence) => jobs::hold(work, &fence).map(StoreReply::HoldBot),
+        Request::HoldBot(fence) => jobs::hold(work, fence).map(StoreReply::HoldBot),
         Request::Claim { pool, after_bot, lease, limit } => {
-            claims::claim(work, &pool, after_bot, lease, limit).map(StoreReply::Claim)
+            claims::claim(work, pool, after_bot.as_ref(), *lease, *limit).map(StoreReply::Claim)
         }
-        Request::Renew { leases, ttl } => leases::renew(work, &leases, ttl).map(StoreReply::Renew),
-        Request::Release { releases } => leases::release(work, &releases).map(StoreReply::Release),
+        Request::Renew { leases, ttl } => leases::renew(work, leases, *ttl).map(StoreReply::Renew),
+        Request::Release { releases } => leases::release(work, releases).map(StoreReply::Release),
         Request::Complete { completions } => {
             leases::complete(work, completions).map(StoreReply::Complete)
         }
         Request::AcquireSingleton { name, node_id, ttl } => {
-            bots::acquire_singleton(work, &name, node_id, ttl).map(StoreReply::AcquireSingleton)
+            bots::acquire_singleton(work, name, *node_id, *ttl).map(StoreReply::AcquireSingleton)
         }
         Request::ReclaimLeases { limit } => {
-            sweeps::reclaim_leases(work, limit).map(StoreReply::ReclaimLeases)
+            sweeps::reclaim_leases(work, *limit).map(StoreReply::ReclaimLeases)
         }
         Request::ExpireJobs { running, active_ttl, holding_ttl, limit } => {
-            let ttls = sweeps::TimesToLive { active: active_ttl, holding: holding_ttl };
-            sweeps::expire_jobs(work, &running, ttls, limit).map(StoreReply::ExpireJobs)
+            let ttls = sweeps::TimesToLive { active: *active_ttl, holding: *holding_ttl };
+            sweeps::expire_jobs(work, running, ttls, *limit).map(StoreReply::ExpireJobs)
         }
         Request::KnownMedia { media_ids } => {
             sweeps::known_media(work, media_ids).map(StoreReply::KnownMedia)
         }
         Request::ForgetFailed { retention, limit } => {
-            sweeps::forget_failed(work, retention, limit).map(StoreReply::ForgetFailed)
+            sweeps::forget_failed(work, *retention, *limit).map(StoreReply::ForgetFailed)
         }
         Request::ForgetArchived { retention, limit } => {
-            sweeps::forget_archived(work, retention, limit).map(StoreReply::ForgetArchived)
+            sweeps::forget_archived(work, *retention, *limit).map(StoreReply::ForgetArchived)
         }
         Request::DiscardJob { media_id } => {
-            operator::discard(work, media_id).map(StoreReply::DiscardJob)
+            operator::discard(work, *media_id).map(StoreReply::DiscardJob)
         }
-        Request::RetryJob { media_id } => operator::retry(work, media_id).map(StoreReply::RetryJob),
+        Request::RetryJob { media_id } => {
+            operator::retry(work, *media_id).map(StoreReply::RetryJob)
+        }
     }
 }

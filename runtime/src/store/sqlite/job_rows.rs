@@ -69,15 +69,38 @@ pub(super) fn find_by_provider_message(
     )
 }
 
+/// Writes a job whose media and message nothing else knows.
+pub(super) const INSERT_UNKNOWN: &str = "INSERT INTO jobs (media_id, bot_id, correspondent_id,
+        message_id, provider_message_id, revision, pool, created_at, place, status, active_since,
+        held_at, not_before, lease_token, lease_expires_at, body)
+     SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16
+     WHERE NOT EXISTS (SELECT 1 FROM archive
+            WHERE bot_id = ?2 AND correspondent_id = ?3 AND provider_message_id = ?5)
+        AND NOT EXISTS (SELECT 1 FROM failed WHERE media_id = ?1)
+     ON CONFLICT DO NOTHING";
+
+/// Writes a job whose media and message have no other.
+const INSERT: &str = "INSERT INTO jobs (media_id, bot_id, correspondent_id, message_id,
+        provider_message_id, revision, pool, created_at, place, status, active_since, held_at,
+        not_before, lease_token, lease_expires_at, body)
+     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)
+     ON CONFLICT DO NOTHING";
+
+/// Writes a new job, unless its media or its provider's message already has a job, its media a failed
+/// copy, or its message a place in the archive; says whether it did.
+pub(super) fn insert_unknown(work: &Work<'_>, job: &Job) -> Answer<bool> {
+    insert_by(work, INSERT_UNKNOWN, job)
+}
+
 /// Writes a new job, unless its media or its provider's message already has one; says whether it did.
 pub(super) fn insert(work: &Work<'_>, job: &Job) -> Answer<bool> {
+    insert_by(work, INSERT, job)
+}
+
+fn insert_by(work: &Work<'_>, sql: &str, job: &Job) -> Answer<bool> {
     let columns = Columns::of(job);
     let inserted = work.run(
-        "INSERT INTO jobs (media_id, bot_id, correspondent_id, message_id, provider_message_id,
-            revision, pool, created_at, place, status, active_since, held_at, not_before,
-            lease_token, lease_expires_at, body)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)
-         ON CONFLICT DO NOTHING",
+        sql,
         (
             job.media_id.blob(),
             job.bot_id.as_str(),

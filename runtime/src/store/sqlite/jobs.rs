@@ -28,14 +28,15 @@ pub(super) const COMPLETED: &str = "SELECT media_id, body FROM jobs
      WHERE bot_id = ?1 AND media_id > ?2 AND place = 'active' AND status = 'completed'
      ORDER BY media_id LIMIT ?3";
 
-/// The highest message id of a correspondent, in archive, jobs and what was set aside.
+/// The highest message id of a correspondent, in archive, jobs and what was set aside. A correspondent
+/// has few jobs, so all of them are looked at; a retried one's message is in the archive.
 pub(super) const HIGHEST_ID: &str = "SELECT max(
      coalesce((SELECT id FROM archive
          WHERE bot_id = ?1 AND provider_name = (SELECT provider_name FROM bots WHERE bot_id = ?1)
              AND correspondent_id = ?2
          ORDER BY id DESC LIMIT 1), 0),
-     coalesce((SELECT message_id FROM jobs WHERE bot_id = ?1 AND correspondent_id = ?2
-         ORDER BY message_id DESC LIMIT 1), 0),
+     coalesce((SELECT max(message_id) FROM jobs
+         WHERE bot_id = ?1 AND correspondent_id = ?2 AND revision = 0), 0),
      coalesce((SELECT message_id FROM quarantine WHERE bot_id = ?1 AND correspondent_id = ?2
          ORDER BY message_id DESC LIMIT 1), 0))";
 
@@ -68,24 +69,26 @@ fn check_new(fence: &Fence, job: &Job) -> Answer<()> {
 }
 
 fn insert_one(work: &Work<'_>, new: &NewJob) -> Answer<InsertAnswer> {
+    // What is not new is rare, and told apart only when the statement has found something.
+    if let Some(answer) = insert_by(work, new, job_rows::insert_unknown)? {
+        return Ok(answer);
+    }
     let archived = find_archived(work, &new.job)?;
     let failed = failed_copies::find(work, new.job.media_id)?;
-    if archived.is_none() && failed.is_none() {
-        // What is not new is rare, and told apart only when one of the unique keys is taken.
-        if let Some(answer) = insert_new(work, new)? {
-            return Ok(answer);
-        }
-    }
     known(work, new, archived, failed)
 }
 
-/// Inserts a job, leased if that was asked for; none when its media or its message has a job.
-fn insert_new(work: &Work<'_>, new: &NewJob) -> Answer<Option<InsertAnswer>> {
+/// Inserts a job, leased if that was asked for; none when something else has what is its own.
+fn insert_by(
+    work: &Work<'_>,
+    new: &NewJob,
+    insert: fn(&Work<'_>, &Job) -> Answer<bool>,
+) -> Answer<Option<InsertAnswer>> {
     let claimed = new.lease.and_then(|lease| {
         let applied = new.job.apply(&Command::Claim(lease), work.now).ok()?;
         applied.job
     });
-    let inserted = job_rows::insert(work, claimed.as_ref().unwrap_or(&new.job))?;
+    let inserted = insert(work, claimed.as_ref().unwrap_or(&new.job))?;
     Ok(inserted.then_some(InsertAnswer::Inserted { leased: claimed.is_some() }))
 }
 
@@ -136,7 +139,10 @@ fn known(
         }
         Some((message_id, _)) => Ok(InsertAnswer::DuplicateProviderMessage { message_id }),
         // A copy is left of the same message, whose row and job are gone: it begins anew.
-        None => Ok(insert_new(work, new)?.unwrap_or(InsertAnswer::MediaIdInUse)),
+        None => {
+            let inserted = insert_by(work, new, job_rows::insert)?;
+            Ok(inserted.unwrap_or(InsertAnswer::MediaIdInUse))
+        }
     }
 }
 

@@ -39,11 +39,12 @@ pub(super) fn release(work: &Work<'_>, releases: &[Release]) -> Answer<Vec<Media
 }
 
 /// Stores results in their jobs, with failed copies where they are failures.
-pub(super) fn complete(work: &Work<'_>, completions: Vec<Completion>) -> Answer<Vec<TokenAnswer>> {
+pub(super) fn complete(work: &Work<'_>, completions: &[Completion]) -> Answer<Vec<TokenAnswer>> {
     completions
-        .into_iter()
+        .iter()
         .map(|Completion { media_id, token, outcome }| {
-            under_lease(work, media_id, &Command::Complete { token, outcome })
+            let command = Command::Complete { token: *token, outcome: outcome.clone() };
+            under_lease(work, *media_id, &command)
         })
         .collect()
 }

@@ -29,6 +29,9 @@ const PAGE_BYTES: i64 = 8_192;
 /// often is folded once for all its changes.
 const LOG_PAGES_MAX: i64 = 2_000;
 
+/// How much of the database the writer keeps in memory: the indexes' pages that new messages fall on.
+const CACHE_KIB: i64 = 32 << 10;
+
 /// How much of the write-ahead log is kept on disk between checkpoints.
 const LOG_BYTES_MAX: i64 = 64 << 20;
 
@@ -122,7 +125,7 @@ fn open_writer(settings: &SqliteSettings, file: &Path) -> rusqlite::Result<Conne
     connection.pragma_update(None, "synchronous", "FULL")?;
     connection.pragma_update(None, "journal_size_limit", LOG_BYTES_MAX)?;
     connection.pragma_update(None, "wal_autocheckpoint", LOG_PAGES_MAX)?;
-    connection.pragma_update(None, "cache_size", -8_192)?;
+    connection.pragma_update(None, "cache_size", -CACHE_KIB)?;
     connection.pragma_update(None, "temp_store", "MEMORY")?;
     if let Some(size_bytes_max) = settings.size_bytes_max {
         let page_bytes: i64 = connection.pragma_query_value(None, "page_size", |row| row.get(0))?;

@@ -43,7 +43,7 @@ pub(super) fn run(
             Read::Request { answer, .. } if answer.is_closed() => {}
             Read::Request { request, answer } => {
                 let _ = answer
-                    .send(snapshot(&work, directory, |work| dispatch::execute(work, request)));
+                    .send(snapshot(&work, directory, |work| dispatch::execute(work, &request)));
             }
             Read::ListBots { answer } => {
                 let _ = answer.send(snapshot(&work, directory, bots::list));

@@ -52,10 +52,9 @@ CREATE TABLE jobs (
 ) STRICT;
 
 -- One message of a provider makes one job. Retries of archived messages are not the message itself.
+-- Also for the highest message id of a correspondent.
 CREATE UNIQUE INDEX jobs_provider_message
     ON jobs (bot_id, correspondent_id, provider_message_id) WHERE revision = 0;
--- The highest message id of a correspondent.
-CREATE INDEX jobs_message ON jobs (bot_id, correspondent_id, message_id);
 -- Pages of a bot: restore, hold.
 CREATE INDEX jobs_bot ON jobs (bot_id, media_id);
 -- Pages of a bot's results.
@@ -112,13 +111,12 @@ CREATE UNIQUE INDEX archive_identity ON archive (bot_id, provider_name, correspo
 -- A message that its provider sends again is known.
 CREATE UNIQUE INDEX archive_provider_message
     ON archive (bot_id, correspondent_id, provider_message_id);
--- The outbox's pages, of a bot and of a correspondent, in either order.
+-- The outbox's pages, of a bot and of a correspondent, in archive order. Those in the order of message
+-- ids, which gating asks for, sort the correspondent's entries of the index.
 CREATE INDEX archive_owed_bot
     ON archive (bot_id, seq, correspondent_id) WHERE callback = 'owed';
 CREATE INDEX archive_owed_correspondent
-    ON archive (bot_id, correspondent_id, seq) WHERE callback = 'owed';
-CREATE INDEX archive_owed_message
-    ON archive (bot_id, correspondent_id, id) WHERE callback = 'owed';
+    ON archive (bot_id, correspondent_id, seq, id) WHERE callback = 'owed';
 -- The sweep for rows that were kept long enough, and the rows that it passed over.
 CREATE INDEX archive_ended ON archive (ended_at) WHERE ended_at IS NOT NULL AND retained = 0;
 CREATE INDEX archive_retained

@@ -119,9 +119,9 @@ fn report(before: &Job, after: &Job) -> Swept {
 }
 
 /// Those of the media that a job, a failed copy or a record set aside knows.
-pub(super) fn known_media(work: &Work<'_>, media_ids: Vec<MediaId>) -> Answer<Vec<MediaId>> {
+pub(super) fn known_media(work: &Work<'_>, media_ids: &[MediaId]) -> Answer<Vec<MediaId>> {
     let mut known = Vec::new();
-    for media_id in media_ids {
+    for &media_id in media_ids {
         if work.exists(KNOWN, [media_id.blob()])? {
             known.push(media_id);
         }

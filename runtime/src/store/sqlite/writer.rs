@@ -2,8 +2,7 @@
 //!
 //! Owns the writing connection and group commit. **Invariant:** nobody is answered before the commit
 //! of what they asked for; when that fails, everybody in the group is told that the store is
-//! unavailable, because it is not known what is durable. A request that is refused is rolled back
-//! alone.
+//! unavailable, because it is not known what is durable. A request that is refused is undone alone.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -29,17 +28,10 @@ pub(super) struct Write {
     pub(super) answer: oneshot::Sender<StoreResult>,
 }
 
-/// An executed request whose caller waits for the commit.
+/// A request of the transaction, and what it came to.
 struct Executed {
+    write: Write,
     result: StoreResult,
-    answer: oneshot::Sender<StoreResult>,
-}
-
-impl Write {
-    /// The request, answered without having been executed.
-    fn refused(self, error: StoreError) -> Executed {
-        Executed { result: Err(error), answer: self.answer }
-    }
 }
 
 /// Serves the queue until all its senders are gone.
@@ -55,15 +47,18 @@ pub(super) fn run(
             continue;
         }
         if let Err(error) = begin(&connection) {
-            answer_all(vec![first.refused(store_error(&error, directory))]);
+            let result = Err(store_error(&error, directory));
+            answer_all(vec![Executed { write: first, result }]);
             continue;
         }
-        let mut group = Vec::new();
-        match execute_group(&connection, first, &mut queue, &mut group, clock, directory) {
-            Ok(()) => answer_all(group),
+        let members = Vec::new();
+        let mut group =
+            Group { connection: &connection, clock, directory, members, guarded: false };
+        match group.execute(first, &mut queue) {
+            Ok(()) => answer_all(group.members),
             Err(failure) => {
                 roll_back(&connection);
-                refuse_all(group, &failure.into_store_error(directory));
+                refuse_all(group.members, &failure.into_store_error(directory));
             }
         }
     }
@@ -73,31 +68,89 @@ pub(super) fn run(
     }
 }
 
-/// Executes `first` and what waits behind it in the transaction that has begun, and commits it.
-/// `group` holds the callers, also when that fails.
-fn execute_group(
-    connection: &Connection,
-    first: Write,
-    queue: &mut mpsc::Receiver<Write>,
-    group: &mut Vec<Executed>,
-    clock: &Clock,
-    directory: &Path,
-) -> Answer<()> {
-    let begun_at = Instant::now();
-    let mut next = Some(first);
-    while let Some(write) = next.take() {
-        if !write.answer.is_closed() {
-            let work = Work { connection, now: clock() };
-            let (result, transaction) = execute(&work, write.request, directory);
-            group.push(Executed { result, answer: write.answer });
-            transaction?;
+/// The requests of one transaction.
+///
+/// A refused request has nearly always changed nothing yet, and savepoints would make all others pay
+/// for the one that has. So the first one that has changed something makes the group begin again, with
+/// savepoints.
+struct Group<'c> {
+    connection: &'c Connection,
+    clock: &'c Clock,
+    directory: &'c Path,
+    members: Vec<Executed>,
+    /// Each request has a savepoint of its own.
+    guarded: bool,
+}
+
+impl Group<'_> {
+    /// Executes `first` and what waits behind it in the transaction that has begun, and commits it.
+    fn execute(&mut self, first: Write, queue: &mut mpsc::Receiver<Write>) -> Answer<()> {
+        let begun_at = Instant::now();
+        let mut next = Some(first);
+        while let Some(write) = next.take() {
+            if !write.answer.is_closed() {
+                self.add(write)?;
+            }
+            if self.members.len() < GROUP_REQUESTS_MAX && begun_at.elapsed() < GROUP_TIME_MAX {
+                next = queue.try_recv().ok();
+            }
         }
-        if group.len() < GROUP_REQUESTS_MAX && begun_at.elapsed() < GROUP_TIME_MAX {
-            next = queue.try_recv().ok();
+        self.connection.prepare_cached("COMMIT")?.execute([])?;
+        Ok(())
+    }
+
+    /// Executes one more request.
+    fn add(&mut self, write: Write) -> Answer<()> {
+        if self.guarded {
+            let (result, transaction) = self.guarded(&write.request);
+            self.members.push(Executed { write, result });
+            return transaction;
+        }
+        let changes_before = self.connection.total_changes();
+        let result = dispatch::execute(&self.work(), &write.request);
+        let result = result.map_err(|failure| failure.into_store_error(self.directory));
+        let refused = result.is_err();
+        self.members.push(Executed { write, result });
+        match refused {
+            true if self.connection.is_autocommit() => Err(lost()),
+            true if self.connection.total_changes() != changes_before => self.begin_again(),
+            true | false => Ok(()),
         }
     }
-    connection.prepare_cached("COMMIT")?.execute([])?;
-    Ok(())
+
+    /// Undoes everything and executes it again, each request in a savepoint.
+    fn begin_again(&mut self) -> Answer<()> {
+        self.guarded = true;
+        self.connection.execute_batch("ROLLBACK")?;
+        begin(self.connection)?;
+        for at in 0..self.members.len() {
+            let (result, transaction) = self.guarded(&self.members[at].write.request);
+            self.members[at].result = result;
+            transaction?;
+        }
+        Ok(())
+    }
+
+    /// Executes one request in a savepoint. The second result is an error when the whole transaction
+    /// is lost with it.
+    fn guarded(&self, request: &StoreRequest) -> (StoreResult, Answer<()>) {
+        let work = self.work();
+        let executed = work
+            .run("SAVEPOINT request", [])
+            .and_then(|_| dispatch::execute(&work, request))
+            .and_then(|reply| work.run("RELEASE request", []).map(|_| reply));
+        match executed {
+            Ok(reply) => (Ok(reply), Ok(())),
+            Err(failure) => {
+                let undone = undo(&work);
+                (Err(failure.into_store_error(self.directory)), undone)
+            }
+        }
+    }
+
+    fn work(&self) -> Work<'_> {
+        Work { connection: self.connection, now: (self.clock)() }
+    }
 }
 
 fn begin(connection: &Connection) -> rusqlite::Result<()> {
@@ -105,31 +158,19 @@ fn begin(connection: &Connection) -> rusqlite::Result<()> {
     Ok(())
 }
 
-/// Executes one request in a savepoint. The second result is an error when the whole transaction is
-/// lost with it.
-fn execute(work: &Work<'_>, request: StoreRequest, directory: &Path) -> (StoreResult, Answer<()>) {
-    let executed = work
-        .run("SAVEPOINT request", [])
-        .and_then(|_| dispatch::execute(work, request))
-        .and_then(|reply| work.run("RELEASE request", []).map(|_| reply));
-    match executed {
-        Ok(reply) => (Ok(reply), Ok(())),
-        Err(failure) => {
-            let undone = undo(work);
-            (Err(failure.into_store_error(directory)), undone)
-        }
-    }
-}
-
 /// Rolls back one request. Some errors make SQLite roll back the whole transaction by itself.
 fn undo(work: &Work<'_>) -> Answer<()> {
     if work.connection.is_autocommit() {
-        let detail = "the transaction was lost with another request".to_owned();
-        return Err(Failure::Refused(StoreError::Unavailable { detail }));
+        return Err(lost());
     }
     work.run("ROLLBACK TO request", [])?;
     work.run("RELEASE request", [])?;
     Ok(())
+}
+
+fn lost() -> Failure {
+    let detail = "the transaction was lost with another request".to_owned();
+    Failure::Refused(StoreError::Unavailable { detail })
 }
 
 fn roll_back(connection: &Connection) {
@@ -143,16 +184,16 @@ fn roll_back(connection: &Connection) {
 
 /// Tells everybody. Who does not listen has timed out, and will ask again.
 fn answer_all(group: Vec<Executed>) {
-    for Executed { result, answer } in group {
-        let _ = answer.send(result);
+    for Executed { write, result } in group {
+        let _ = write.answer.send(result);
     }
 }
 
 /// Tells everybody that nothing is known. That holds for refusals too: what a request was refused for
 /// may have been another one of the same group.
 fn refuse_all(group: Vec<Executed>, error: &StoreError) {
-    for Executed { result, answer } in group {
-        let _ = answer.send(match result {
+    for Executed { write, result } in group {
+        let _ = write.answer.send(match result {
             Err(own @ StoreError::Unavailable { .. }) => Err(own),
             Ok(_) | Err(StoreError::Fenced | StoreError::Invalid { .. }) => Err(error.clone()),
         });

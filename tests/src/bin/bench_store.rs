@@ -1,0 +1,245 @@
+//! What media jobs cost in the store: see `anteroom_tests::store_bench`.
+//!
+//! Prints one line a figure, as it comes: store, case, value, unit, and how it was obtained, with a bar
+//! between; what it is at is said on standard error. A benchmark and no test: it asserts no figure.
+//! `cargo xtask bench store` builds what it needs and runs it.
+
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use anteroom_tests::mongod::{Mongod, install};
+use anteroom_tests::store_bench::agenda;
+use anteroom_tests::store_bench::bed::Ground;
+use anteroom_tests::store_bench::cases::{self, BOTS, Jobs};
+use anteroom_tests::store_bench::quiet::{self, Single};
+use anyhow::{Result, bail};
+
+const USAGE: &str = "\
+Usage: bench_store sqlite|mongodb [--full] [--repetitions N] [CASE]
+
+Cases: live, backlog, recovery, latency, idle, agenda; all unless one is named.
+--full adds a backlog of 100,000 jobs.";
+
+/// Jobs that arrive while the node works.
+const LIVE_JOBS: usize = 20_000;
+
+/// Jobs that wait when the node starts, and those that take long.
+const BACKLOGS: [usize; 3] = [100, 1_000, 10_000];
+const LONG_BACKLOG: usize = 100_000;
+
+/// Held jobs of one bot.
+const RECOVERED_JOBS: usize = 10_000;
+
+/// Messages that come one at a time.
+const SINGLE_MESSAGES: usize = 200;
+
+/// How often a case is repeated.
+const REPETITIONS: usize = 3;
+
+/// What Agenda does a second by the design, at its best.
+const AGENDA_BY_DESIGN: f64 = 230.0;
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let Some(run) = Run::read(&arguments) else {
+        eprintln!("{USAGE}");
+        return ExitCode::from(2);
+    };
+    match run.all().await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("bench_store: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// What is asked for.
+struct Run {
+    mongodb: bool,
+    full: bool,
+    repetitions: usize,
+    only: Option<String>,
+}
+
+impl Run {
+    fn read(arguments: &[String]) -> Option<Self> {
+        let (store, rest) = arguments.split_first()?;
+        let mongodb = match store.as_str() {
+            "sqlite" => false,
+            "mongodb" => true,
+            _ => return None,
+        };
+        let mut run = Self { mongodb, full: false, repetitions: REPETITIONS, only: None };
+        let mut words = rest.iter();
+        while let Some(word) = words.next() {
+            match word.as_str() {
+                "--full" => run.full = true,
+                "--repetitions" => {
+                    run.repetitions = words.next()?.parse().ok().filter(|count| *count > 0)?;
+                }
+                "live" | "backlog" | "recovery" | "latency" | "idle" | "agenda" => {
+                    run.only = Some(word.clone());
+                }
+                _ => return None,
+            }
+        }
+        Some(run)
+    }
+
+    async fn all(&self) -> Result<()> {
+        let ground = self.ground().await?;
+        let mut live_rate = None;
+        if self.asks("live") {
+            live_rate = Some(self.live(&ground).await?);
+        }
+        if self.asks("backlog") {
+            self.backlogs(&ground).await?;
+        }
+        if self.asks("recovery") {
+            self.recovery(&ground).await?;
+        }
+        if self.asks("latency") {
+            latency(&ground, Single::Text).await?;
+            latency(&ground, Single::Media).await?;
+        }
+        if self.asks("idle") {
+            say(&ground, "an idle node");
+            let rate = quiet::idle(&ground).await?;
+            print(&ground, "idle", vec![rate], "operations/s", "one bot with both its clients");
+        }
+        if self.asks("agenda") {
+            against_agenda(&ground, live_rate).await;
+        }
+        Ok(())
+    }
+
+    async fn ground(&self) -> Result<Ground> {
+        if !self.mongodb {
+            return Ok(Ground::Sqlite);
+        }
+        if let Err(reason) = install::find_or_install() {
+            bail!("there is no mongod to measure ({reason}): put one on the PATH");
+        }
+        Ok(Ground::Mongodb(Box::new(Mongod::start().await)))
+    }
+
+    fn asks(&self, case: &str) -> bool {
+        self.only.as_deref().is_none_or(|only| only == case)
+    }
+
+    /// Returns the median rate.
+    async fn live(&self, ground: &Ground) -> Result<f64> {
+        let mut runs = Vec::new();
+        for repetition in 1..=self.repetitions {
+            say(ground, &format!("{LIVE_JOBS} jobs as they arrive, {repetition}"));
+            runs.push(cases::live(ground, LIVE_JOBS).await?);
+        }
+        let how = format!("{LIVE_JOBS} jobs of {BOTS} bots");
+        let all = |of: fn(&Jobs) -> f64| runs.iter().map(of).collect::<Vec<_>>();
+        let rate = print(ground, "live", all(Jobs::jobs_a_second), "jobs/s", &how);
+        let alone = "the same writes by the driver alone";
+        print(ground, "live raw", all(Jobs::raw_jobs_a_second), "jobs/s", alone);
+        print(ground, "live ratio", all(Jobs::ratio), "×", "the two in one run");
+        print(ground, "live batch", all(Jobs::batch), "jobs", "in one durable write, on average");
+        let here = "this process, clients included";
+        print(ground, "live processor", all(Jobs::here_micros), "µs", here);
+        print(ground, "live server", all(Jobs::server_micros), "µs", "the store's server");
+        print(ground, "live raw processor", all(Jobs::raw_micros), "µs", "server included");
+        let what = "the driver alone against everything, servers included";
+        print(ground, "live processor ratio", all(Jobs::processor_ratio), "×", what);
+        Ok(rate)
+    }
+
+    async fn backlogs(&self, ground: &Ground) -> Result<()> {
+        let long = self.full.then_some(LONG_BACKLOG);
+        for jobs in BACKLOGS.into_iter().chain(long) {
+            let mut runs = Vec::new();
+            let repetitions = if jobs == LONG_BACKLOG { 1 } else { self.repetitions };
+            for repetition in 1..=repetitions {
+                say(ground, &format!("a backlog of {jobs} jobs, {repetition}"));
+                runs.push(cases::backlog(ground, jobs).await?);
+            }
+            let case = format!("backlog {jobs}");
+            let rates = runs.iter().map(Jobs::jobs_a_second).collect();
+            print(
+                ground,
+                &case,
+                rates,
+                "jobs/s",
+                "from the node's start to the last acknowledgement",
+            );
+            let ratios = runs.iter().map(Jobs::ratio).collect();
+            print(ground, &format!("{case} ratio"), ratios, "×", "against the driver alone");
+        }
+        Ok(())
+    }
+
+    async fn recovery(&self, ground: &Ground) -> Result<()> {
+        let mut times = Vec::new();
+        for repetition in 1..=self.repetitions {
+            say(ground, &format!("recovery of {RECOVERED_JOBS} jobs, {repetition}"));
+            times.push(cases::recovery(ground, RECOVERED_JOBS).await?.as_secs_f64());
+        }
+        print(ground, "recovery", times, "s", &format!("{RECOVERED_JOBS} held jobs of one bot"));
+        Ok(())
+    }
+}
+
+async fn latency(ground: &Ground, single: Single) -> Result<()> {
+    let case = match single {
+        Single::Text => "latency text",
+        Single::Media => "latency media",
+    };
+    say(ground, case);
+    let times = quiet::latency(ground, single, SINGLE_MESSAGES).await?;
+    let at = |percent: usize| milliseconds(times[(times.len() - 1) * percent / 100]);
+    let how = format!("{SINGLE_MESSAGES} messages, one at a time; 95 % within {:.2} ms", at(95));
+    print(ground, case, vec![at(50)], "ms", &how);
+    Ok(())
+}
+
+fn milliseconds(time: Duration) -> f64 {
+    time.as_secs_f64() * 1_000.0
+}
+
+/// Measures Agenda on the same server, where there is one.
+async fn against_agenda(ground: &Ground, live_rate: Option<f64>) {
+    let Ground::Mongodb(mongod) = ground else { return };
+    say(ground, "Agenda");
+    let (rate, how) = match agenda::jobs_a_second(mongod).await {
+        Ok(rate) => (rate, "Agenda 6 on the same server, a backlog of 2,000".to_owned()),
+        Err(error) => {
+            eprintln!("bench_store: Agenda is not measured: {error:#}");
+            (AGENDA_BY_DESIGN, "Agenda is not to be had here: its best by the design".to_owned())
+        }
+    };
+    print(ground, "agenda", vec![rate], "jobs/s", &how);
+    if let Some(live_rate) = live_rate {
+        print(ground, "agenda ratio", vec![live_rate / rate], "×", "media jobs against Agenda's");
+    }
+}
+
+/// Says what comes next, and how busy the machine is.
+fn say(ground: &Ground, what: &str) {
+    static BEGUN: std::sync::OnceLock<Instant> = std::sync::OnceLock::new();
+    let seconds = BEGUN.get_or_init(Instant::now).elapsed().as_secs();
+    let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    let load = load.split_whitespace().next().unwrap_or("unknown");
+    eprintln!("[{seconds:>4} s, load {load}] {}: {what}", ground.name());
+}
+
+/// Prints the median of some values, and returns it.
+fn print(ground: &Ground, case: &str, mut values: Vec<f64>, unit: &str, how: &str) -> f64 {
+    values.sort_by(f64::total_cmp);
+    let median = values.get(values.len().saturating_sub(1) / 2).copied().unwrap_or_default();
+    let range = match values[..] {
+        [] | [_] => String::new(),
+        [least, .., most] => {
+            format!(", median of {} ({least:.2} to {most:.2})", values.len())
+        }
+    };
+    println!("{} | {case} | {median:.4} | {unit} | {how}{range}", ground.name());
+    median
+}
