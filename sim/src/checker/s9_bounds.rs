@@ -1,8 +1,9 @@
-//! S9: batches, pages, slots and callbacks under way stay within their caps.
+//! S9: texts and captions, batches, pages, slots and callbacks under way stay within their caps.
 
 use std::collections::BTreeMap;
 
 use anteroom_core::id::{BotId, CallbackKey, LeaseToken, MediaId, NodeId, PoolName};
+use anteroom_core::message::Message;
 use anteroom_core::settings::{BotSettings, NodeSettings};
 use anteroom_core::store::{ArchiveItem, StoreRequest};
 use anteroom_core::time::Timestamp;
@@ -37,6 +38,8 @@ impl Bounds {
             StoreRequest::Archive { fence, items } => {
                 let Some(bot) = self.bot(node, &fence.bot_id) else { return Ok(()) };
                 within("messages in a batch", items.len(), bot.limits.archive_batch_messages)?;
+                let texts = items.iter().filter(|item| item.message.media.is_none());
+                within("characters of a text", longest(texts.map(|it| &*it.message)), cut(bot))?;
                 let all_but_last = items.len().saturating_sub(1);
                 let bytes = |item: &ArchiveItem| item.message.content.len();
                 let bytes: usize = items[..all_but_last].iter().map(bytes).sum();
@@ -44,6 +47,8 @@ impl Bounds {
             }
             StoreRequest::InsertJobs { fence, jobs } => {
                 let Some(bot) = self.bot(node, &fence.bot_id) else { return Ok(()) };
+                let captions = jobs.iter().map(|new| &new.job.placeholder_message);
+                within("characters of a caption", longest(captions), cut(bot))?;
                 within("jobs in an insert", jobs.len(), bot.limits.insert_batch_jobs)
             }
             StoreRequest::OwedCallbacks { fence, limit, .. } => {
@@ -88,6 +93,16 @@ impl Bounds {
         }
         Ok(())
     }
+}
+
+/// The characters of the longest of the messages.
+fn longest<'a>(messages: impl Iterator<Item = &'a Message>) -> usize {
+    messages.map(|message| message.content.chars().count()).max().unwrap_or(0)
+}
+
+/// How many characters a bot leaves of a message.
+fn cut(bot: &BotSettings) -> usize {
+    usize::try_from(bot.limits.max_characters_single_message).unwrap_or(usize::MAX)
 }
 
 impl Judge for Bounds {
@@ -156,6 +171,23 @@ mod tests {
         };
         assert_eq!(rule.asked(0, node_id(1), &of(most)), Ok(()));
         assert!(rule.asked(0, node_id(1), &of(most + 1)).is_err());
+    }
+
+    /// Goal: a text and a caption that were not cut are found.
+    #[test]
+    fn texts_and_captions_are_cut() {
+        let (mut stage, rule) = set();
+        let most = cut(&stage.settings.bot_defaults);
+        for (characters, holds) in [(most, true), (most + 1, false)] {
+            let message = stage.text("m1", &"ä".repeat(characters));
+            let (archive, _) = stage.archived(message);
+            assert_eq!(rule.asked(0, node_id(1), &archive).is_ok(), holds);
+            let (mut insert, _) = stage.inserted("m2", characters as u128);
+            let StoreRequest::InsertJobs { jobs, .. } = &mut insert else { panic!("it inserts") };
+            let placeholder = &mut jobs[0].job.placeholder_message;
+            placeholder.content = "ä".repeat(characters);
+            assert_eq!(rule.asked(0, node_id(1), &insert).is_ok(), holds);
+        }
     }
 
     /// Goal: one callback too many is found; those whose time is up do not count.
