@@ -269,6 +269,8 @@ impl Outbox {
             self.paging.spilled.remove(correspondent_id);
         }
         self.list(correspondent_id);
+        // All that the page held may have ended meanwhile.
+        self.refill_if_short(correspondent_id);
     }
 
     /// Takes callbacks into memory, less those that are there, or have ended meanwhile. False when
