@@ -79,6 +79,7 @@ fn check_new(fence: &Fence, job: &Job) -> Answer<()> {
 struct Desk {
     bot_id: BotId,
     passed: Passed,
+    look: Look,
     archived: BTreeMap<ProviderKey, Row>,
     failed: BTreeMap<MediaId, FailedCopy>,
     jobs: BTreeMap<MediaId, Job>,
@@ -98,6 +99,7 @@ impl Desk {
         let mut desk = Self {
             bot_id: fence.bot_id.clone(),
             passed,
+            look,
             archived: BTreeMap::new(),
             failed: BTreeMap::new(),
             jobs: BTreeMap::new(),
@@ -148,6 +150,10 @@ impl Desk {
             && let Some(answer) = self.insert_new(new)?
         {
             return Ok(answer);
+        }
+        // What is said of a known one depends on the active jobs as well.
+        if self.look == Look::AtConflicts {
+            return Err(Failure::Changed("a job that was taken to be new"));
         }
         self.known(new)
     }

@@ -30,7 +30,7 @@ const PAGE_BYTES: i64 = 8_192;
 const LOG_PAGES_MAX: i64 = 2_000;
 
 /// How much of the database the writer keeps in memory: the indexes' pages that new messages fall on.
-const CACHE_KIB: i64 = 32 << 10;
+const CACHE_KIB: i64 = 8 << 10;
 
 /// How much of the write-ahead log is kept on disk between checkpoints.
 const LOG_BYTES_MAX: i64 = 64 << 20;
