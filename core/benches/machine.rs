@@ -17,10 +17,6 @@ use divan::counter::ItemsCount;
 
 use crate::node::{Node, Told};
 
-/// The allocator of the `anteroom` binary.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 const WINDOW: u64 = 256;
 
 fn main() {

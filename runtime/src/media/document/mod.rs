@@ -87,8 +87,6 @@ impl DocumentProcessor {
     fn command(&self, work: &Work) -> Command {
         let mut command = Command::new(&self.program);
         command.env_clear().env("OMP_THREAD_LIMIT", "1");
-        // The allocator would reserve, before the child limits itself, all that it may have.
-        command.env("MIMALLOC_ARENA_RESERVE", "0");
         for name in VARIABLES_KEPT {
             if let Some(value) = std::env::var_os(name) {
                 command.env(name, value);
