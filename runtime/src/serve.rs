@@ -39,11 +39,12 @@ use self::signals::Signals;
 use self::staged_files::OnDisk;
 use self::store_place::{StorePlace, StorePlaceError};
 use crate::clock::{BootClock, Clock};
-use crate::driver::{self, Handle, Node, Ports};
+use crate::driver::{self, Handle, Node, Ports, Recording};
 use crate::http::{self, HttpState};
 use crate::media::engines::{self, Engines};
 use crate::media::processor::Processor;
 use crate::media::staging::{Staging, StagingError, StagingLimits};
+use crate::record::{self, RecordError, RecordOptions};
 use crate::store::Store;
 use crate::store::mongodb::{self, MongoSettings, MongoStore, StoreTime};
 use crate::store::sqlite::{OpenError, SqliteSettings, SqliteStore};
@@ -70,6 +71,8 @@ pub struct ServeOptions {
     pub store: Option<String>,
     /// What is logged, and how.
     pub log: LogOptions,
+    /// Whether a trace is recorded, and where.
+    pub record: Option<RecordOptions>,
 }
 
 /// Why a node did not start, or did not end well.
@@ -95,6 +98,9 @@ pub enum ServeError {
         /// What the operating system said.
         source: io::Error,
     },
+    /// The trace cannot be written.
+    #[error(transparent)]
+    Record(#[from] RecordError),
     /// The embedded store could not be opened.
     #[error(transparent)]
     Store(#[from] OpenError),
@@ -150,12 +156,17 @@ pub async fn serve(options: ServeOptions) -> Result<(), ServeError> {
     let listener = TcpListener::bind(options.listen)
         .await
         .map_err(|source| ServeError::Listen { address: options.listen, source })?;
+    let (recording, recorder) = options.record.clone().map(record::start).transpose()?.unzip();
     let clock = Arc::new(BootClock::start());
     let store = open_store(place, Arc::clone(&clock)).await?;
-    let served = match Running::start(&options, listener, clock, Arc::clone(&store)).await {
+    let started = Running::start(&options, listener, clock, Arc::clone(&store), recording).await;
+    let served = match started {
         Ok(running) => running.until_told(signals).await,
         Err(error) => Err(error),
     };
+    if let Some(recorder) = recorder {
+        recorder.finish().await;
+    }
     if timeout(CLOSE_MAX, store.shutdown()).await.is_err() {
         warn!("the store did not close in time");
     }
@@ -205,6 +216,7 @@ impl Running {
         listener: TcpListener,
         clock: Arc<BootClock>,
         store: Arc<dyn Store>,
+        recording: Option<Recording>,
     ) -> Result<Self, ServeError> {
         let address = listener
             .local_addr()
@@ -216,7 +228,8 @@ impl Running {
         info!(node_id = %node.settings.node_id, bots = node.bots.len(), "starting");
         let processors = processors().await?;
         let files = Arc::new(OnDisk(Arc::clone(&staging)));
-        let (handle, driver) = driver::start(node, Ports { clock, store, processors, files })?;
+        let ports = Ports { clock, store, processors, files };
+        let (handle, driver) = driver::start_recorded(node, ports, recording)?;
         let measuring = tokio::spawn(usage::keep_measured(Arc::clone(&staging)));
         let stop_http = CancellationToken::new();
         let state = HttpState::new(handle.clone(), staging);
@@ -329,6 +342,7 @@ mod tests {
             data_dir: directory.path().join("data"),
             store: None,
             log: LogOptions::default(),
+            record: None,
         };
         change(&mut options);
         let error = serve(options).await.expect_err("it is refused");

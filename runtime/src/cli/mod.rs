@@ -1,11 +1,14 @@
 //! The `anteroom` command: what people and scripts type.
 //!
 //! Owns arguments, exit codes and what is printed; results go to stdout, everything else to stderr.
-//! `serve` runs the node; `send` and `tail` are clients that know nothing but the wire protocol.
+//! `serve` runs the node; `send` and `tail` are clients that know nothing but the wire protocol; `replay`
+//! needs neither a node nor a store.
 
 mod answer;
 mod back_off;
 mod exit;
+mod record;
+mod replay;
 mod send;
 mod serve;
 mod server_url;
@@ -49,6 +52,8 @@ enum Command {
     Send(send::SendArgs),
     /// Play a consumer: print a bot's callbacks as they come, and acknowledge them
     Tail(tail::TailArgs),
+    /// Check a trace that `serve --record` or the simulation wrote, or make a page of it
+    Replay(replay::ReplayArgs),
 }
 
 /// Where the clients find the server.
@@ -83,6 +88,7 @@ pub fn main() -> ExitCode {
         Command::Serve(args) => serve::run(args),
         Command::Send(args) => on_one_thread(send::run(args, client)),
         Command::Tail(args) => on_one_thread(tail::run(args, client)),
+        Command::Replay(args) => replay::run(&args),
     }
     .into()
 }

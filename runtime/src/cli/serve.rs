@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 
 use super::exit::Exit;
+use super::record::RecordArgs;
 use crate::serve::{ServeOptions, serve};
 use crate::telemetry::{LogFormat, LogOptions};
 
@@ -39,6 +40,8 @@ pub(super) struct ServeArgs {
     /// How log lines look, on stderr
     #[arg(long, value_name = "FORMAT", env = "ANTEROOM_LOG_FORMAT", default_value = "compact")]
     log_format: Format,
+    #[command(flatten)]
+    record: RecordArgs,
 }
 
 /// How log lines look.
@@ -71,6 +74,7 @@ impl From<ServeArgs> for ServeOptions {
             data_dir: args.data_dir,
             store: args.store,
             log: LogOptions { format, level: args.log_level },
+            record: args.record.into(),
         }
     }
 }

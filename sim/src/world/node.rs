@@ -115,7 +115,8 @@ impl World {
         (it.ticking_at, it.stopping, it.frozen) = (None, false, false);
         let (incarnation, runs_bots, runs_workers) =
             (it.incarnation, it.runs_bots, it.runs_workers);
-        self.recorder.booted(node, incarnation, &settings, seed);
+        let now = self.node_now(node);
+        self.recorder.booted(node, incarnation, (&settings, seed), now);
         self.show(&Seen::Booted { node, node_id, settings: &settings });
         let bots = self.store.bots().cloned().collect();
         let start = NodeEvent::Start { bots, runs_bots, runs_workers };
@@ -140,6 +141,7 @@ impl World {
         it.dooms.clear();
         it.processors = Processors::default();
         (it.frozen, it.stopping) = (false, false);
+        self.recorder.fault(self.now, Some(node), "dies", Some(down));
         self.show(&Seen::Died { node });
         self.connections_lost(node);
         self.streams_lost(node);
@@ -150,6 +152,7 @@ impl World {
         let it = &mut self.nodes[node];
         it.frozen = true;
         let incarnation = it.incarnation;
+        self.recorder.fault(self.now, Some(node), "stands still", Some(lasts));
         self.show(&Seen::Disturbed { node });
         self.after(lasts, Happening::Thaw { node, incarnation });
     }
@@ -160,7 +163,8 @@ impl World {
             return;
         }
         it.frozen = false;
-        if !it.todo.is_empty() {
+        self.recorder.fault(self.now, Some(node), "goes on", None);
+        if !self.nodes[node].todo.is_empty() {
             self.reach(Mark::ZombieWoke);
         }
         self.show(&Seen::Disturbed { node });
@@ -214,7 +218,7 @@ impl World {
         let Some(machine) = &mut it.machine else { return };
         self.steps += 1;
         let ticked = event == Event::Tick;
-        self.recorder.event(node, now, &event);
+        self.recorder.event(node, now, self.now, &event);
         let framed = matches!(event, Event::Session(..));
         let mut effects = Vec::new();
         machine.step(now, event, &mut effects);

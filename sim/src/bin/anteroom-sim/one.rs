@@ -1,10 +1,13 @@
 //! One seed or one plan: run, looked at closely, and told.
 
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anteroom_sim::campaign;
 use anteroom_sim::plan::Plan;
-use anteroom_sim::world::Looks;
+use anteroom_sim::world::{Looks, Report};
+use anteroom_trace::page::Pages;
+use anteroom_trace::replay::Replay;
 
 use crate::{Arguments, failure};
 
@@ -16,18 +19,23 @@ pub(crate) fn run(arguments: &Arguments) -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    let looks = Looks { digest: true, replay: true, trace: arguments.trace.is_some() };
+    let traced = arguments.trace.is_some() || arguments.html.is_some();
+    let looks = Looks { digest: true, replay: true, trace: traced };
     let report = campaign::run(plan.clone(), looks);
-    let trace = report.trace.join("\n");
-    for (path, text) in [(&arguments.trace, trace), (&arguments.write_plan, plan.to_json())] {
-        if let Some(path) = path
-            && let Err(error) = std::fs::write(path, text + "\n")
-        {
-            eprintln!("cannot write {}: {error}", path.display());
+    let seed = arguments.seed.unwrap_or(plan.draws);
+    let texts: [(&Option<PathBuf>, &dyn Fn() -> Result<String, String>); 3] = [
+        (&arguments.trace, &|| Ok(report.trace.clone())),
+        (&arguments.html, &|| page(&report, &format!("seed {seed}"))),
+        (&arguments.write_plan, &|| Ok(plan.to_json() + "\n")),
+    ];
+    for (path, text) in texts {
+        let Some(path) = path else { continue };
+        let written = text().and_then(|text| write(path, &text));
+        if let Err(what) = written {
+            eprintln!("cannot write {}: {what}", path.display());
             return ExitCode::from(2);
         }
     }
-    let seed = arguments.seed.unwrap_or(plan.draws);
     if arguments.digest {
         println!("DIGEST seed={seed} {:016x}", report.digest);
     }
@@ -51,6 +59,22 @@ pub(crate) fn run(arguments: &Arguments) -> ExitCode {
             failure::exit_code(broken.rule)
         }
     }
+}
+
+fn write(path: &Path, text: &str) -> Result<(), String> {
+    std::fs::write(path, text).map_err(|error| error.to_string())
+}
+
+/// The trace as a page, replayed on the way.
+fn page(report: &Report, name: &str) -> Result<String, String> {
+    let mut pages = Pages::default();
+    let mut replay = Replay::default();
+    for line in report.trace.lines() {
+        let replayed = replay.line(line).map_err(|error| error.to_string())?;
+        pages.line(replay.lines(), replayed);
+    }
+    let name = format!("{name} of the simulation");
+    Ok(pages.page(name))
 }
 
 fn plan(arguments: &Arguments) -> Result<Plan, String> {
