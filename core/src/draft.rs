@@ -62,7 +62,7 @@ pub struct DraftMedia {
     #[serde(
         default,
         skip_serializing_if = "Option::is_none",
-        serialize_with = "crate::contents::maybe",
+        serialize_with = "crate::contents::maybe"
     )]
     pub original_filename: Option<String>,
     /// How large the staged file is.
@@ -78,7 +78,7 @@ pub struct DraftMedia {
     #[serde(
         default,
         skip_serializing_if = "Option::is_none",
-        serialize_with = "crate::contents::maybe",
+        serialize_with = "crate::contents::maybe"
     )]
     pub detail: Option<String>,
 }

@@ -38,7 +38,7 @@ pub struct Job {
     #[serde(
         default,
         skip_serializing_if = "Option::is_none",
-        serialize_with = "crate::contents::maybe",
+        serialize_with = "crate::contents::maybe"
     )]
     pub original_filename: Option<String>,
     /// The provider had no space for it (only with a corrupt type).
@@ -48,7 +48,7 @@ pub struct Job {
     #[serde(
         default,
         skip_serializing_if = "Option::is_none",
-        serialize_with = "crate::contents::maybe",
+        serialize_with = "crate::contents::maybe"
     )]
     pub detail: Option<String>,
     /// Active or holding.

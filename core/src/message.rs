@@ -73,7 +73,7 @@ pub struct Participant {
     #[serde(
         default,
         skip_serializing_if = "Option::is_none",
-        serialize_with = "crate::contents::maybe",
+        serialize_with = "crate::contents::maybe"
     )]
     pub display_name: Option<String>,
     /// Other ids of the same one.
@@ -106,14 +106,14 @@ pub struct Media {
     #[serde(
         default,
         skip_serializing_if = "Option::is_none",
-        serialize_with = "crate::contents::maybe",
+        serialize_with = "crate::contents::maybe"
     )]
     pub original_filename: Option<String>,
     /// What its sender wrote beside it.
     #[serde(
         default,
         skip_serializing_if = "Option::is_none",
-        serialize_with = "crate::contents::maybe",
+        serialize_with = "crate::contents::maybe"
     )]
     pub caption: Option<String>,
     /// What became of it; none while the message is a placeholder. Boxed, for many wait for theirs.

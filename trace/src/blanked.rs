@@ -289,8 +289,7 @@ mod tests {
         let blanked = serde_json::to_string(&Blanked(&draft)).expect("it is JSON");
         let expected = plain.replace("Grüße\\n🦀", "xxééx\\n🦀").replace("Ada", "xxx");
         assert_eq!(blanked, expected);
-        let outcome =
-            Outcome::Text(Extracted { text: "hi".to_owned(), ..Extracted::default() });
+        let outcome = Outcome::Text(Extracted { text: "hi".to_owned(), ..Extracted::default() });
         let blanked = serde_json::to_string(&Blanked(&outcome)).expect("it is JSON");
         assert_eq!(blanked, r#"{"kind":"text","text":"xx"}"#);
     }

@@ -74,6 +74,32 @@ impl Header {
     }
 }
 
+/// At which node something is so, and when.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct When {
+    /// Which node.
+    pub node: u32,
+    /// When, by the node's clock.
+    pub now: Timestamp,
+    /// When, by the world's clock.
+    pub at: Timestamp,
+}
+
+impl When {
+    /// At a node whose clock is the world's.
+    pub fn at_node(node: u32, now: Timestamp) -> Self {
+        Self { node, now, at: now }
+    }
+
+    fn begin_line(self, into: &mut Vec<u8>) {
+        let Self { node, now, at } = self;
+        into.extend_from_slice(format!(r#"{{"node":{node},"now":{now},"#).as_bytes());
+        if at != now {
+            into.extend_from_slice(format!(r#""at":{at},"#).as_bytes());
+        }
+    }
+}
+
 impl Contents {
     /// Appends a value as JSON.
     pub fn append<T: Serialize>(self, into: &mut Vec<u8>, value: &T) {
@@ -97,26 +123,16 @@ impl Contents {
     }
 
     /// Appends the line of a machine between two steps.
-    pub fn machine(self, into: &mut Vec<u8>, node: u32, now: Timestamp, machine: &Machine) {
-        into.extend_from_slice(format!(r#"{{"node":{node},"now":{now},"machine":"#).as_bytes());
+    pub fn machine(self, into: &mut Vec<u8>, when: When, machine: &Machine) {
+        when.begin_line(into);
+        into.extend_from_slice(br#""machine":"#);
         self.append(into, machine);
         into.extend_from_slice(b"}\n");
     }
 
-    /// Appends the first half of a step's line, before the machine is stepped with the event. `at` is
-    /// the time by the world's clock, where that is another.
-    pub fn event(
-        self,
-        into: &mut Vec<u8>,
-        node: u32,
-        now: Timestamp,
-        at: Option<Timestamp>,
-        event: &Event,
-    ) {
-        into.extend_from_slice(format!(r#"{{"node":{node},"now":{now},"#).as_bytes());
-        if let Some(at) = at {
-            into.extend_from_slice(format!(r#""at":{at},"#).as_bytes());
-        }
+    /// Appends the first half of a step's line, before the machine is stepped with the event.
+    pub fn event(self, into: &mut Vec<u8>, when: When, event: &Event) {
+        when.begin_line(into);
         into.extend_from_slice(br#""event":"#);
         self.append(into, event);
     }
@@ -181,21 +197,15 @@ pub enum Line<'a> {
     Header(Header),
     /// A machine between two steps.
     Machine {
-        /// Of which node.
-        node: u32,
-        /// When, by the node's clock.
-        now: Timestamp,
+        /// Of which node, and when.
+        when: When,
         /// The machine, as JSON.
         machine: &'a RawValue,
     },
     /// One step.
     Step {
-        /// Of which node.
-        node: u32,
-        /// When, by the node's clock.
-        now: Timestamp,
-        /// When, by the world's clock.
-        at: Timestamp,
+        /// Of which node, and when.
+        when: When,
         /// The event, as JSON.
         event: &'a RawValue,
         /// The effects, as JSON.
@@ -239,11 +249,12 @@ impl<'a> Line<'a> {
             return serde_json::from_str(text).map(Line::Header).map_err(|error| error.to_string());
         }
         let Some(now) = fields.now else { return Err("it has no `now`".to_owned()) };
-        let node = fields.node.unwrap_or_default();
+        let at = fields.at.unwrap_or(now);
+        let when = When { node: fields.node.unwrap_or_default(), now, at };
         match fields {
-            Fields { machine: Some(machine), .. } => Ok(Self::Machine { node, now, machine }),
-            Fields { event: Some(event), effects: Some(effects), at, .. } => {
-                Ok(Self::Step { node, now, at: at.unwrap_or(now), event, effects })
+            Fields { machine: Some(machine), .. } => Ok(Self::Machine { when, machine }),
+            Fields { event: Some(event), effects: Some(effects), .. } => {
+                Ok(Self::Step { when, event, effects })
             }
             Fields { event: Some(_), effects: None, .. } => {
                 Err("it has an event without its effects".to_owned())

@@ -14,7 +14,7 @@ use anteroom_core::machine::Machine;
 use anteroom_core::time::Timestamp;
 use serde_json::value::RawValue;
 
-use crate::line::{Applied, BrokenLine, Contents, FORMAT, Fault, Header, Line};
+use crate::line::{Applied, BrokenLine, Contents, FORMAT, Fault, Header, Line, When};
 
 /// A trace that is replayed, line by line.
 #[derive(Debug, Default)]
@@ -32,12 +32,7 @@ pub enum Replayed {
     /// The first one.
     Header(Header),
     /// A machine was restored: the node begins, or begins anew.
-    Machine {
-        /// Which node.
-        node: u32,
-        /// When, by its clock.
-        now: Timestamp,
-    },
+    Machine(When),
     /// A step that did the same again.
     Step(Step),
     /// What the world did.
@@ -51,12 +46,8 @@ pub enum Replayed {
 /// A step that was replayed.
 #[derive(Debug)]
 pub struct Step {
-    /// Of which node.
-    pub node: u32,
-    /// When, by the node's clock.
-    pub now: Timestamp,
-    /// When, by the world's clock.
-    pub at: Timestamp,
+    /// Of which node, and when.
+    pub when: When,
     /// What happened.
     pub event: Event,
     /// What the machine did, again.
@@ -78,8 +69,10 @@ pub enum ReplayError {
     #[error("line 1: the trace has format {0}, and this program reads format {FORMAT}")]
     OtherFormat(u32),
     /// A machine was written by another version.
-    #[error("line {line}: the machine cannot be restored ({what}); {program} wrote it: {advice}",
-        advice = "replay it with that version")]
+    #[error(
+        "line {line}: the machine cannot be restored ({what}); {program} wrote it: {advice}",
+        advice = "replay it with that version"
+    )]
     OtherMachine {
         /// Its number, from 1.
         line: usize,
@@ -119,8 +112,8 @@ impl fmt::Display for Difference {
              expected: {}\n  got:      {}",
             self.line,
             self.place,
-            self.step.now,
-            self.step.node,
+            self.step.when.now,
+            self.step.when.node,
             self.event,
             self.expected.clone().unwrap_or_else(nothing),
             self.got.clone().unwrap_or_else(nothing),
@@ -145,17 +138,17 @@ impl Replay {
             }
             (Line::Header(_), Some(_)) => Err(self.unreadable("a second header".to_owned())),
             (_, None) => Err(self.unreadable("the first line is no header".to_owned())),
-            (Line::Machine { node, now, machine }, Some(header)) => {
+            (Line::Machine { when, machine }, Some(header)) => {
                 let restored = serde_json::from_str(machine.get()).map_err(|error| {
                     let (what, program) = (error.to_string(), header.program.clone());
                     ReplayError::OtherMachine { line: self.lines, what, program }
                 })?;
-                self.machines.insert(node, restored);
-                Ok(Replayed::Machine { node, now })
+                self.machines.insert(when.node, restored);
+                Ok(Replayed::Machine(when))
             }
-            (Line::Step { node, now, at, event, effects }, Some(header)) => {
+            (Line::Step { when, event, effects }, Some(header)) => {
                 let contents = header.contents;
-                self.step(contents, (node, now, at), event, effects).map(Replayed::Step)
+                self.step(contents, when, event, effects).map(Replayed::Step)
             }
             (Line::Fault(fault), Some(_)) => Ok(Replayed::Fault(fault)),
             (Line::Applied(applied), Some(_)) => Ok(Replayed::Applied(applied)),
@@ -181,24 +174,26 @@ impl Replay {
     fn step(
         &mut self,
         contents: Contents,
-        (node, now, at): (u32, Timestamp, Timestamp),
+        when: When,
         event: &RawValue,
         expected: &RawValue,
     ) -> Result<Step, ReplayError> {
         let parsed: Event = serde_json::from_str(event.get())
             .map_err(|error| self.unreadable(format!("the event makes no sense: {error}")))?;
-        let Some(machine) = self.machines.get_mut(&node) else {
-            return Err(self.unreadable(format!("node {node} takes a step before its machine")));
+        let Some(machine) = self.machines.get_mut(&when.node) else {
+            return Err(
+                self.unreadable(format!("node {} takes a step before its machine", when.node))
+            );
         };
         let mut effects = Vec::new();
-        machine.step(now, parsed.clone(), &mut effects);
-        let step = Step { node, now, at, event: parsed, effects };
+        machine.step(when.now, parsed.clone(), &mut effects);
+        let step = Step { when, event: parsed, effects };
         if contents.json(&step.effects) != expected.get() {
             return Err(self.differs(contents, step, event, expected));
         }
         self.steps += 1;
-        let (first, last) = self.span.unwrap_or((at, at));
-        self.span = Some((first.min(at), last.max(at)));
+        let (first, last) = self.span.unwrap_or((when.at, when.at));
+        self.span = Some((first.min(when.at), last.max(when.at)));
         Ok(step)
     }
 

@@ -24,7 +24,9 @@ pub(super) struct DedupeWindow {
 /// What the window knows of a provider message that it has seen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum Seen {
-    Pending { message_id: MessageId },
+    Pending {
+        message_id: MessageId,
+    },
     Held {
         #[serde(with = "crate::durable::kept")]
         message_id: Durable<MessageId>,

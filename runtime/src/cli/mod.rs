@@ -42,7 +42,8 @@ Examples:
 
 Exit codes:
   0 done   1 refused or failed   2 wrong usage   3 not reached, or not in time
-  4 another consumer took the stream over   130 interrupted";
+  4 another consumer took the stream over   130 interrupted
+Those of serve and replay are in their own help.";
 
 #[derive(Debug, Subcommand)]
 enum Command {

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use anteroom_core::time::Millis;
 use anteroom_trace::line::LINE_BYTES_MAX;
 use anteroom_trace::page::Pages;
-use anteroom_trace::replay::{Replay, ReplayError, Replayed};
+use anteroom_trace::replay::{Replay, ReplayError};
 use clap::Args;
 
 use super::exit::{Exit, complain};

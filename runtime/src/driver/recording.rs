@@ -14,7 +14,7 @@ use anteroom_core::effect::Effect;
 use anteroom_core::event::Event;
 use anteroom_core::machine::Machine;
 use anteroom_core::time::Timestamp;
-use anteroom_trace::line::{Contents, Header};
+use anteroom_trace::line::{Contents, Header, When};
 use tracing::warn;
 
 /// Bytes of steps that may wait to be written.
@@ -33,8 +33,8 @@ pub enum Piece {
     File {
         /// The header.
         header: Header,
-        /// When the machine was so, by the node's clock.
-        now: Timestamp,
+        /// When the machine was so.
+        when: When,
         /// The machine.
         machine: Box<Machine>,
     },
@@ -101,10 +101,7 @@ enum State {
 
 impl Recording {
     /// A recording whose files have about so many bytes at the most, and what is to be written of it.
-    pub fn new(
-        contents: Contents,
-        file_bytes_max: u64,
-    ) -> (Self, Receiver<Piece>, Arc<Progress>) {
+    pub fn new(contents: Contents, file_bytes_max: u64) -> (Self, Receiver<Piece>, Arc<Progress>) {
         let (pieces, written) = sync_channel(PIECES_MAX);
         let progress = Arc::new(Progress::default());
         let recording = Self {
@@ -133,7 +130,7 @@ impl Recording {
         }
         if self.state == State::Within {
             let mut line = Vec::with_capacity(1_024);
-            self.contents.event(&mut line, NODE, now, None, event);
+            self.contents.event(&mut line, When::at_node(NODE, now), event);
             self.line = Some(line);
         }
     }
@@ -160,7 +157,9 @@ impl Recording {
     /// A machine may be as large as the steps of a whole file; then the file has as many steps again.
     fn is_file_full(&self) -> bool {
         let machine_bytes = self.progress.machine_bytes.load(Ordering::Acquire);
-        self.is_begun() && self.file_bytes + machine_bytes >= self.file_bytes_max && self.file_bytes >= machine_bytes
+        self.is_begun()
+            && self.file_bytes + machine_bytes >= self.file_bytes_max
+            && self.file_bytes >= machine_bytes
     }
 
     /// Whether no machine waits to be written; so at most one ever does.
@@ -177,7 +176,8 @@ impl Recording {
         }
         let header = Header { missing, ..Header::new(self.contents) };
         let machine = Box::new(machine.clone());
-        match self.pieces.try_send(Piece::File { header, now, machine }) {
+        match self.pieces.try_send(Piece::File { header, when: When::at_node(NODE, now), machine })
+        {
             Ok(()) => {
                 self.files += 1;
                 self.file_bytes = 0;

@@ -24,6 +24,13 @@ pub(super) struct Files {
 impl Files {
     /// Moves the files that are there out of the way, and makes a new one.
     pub fn begin(path: PathBuf, max: u32) -> io::Result<Self> {
+        // A device or a directory is not moved out of the way.
+        if fs::symlink_metadata(&path).is_ok_and(|there| !there.is_file()) {
+            return Err(io::Error::new(
+                ErrorKind::InvalidInput,
+                "it is there and is no plain file",
+            ));
+        }
         let current = make_way_for(&path, max)?;
         Ok(Self { path, max, current, is_new: true })
     }
@@ -98,6 +105,17 @@ mod tests {
         files.turn().expect("it can be made");
         let read = |name: &str| fs::read_to_string(directory.path().join(name)).expect(name);
         assert_eq!(["trace.jsonl", "trace.jsonl.1", "trace.jsonl.2"].map(read), ["", "5", "4"]);
+    }
+
+    /// Goal: what is no plain file is refused, and stays where it is. Method: a directory and a device.
+    #[test]
+    fn what_is_no_file_is_left_alone() {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        for path in [directory.path(), "/dev/null".as_ref()] {
+            let refused = Files::begin(path.to_owned(), 3).expect_err("it is refused");
+            assert_eq!(refused.kind(), ErrorKind::InvalidInput);
+            assert!(path.exists());
+        }
     }
 
     /// Goal: one file is as good a number as any other. Method: two turns, of which the second has

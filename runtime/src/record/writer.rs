@@ -59,13 +59,13 @@ impl Writer {
                 self.files.current().write_all(&line)?;
                 self.progress.written(line.len());
             }
-            Piece::File { header, now, machine } => {
+            Piece::File { header, when, machine } => {
                 if header.missing > 0 {
                     warn!(steps = header.missing, "the trace goes on; these steps are not in it");
                 }
                 self.files.turn()?;
                 let mut line = Vec::new();
-                self.contents.machine(&mut line, 0, now, &machine);
+                self.contents.machine(&mut line, when, &machine);
                 debug!(bytes = line.len(), "the trace begins a new file");
                 let file = self.files.current();
                 file.write_all(&header.to_line())?;

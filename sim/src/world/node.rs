@@ -19,6 +19,7 @@ use anteroom_core::receipt::{Origin, Receipt};
 use anteroom_core::session::event::SessionEffect;
 use anteroom_core::settings::NodeSettings;
 use anteroom_core::time::{Millis, Timestamp};
+use anteroom_trace::line::When;
 
 use super::processor::Processors;
 use super::store_line::{Asker, Place};
@@ -94,6 +95,11 @@ impl World {
         self.now + self.nodes[node].ahead
     }
 
+    /// What a trace says of a node's time.
+    fn when(&self, node: usize) -> When {
+        When { node: node as u32, now: self.node_now(node), at: self.now }
+    }
+
     /// The world's time at which a node's clock shows a time.
     fn by_the_world(&self, node: usize, at: Timestamp) -> Timestamp {
         at.minus(self.nodes[node].ahead)
@@ -115,8 +121,7 @@ impl World {
         (it.ticking_at, it.stopping, it.frozen) = (None, false, false);
         let (incarnation, runs_bots, runs_workers) =
             (it.incarnation, it.runs_bots, it.runs_workers);
-        let now = self.node_now(node);
-        self.recorder.booted(node, incarnation, (&settings, seed), now);
+        self.recorder.booted(self.when(node), incarnation, &settings, seed);
         self.show(&Seen::Booted { node, node_id, settings: &settings });
         let bots = self.store.bots().cloned().collect();
         let start = NodeEvent::Start { bots, runs_bots, runs_workers };
@@ -206,7 +211,7 @@ impl World {
 
     /// Steps a machine and carries out its effects, if it is still the same process.
     pub(super) fn deliver(&mut self, node: usize, incarnation: u32, event: Event) {
-        let now = self.node_now(node);
+        let when = self.when(node);
         let it = &mut self.nodes[node];
         if it.incarnation != incarnation {
             return;
@@ -218,10 +223,10 @@ impl World {
         let Some(machine) = &mut it.machine else { return };
         self.steps += 1;
         let ticked = event == Event::Tick;
-        self.recorder.event(node, now, self.now, &event);
+        self.recorder.event(when, &event);
         let framed = matches!(event, Event::Session(..));
         let mut effects = Vec::new();
-        machine.step(now, event, &mut effects);
+        machine.step(when.now, event, &mut effects);
         let deadline = machine.next_deadline();
         let sound = machine.check_invariants();
         self.recorder.effects(node, &effects, deadline);

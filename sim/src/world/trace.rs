@@ -9,7 +9,7 @@ use anteroom_core::machine::Machine;
 use anteroom_core::settings::NodeSettings;
 use anteroom_core::store::{StoreRequest, StoreResult};
 use anteroom_core::time::{Millis, Timestamp};
-use anteroom_trace::line::{Applied, Broken, BrokenLine, Contents, Fault, Header};
+use anteroom_trace::line::{Applied, Broken, BrokenLine, Contents, Fault, Header, When};
 use anteroom_trace::words;
 use serde::Serialize;
 
@@ -38,14 +38,9 @@ impl Recorder {
         Self { looks, digest, length, applied, processes: Vec::new(), trace }
     }
 
-    /// A process of a node begins, at a time by the node's clock.
-    pub fn booted(
-        &mut self,
-        node: usize,
-        number: u32,
-        (settings, seed): (&NodeSettings, Seed),
-        now: Timestamp,
-    ) {
+    /// A process of a node begins.
+    pub fn booted(&mut self, when: When, number: u32, settings: &NodeSettings, seed: Seed) {
+        let node = when.node as usize;
         if self.looks.replay {
             self.processes.push(Process::new(node, number, settings.clone(), seed));
         }
@@ -55,12 +50,13 @@ impl Recorder {
         if self.looks.trace
             && let Ok(machine) = Machine::new(settings.clone(), seed)
         {
-            Contents::Kept.machine(&mut self.trace, node as u32, now, &machine);
+            Contents::Kept.machine(&mut self.trace, when, &machine);
         }
     }
 
-    /// An event, at a time by the node's clock and one by the world's.
-    pub fn event(&mut self, node: usize, now: Timestamp, at: Timestamp, event: &Event) {
+    /// An event reaches a node.
+    pub fn event(&mut self, when: When, event: &Event) {
+        let (node, now) = (when.node as usize, when.now);
         if self.looks.digest {
             self.length += 1;
             self.digest.word(now.as_ms());
@@ -72,8 +68,7 @@ impl Recorder {
             process.events.push((now, event.clone()));
         }
         if self.looks.trace {
-            let at = Some(at).filter(|at| *at != now);
-            Contents::Kept.event(&mut self.trace, node as u32, now, at, event);
+            Contents::Kept.event(&mut self.trace, when, event);
         }
     }
 
@@ -130,7 +125,9 @@ impl Recorder {
             }
         }
         if self.looks.trace {
+            let name = words::request_name(request);
             let (request, result) = (words::of_request(request), words::of_result(result));
+            let result = result.trim_end_matches(&name).trim_end();
             let node = node.map(|node| node as u32);
             self.line(&Applied { now, applied: format!("does {request}: {result}"), node });
         }

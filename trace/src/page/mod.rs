@@ -38,16 +38,7 @@ struct Lane<'a> {
 /// When (in milliseconds after the first one), what kind, from which lane, to which, what, about which
 /// subjects, at which node, on which line of the trace.
 #[derive(Serialize)]
-struct Row<'a>(
-    u64,
-    &'a str,
-    Option<usize>,
-    Option<usize>,
-    &'a str,
-    Vec<usize>,
-    Option<u32>,
-    usize,
-);
+struct Row<'a>(u64, &'a str, Option<usize>, Option<usize>, &'a str, Vec<usize>, Option<u32>, usize);
 
 const TEMPLATE: &str = include_str!("page.html");
 const STYLE: &str = include_str!("page.css");

@@ -2,7 +2,7 @@
 (() => {
   const story = JSON.parse(document.getElementById("story").textContent);
   const [AT, KIND, FROM, TO, LABEL, ABOUT, NODE, LINE] = [0, 1, 2, 3, 4, 5, 6, 7];
-  const TIME_WIDTH = 92;
+  const TIME_WIDTH = 84;
   const HEIGHTS = [2, 4, 8, 15, 20, 28];
   const LABELLED = 15;
   const byId = (id) => document.getElementById(id);
@@ -57,7 +57,7 @@
   const lay = () => {
     const lanes = Math.max(1, story.lanes.length);
     const room = board.clientWidth - TIME_WIDTH - 16;
-    view.lane = Math.max(110, Math.min(260, room / lanes));
+    view.lane = Math.max(86, Math.min(260, room / lanes));
     view.width = TIME_WIDTH + view.lane * lanes + Math.max(0, room - view.lane * lanes);
     heads.style.width = scroll.style.width = `${view.width + 14}px`;
     heads.querySelectorAll(".head:not(.time)").forEach((head, lane) => {
@@ -125,16 +125,22 @@
     // The words stand at the arrow's left end, and may go on to the right where nothing else stands.
     const x = Math.min(from, to) + 6;
     const room = view.width - x - 8;
-    const text = { class: "label halo", x, y: y - 7 - (h > 20 ? 2 : 0) };
+    const text = { class: "label halo", x, y: y - 8 - (h > 20 ? 2 : 0) };
     group.append(el("text", text, cut(beat[LABEL], room)));
   };
 
   const note = (group, beat, h, labelled) => {
     const x = middle(beat[FROM]);
     group.append(el("circle", { class: "dot", cx: x, cy: h / 2, r: Math.min(3.5, h / 2) }));
-    if (!labelled) return;
-    const text = { class: "label halo", x: x + 9, y: h / 2 };
-    group.append(el("text", text, cut(beat[LABEL], view.width - x - 16)));
+    if (labelled) beside(group, beat, x, h);
+  };
+
+  // The words stand at the right, or, where there is more room, at the left.
+  const beside = (group, beat, x, h) => {
+    const room = view.width - x - 16;
+    const left = room < 200 && x - TIME_WIDTH > room;
+    const text = { class: "label halo", x: left ? x - 9 : x + 9, y: h / 2, "text-anchor": left ? "end" : "start" };
+    group.append(el("text", text, cut(beat[LABEL], left ? x - TIME_WIDTH - 9 : room)));
   };
 
   const across = (group, beat, h, labelled) => {
@@ -142,9 +148,7 @@
     if (beat[FROM] !== null) {
       group.append(el("circle", { class: "dot", cx: at, cy: h / 2, r: Math.min(4, h / 2) }));
     }
-    if (!labelled) return;
-    const text = { class: "label halo", x: at + 9, y: h / 2 };
-    group.append(el("text", text, cut(beat[LABEL], view.width - at - 16)));
+    if (labelled) beside(group, beat, at, h);
   };
 
   // The whole trace at a glance: how much is told, where harm was done, what can be seen.

@@ -25,9 +25,9 @@ impl Pages {
                     self.story.chapter(&format!("{} steps are missing here", header.missing));
                 }
             }
-            Replayed::Machine { node, now } => self.story.booted(node, now),
+            Replayed::Machine(when) => self.story.booted(when.node, when.at),
             Replayed::Step(step) => {
-                self.story.step(step.node, step.at, &step.event, &step.effects);
+                self.story.step(step.when.node, step.when.at, &step.event, &step.effects);
             }
             Replayed::Fault(it) => self.story.fault(it.now, it.node, &it.fault, it.lasts),
             Replayed::Applied(it) => self.story.applied(it.now, it.node, &it.applied),
@@ -47,8 +47,8 @@ impl Pages {
     pub fn difference(&mut self, difference: &Difference) {
         self.story.at_line(difference.line);
         let step = &difference.step;
-        self.story.broken(step.at, &format!("the replay does something else: {difference}"));
-        self.story.step(step.node, step.at, &step.event, &step.effects);
+        self.story.broken(step.when.at, &format!("the replay does something else: {difference}"));
+        self.story.step(step.when.node, step.when.at, &step.event, &step.effects);
     }
 
     /// The page, under a name.

@@ -149,11 +149,14 @@ impl Story {
         let answer = words::of_result(result);
         let label = match result {
             Ok(StoreReply::OwedCallbacks { .. } | StoreReply::Claim(_)) => answer,
-            Ok(_) => format!("{name}: {}", answer.trim_end_matches(&name).trim_end()),
+            Ok(_) => match answer.trim_end_matches(&name).trim_end() {
+                "" => format!("{name}: done"),
+                answer => format!("{name}: {answer}"),
+            },
             Err(_) => format!("{name}: {answer}"),
         };
         let way = (Party::Store, Party::Node(node));
-        self.told(at, Kind::Answered, node, way, label.trim().to_owned(), subjects);
+        self.told(at, Kind::Answered, node, way, label, subjects);
     }
 
     pub(super) fn tell_effect(&mut self, node: u32, at: Timestamp, effect: &Effect) {
@@ -211,8 +214,7 @@ impl Story {
         let (kind, subjects) = match effect {
             SessionEffect::Receipt { seq, .. } => {
                 let key = self.numbered.remove(&(session_id, *seq));
-                let subject =
-                    key.map(|(bot, whom, id)| Subject::ProviderMessage(bot, whom, id));
+                let subject = key.map(|(bot, whom, id)| Subject::ProviderMessage(bot, whom, id));
                 (Kind::Answered, subject.into_iter().collect())
             }
             SessionEffect::Welcome { .. }

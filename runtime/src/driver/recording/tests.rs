@@ -43,9 +43,9 @@ impl Bed {
         let mut files: Vec<(Header, Vec<String>)> = Vec::new();
         while let Ok(piece) = self.pieces.try_recv() {
             match piece {
-                Piece::File { header, now, machine } => {
+                Piece::File { header, when, machine } => {
                     let mut line = Vec::new();
-                    Contents::Kept.machine(&mut line, NODE, now, &machine);
+                    Contents::Kept.machine(&mut line, when, &machine);
                     self.progress.begun(line.len());
                     files.push((header, vec![text(line)]));
                 }
