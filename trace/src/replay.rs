@@ -232,3 +232,6 @@ impl Replay {
         ReplayError::Unreadable { line: self.lines, what }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -146,7 +146,6 @@ impl World {
         it.dooms.clear();
         it.processors = Processors::default();
         (it.frozen, it.stopping) = (false, false);
-        self.recorder.fault(self.now, Some(node), "dies", Some(down));
         self.show(&Seen::Died { node });
         self.connections_lost(node);
         self.streams_lost(node);
@@ -277,6 +276,7 @@ impl World {
                 if between {
                     self.reach(Mark::NodeDiedBetweenEffects);
                 }
+                self.recorder.fault(self.now, Some(node), "dies", Some(down));
                 self.kill(node, down);
             }
             Doom::Freeze { lasts } => self.freeze(node, lasts),

@@ -33,9 +33,10 @@
   // What is shown: the rows that the filters let through, and all faults.
   const filter = () => {
     const subject = byId("subject").value.trim();
+    const exactly = story.subjects.includes(subject);
     const wanted = new Set();
     story.subjects.forEach((name, place) => {
-      if (subject && (name === subject || name.includes(subject))) wanted.add(place);
+      if (exactly ? name === subject : name.includes(subject)) wanted.add(place);
     });
     const node = byId("node").value;
     const words = byId("words").value.trim().toLowerCase();
@@ -81,21 +82,22 @@
     let before = first > 0 ? beats[view.shown[first - 1]][AT] : -1;
     for (let place = first; place < last; place++) {
       const beat = beats[view.shown[place]];
-      parts.push(row(beat, view.shown[place], (place - first) * height(), beat[AT] !== before));
+      const timed = height() >= LABELLED ? beat[AT] !== before : place % Math.ceil(24 / height()) === 0;
+      parts.push(row(beat, view.shown[place], (place - first) * height(), timed));
       before = beat[AT];
     }
     rows.replaceChildren(...parts);
     drawMap();
   };
 
-  const row = (beat, place, y, isNewTime) => {
+  const row = (beat, place, y, timed) => {
     const h = height();
     const chosen = place === view.chosen ? " chosen" : "";
     const group = el("g", { class: `row ${beat[KIND]}${chosen}`, transform: `translate(0 ${y})` });
     group.dataset.place = place;
     group.append(el("rect", { class: "back", x: 0, y: 0, width: view.width, height: h }));
-    const labelled = h >= LABELLED;
-    if (labelled && isNewTime) {
+    const labelled = h >= LABELLED || isHarm(beat);
+    if (timed) {
       group.append(el("text", { class: "time", x: 8, y: h / 2 }, clock(beat[AT])));
     }
     if (beat[KIND] === "broken") {
@@ -286,9 +288,10 @@
   };
   document.addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey) return;
-    const typing = event.target.matches("input:not([type=checkbox]), select");
-    if (typing && event.key === "Escape") { event.target.value = ""; filter(); scroll.focus(); return; }
-    if (typing || (event.target.matches("button, input") && (event.key === "Enter" || event.key === " "))) return;
+    const on = event.target instanceof Element ? event.target : document.body;
+    const typing = on.matches("input:not([type=checkbox]), select");
+    if (typing && event.key === "Escape") { on.value = ""; filter(); scroll.focus(); return; }
+    if (typing || (on.matches("button, input") && (event.key === "Enter" || event.key === " "))) return;
     if (KEYS[event.key]) { event.preventDefault(); KEYS[event.key](); }
   });
   scroll.addEventListener("scroll", draw, { passive: true });
