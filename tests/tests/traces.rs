@@ -98,7 +98,8 @@ async fn a_node_under_load_replays_to_identical_effects() {
         line.split_once("identical: ")?.1.split(' ').next()?.parse::<u64>().ok()
     });
     let steps: u64 = steps.sum();
-    assert!(steps > 3 * 5 * MESSAGES, "{steps} steps are too few for three loads");
+    // Each frame of a load is a step, and so is each resend.
+    assert!(steps > 3 * (MESSAGES + MESSAGES / 10), "{steps} steps are too few for three loads");
     assert!(is_said(&files, "ada") && is_said(&files, BOT));
     for words in ["Küche", "kitchen", "Grüße"] {
         assert!(!is_said(&files, words), "{words} is in a trace");

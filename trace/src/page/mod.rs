@@ -54,7 +54,7 @@ pub fn html(story: &Story, title: &Title) -> String {
         .collect();
     subjects.sort();
     subjects.dedup();
-    let begin = story.beats().iter().map(|beat| beat.at).min().unwrap_or_default();
+    let begin = story.begin();
     let place = |party: &Option<_>| party.as_ref().and_then(|party| lanes.place_of(party));
     let beats = story.beats().iter().map(|beat| {
         let mut about: Vec<_> = beat

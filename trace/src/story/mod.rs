@@ -96,6 +96,8 @@ type ProviderKey = (BotId, CorrespondentId, ProviderMessageId);
 pub struct Story {
     beats: Vec<Beat>,
     line: usize,
+    /// When the first beat was, where that is forgotten.
+    begin: Option<Timestamp>,
     last_at: Timestamp,
     /// Which provider each connection belongs to, as far as it has said so, and its bots.
     sessions: BTreeMap<SessionId, (String, Vec<BotId>)>,
@@ -179,12 +181,20 @@ impl Story {
     /// Forgets what was told, but not who is who.
     pub fn restart(&mut self) {
         self.beats.clear();
+        self.begin = None;
     }
 
     /// Forgets all but the last beats.
     pub fn keep_last(&mut self, beats: usize) {
+        self.begin = Some(self.begin());
         let over = self.beats.len().saturating_sub(beats);
         self.beats.drain(..over);
+    }
+
+    /// When it begins.
+    pub fn begin(&self) -> Timestamp {
+        let first = self.beats.iter().map(|beat| beat.at).min().unwrap_or_default();
+        self.begin.map_or(first, |begin| begin.min(first))
     }
 
     /// Everything that was told.

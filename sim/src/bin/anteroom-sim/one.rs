@@ -1,6 +1,6 @@
 //! One seed or one plan: run, looked at closely, and told.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::ExitCode;
 
 use anteroom_sim::campaign;
@@ -23,18 +23,13 @@ pub(crate) fn run(arguments: &Arguments) -> ExitCode {
     let looks = Looks { digest: true, replay: true, trace: traced };
     let report = campaign::run(plan.clone(), looks);
     let seed = arguments.seed.unwrap_or(plan.draws);
-    let texts: [(&Option<PathBuf>, &dyn Fn() -> Result<String, String>); 3] = [
-        (&arguments.trace, &|| Ok(report.trace.clone())),
-        (&arguments.html, &|| page(&report, &format!("seed {seed}"))),
-        (&arguments.write_plan, &|| Ok(plan.to_json() + "\n")),
-    ];
-    for (path, text) in texts {
-        let Some(path) = path else { continue };
-        let written = text().and_then(|text| write(path, &text));
-        if let Err(what) = written {
-            eprintln!("cannot write {}: {what}", path.display());
-            return ExitCode::from(2);
-        }
+    let name = format!("seed {seed} of the simulation");
+    let written = write(arguments.trace.as_deref(), || Ok(report.trace.clone()))
+        .and_then(|()| write(arguments.html.as_deref(), || page(&report, name)))
+        .and_then(|()| write(arguments.write_plan.as_deref(), || Ok(plan.to_json() + "\n")));
+    if let Err(what) = written {
+        eprintln!("{what}");
+        return ExitCode::from(2);
     }
     if arguments.digest {
         println!("DIGEST seed={seed} {:016x}", report.digest);
@@ -61,19 +56,22 @@ pub(crate) fn run(arguments: &Arguments) -> ExitCode {
     }
 }
 
-fn write(path: &Path, text: &str) -> Result<(), String> {
-    std::fs::write(path, text).map_err(|error| error.to_string())
+/// Writes a text, where it is asked for.
+fn write(path: Option<&Path>, text: impl FnOnce() -> Result<String, String>) -> Result<(), String> {
+    let Some(path) = path else { return Ok(()) };
+    let written =
+        text().and_then(|text| std::fs::write(path, text).map_err(|error| error.to_string()));
+    written.map_err(|error| format!("cannot write {}: {error}", path.display()))
 }
 
 /// The trace as a page, replayed on the way.
-fn page(report: &Report, name: &str) -> Result<String, String> {
+fn page(report: &Report, name: String) -> Result<String, String> {
     let mut pages = Pages::default();
     let mut replay = Replay::default();
     for line in report.trace.lines() {
         let replayed = replay.line(line).map_err(|error| error.to_string())?;
         pages.line(replay.lines(), replayed);
     }
-    let name = format!("{name} of the simulation");
     Ok(pages.page(name))
 }
 
