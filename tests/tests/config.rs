@@ -28,8 +28,8 @@ async fn all_problems_are_said_and_nothing_is_started() {
     let home = home("[pools.audio]\nslosts = 3\n[lease]\nttl = \"15\"\n");
     let variables = [("ANTEROOM_LISTN", "127.0.0.1:0")];
     let expected = "\
-anteroom: anteroom.toml:4: lease.ttl: \"15\" is not understood: expected a length of time with its unit, as in \
-\"15s\", \"10 min\" or \"1h 30min\"
+anteroom: anteroom.toml:4: lease.ttl: \"15\" is not understood: expected a time with its unit, as in \
+\"15s\" or \"1h 30min\"
 anteroom: anteroom.toml:2: pools.audio.slosts: unknown key; did you mean pools.audio.slots?
 anteroom: ANTEROOM_LISTN: listn: unknown key; did you mean listen?
 ";

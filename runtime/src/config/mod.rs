@@ -215,8 +215,8 @@ impl Config {
     pub fn stop_max(&self) -> Duration {
         let bots = self.bots.values().chain([&self.bot_defaults]);
         let drain = bots.map(|bot| bot.settings.callbacks.drain_timeout()).max();
-        let machine = Duration::from(drain.unwrap_or_default()) + self.node.shutdown_grace.into();
-        self.http.shutdown_grace + machine
+        let drain = Duration::from(drain.unwrap_or_default());
+        self.http.shutdown_grace + drain + Duration::from(self.node.shutdown_grace)
     }
 }
 

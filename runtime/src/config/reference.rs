@@ -47,10 +47,18 @@ pub(super) fn markdown(section: &mut dyn Section) -> String {
         let template = block.template.as_ref();
         match template.and_then(|path| blocks.iter().find(|other| other.path == *path)) {
             Some(template) => append_differences(&mut page, block, template),
+            // A section within one that takes another's keys takes that one's as well.
+            None if is_within_an_heir(block, &blocks) => {}
             None => append_block(&mut page, block),
         }
     }
     page
+}
+
+fn is_within_an_heir(block: &Block, blocks: &[Block]) -> bool {
+    let above = block.path.rsplit_once('.').map(|(above, _)| above);
+    block.inherits.is_some()
+        && blocks.iter().any(|other| Some(&*other.path) == above && other.inherits.is_some())
 }
 
 fn append_block(page: &mut String, block: &Block) {
@@ -63,12 +71,11 @@ fn append_block(page: &mut String, block: &Block) {
         append(page, &format!("{}.\n", block.about));
     }
     if let Some(inherited) = &block.inherits {
-        let keys: Vec<String> = block.keys.iter().map(|key| format!("`{}`", key.name)).collect();
-        let keys = keys.join(", ");
         append(
             page,
             &format!(
-                "The keys of `[{inherited}]`, whose values count where none is given: {keys}."
+                "Takes the keys and sections of `[{inherited}]`, whose values count where none is \
+                 given."
             ),
         );
         return;
@@ -76,12 +83,12 @@ fn append_block(page: &mut String, block: &Block) {
     if block.keys.is_empty() {
         return;
     }
-    append(page, "| key | default | what it is |\n|---|---|---|");
+    append(page, "| key | default | what it is | how it is written |\n|---|---|---|---|");
     for key in &block.keys {
         let Key { name, about, form, is_secret, .. } = key;
         let file = if *is_secret { format!(", or `{name}{FILE_SUFFIX}`") } else { String::new() };
         let default = default(key);
-        append(page, &format!("| `{name}`{file} | {default} | {about}: {form} |"));
+        append(page, &format!("| `{name}`{file} | {default} | {about} | {form} |"));
     }
 }
 

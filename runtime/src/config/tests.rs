@@ -233,8 +233,7 @@ fn unknown_keys_name_the_nearest() {
 /// of each form.
 #[test]
 fn values_that_are_not_understood_are_named() {
-    const TIME: &str =
-        "expected a length of time with its unit, as in \"15s\", \"10 min\" or \"1h 30min\"";
+    const TIME: &str = "expected a time with its unit, as in \"15s\" or \"1h 30min\"";
     for (text, expected) in [
         ("lease.ttl = 60", format!("lease.ttl: 60 is not understood: {TIME}")),
         ("lease.ttl = \"60\"", format!("lease.ttl: \"60\" is not understood: {TIME}")),

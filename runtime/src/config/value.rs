@@ -282,7 +282,7 @@ pub fn written(length: impl Into<Duration>) -> String {
 
 impl<L: Length> Value for Time<'_, L> {
     fn form(&self) -> String {
-        "a length of time with its unit, as in \"15s\", \"10 min\" or \"1h 30min\"".to_owned()
+        "a time with its unit, as in \"15s\" or \"1h 30min\"".to_owned()
     }
 
     fn set(&mut self, raw: &Raw) -> Result<(), String> {
