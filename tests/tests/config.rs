@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anteroom_tests::cli::Ended;
-use anteroom_tests::{Server, cli};
+use anteroom_tests::{PATIENCE, Server, cli};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -28,9 +28,9 @@ async fn all_problems_are_said_and_nothing_is_started() {
     let home = home("[pools.audio]\nslosts = 3\n[lease]\nttl = \"15\"\n");
     let variables = [("ANTEROOM_LISTN", "127.0.0.1:0")];
     let expected = "\
+anteroom: anteroom.toml:2: pools.audio.slosts: unknown key; did you mean pools.audio.slots?
 anteroom: anteroom.toml:4: lease.ttl: \"15\" is not understood: expected a time with its unit, as in \
 \"15s\" or \"1h 30min\"
-anteroom: anteroom.toml:2: pools.audio.slosts: unknown key; did you mean pools.audio.slots?
 anteroom: ANTEROOM_LISTN: listn: unknown key; did you mean listen?
 ";
     for (arguments, code) in
@@ -109,8 +109,9 @@ async fn a_node_obeys_its_file() {
 
     fs::write(home.path().join("anteroom.toml"), "[session]\nauto_create_bots = false\n")
         .expect("the home can be written to");
+    server.terminate(PATIENCE).await;
     server.restart().await;
     let other = ["send", "--bot", "other", "--from", "alice", "--text", "hello"];
-    cli::run(&server, &other).await.failed_saying(&["other"]);
+    cli::run(&server, &other).await.failed_saying(&["the bot is not known here"]);
     cli::run(&server, &send).await.succeeded();
 }
