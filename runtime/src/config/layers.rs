@@ -181,15 +181,13 @@ fn read_variable(name: &OsString, value: OsString, tree: &mut Tree, problems: &m
 }
 
 /// Whether it is one of the variables that containers get for a service called `anteroom` or
-/// `anteroom-something`. No key of ours has such a name.
+/// `anteroom-something`. No key at the top has such a name, and what is in a section is no such variable.
 pub(super) fn is_service_link(name: &str) -> bool {
-    name.ends_with("_PORT")
-        || name.ends_with("_SERVICE_HOST")
-        || name.contains("_SERVICE_PORT")
-        || name.contains("_TCP_")
-        || name.ends_with("_TCP")
-        || name.contains("_UDP_")
-        || name.ends_with("_UDP")
+    let ends = ["_PORT", "_SERVICE_HOST", "_TCP", "_UDP"];
+    let within = ["_SERVICE_PORT", "_TCP_", "_UDP_"];
+    !name.contains("__")
+        && (ends.iter().any(|end| name.ends_with(end))
+            || within.iter().any(|part| name.contains(part)))
 }
 
 /// Writes a value over what lower layers say under the path, whose case is that of what is there, or

@@ -15,6 +15,11 @@
 //! | [`named`] | sections that have names |
 //! | the others | one section each |
 //!
+//! To add a section: a struct with the defaults, `impl Section` for it in a file of its own, a field of
+//! [`Config`] (or of [`Bot`], for what each bot chooses) and one line in its `visit`; then
+//! `anteroom config reference > docs/configuration.md`. Sections that have names are a map by name, shown
+//! through [`Named`]. A secret is an `Option<SecretString>`, and its `…_file` is known by itself.
+//!
 //! **Architecture invariants:** a key is described in one place, [`Section::visit`]; the defaults are
 //! the values before reading; every problem is found in one run; a secret is never shown.
 

@@ -408,6 +408,8 @@ fn variables_are_keys_or_named() {
         .variable("ANTEROOMLISTEN", "x")
         .variable("PATH", "x");
     assert!(world.loaded().origins.is_empty());
+    let bot = World::with_file("").variable("ANTEROOM_BOTS__MY_TCP_BOT__RUN", "always");
+    assert_eq!(bot.loaded().config.bots["my_tcp_bot"].settings.run, Run::Always);
     let no_key = "it names no key: write ANTEROOM_SECTION__KEY, each part with a name";
     variable_refused("ANTEROOM_", "x", &format!("ANTEROOM_: {no_key}"));
     variable_refused("ANTEROOM_LEASE__", "x", &format!("ANTEROOM_LEASE__: {no_key}"));
