@@ -15,7 +15,7 @@ const FILE_BYTES_MIN: u64 = 64 * 1024;
 #[command(next_help_heading = "Recording a trace (see docs/traces.md)")]
 pub(super) struct RecordArgs {
     /// Record a trace into this file, to be looked at with `anteroom replay`; older files get numbers
-    #[arg(long, value_name = "FILE", env = "ANTEROOM_RECORD")]
+    #[arg(long, value_name = "FILE")]
     record: Option<PathBuf>,
     /// How large a file of the trace becomes, in bytes, before a new one is begun
     #[arg(
