@@ -40,11 +40,12 @@ pub(crate) use self::store_place::StorePlace;
 use self::store_place::StorePlaceError;
 use crate::clock::{BootClock, Clock};
 use crate::config::{Config, NodeSection};
-use crate::driver::{self, Handle, Node, Ports};
+use crate::driver::{self, Handle, Node, Ports, Recording};
 use crate::http::{self, HttpState};
 use crate::media::engines::{self, Engines};
 use crate::media::processor::Processor;
 use crate::media::staging::{Staging, StagingError};
+use crate::record::{self, RecordError, RecordOptions};
 use crate::store::Store;
 use crate::store::mongodb::{self, MongoSettings, MongoStore, StoreTime};
 use crate::store::sqlite::{OpenError, SqliteSettings, SqliteStore};
@@ -79,6 +80,9 @@ pub enum ServeError {
         /// What the operating system said.
         source: io::Error,
     },
+    /// The trace cannot be written.
+    #[error(transparent)]
+    Record(#[from] RecordError),
     /// The embedded store could not be opened.
     #[error(transparent)]
     Store(#[from] OpenError),
@@ -118,11 +122,12 @@ pub enum ServeError {
     StopTimeout(Duration),
 }
 
-/// Runs a node until it is told to end (SIGINT, SIGTERM; told twice, the process exits at once).
+/// Runs a node until it is told to end (SIGINT, SIGTERM; told twice, the process exits at once), and
+/// records its trace where that is asked for.
 ///
 /// # Errors
 /// Whatever kept it from starting or from ending well; the process should then exit with a failure.
-pub async fn serve(config: Config) -> Result<(), ServeError> {
+pub async fn serve(config: Config, record: Option<RecordOptions>) -> Result<(), ServeError> {
     let NodeSection { listen, data_dir, store, log, .. } = &config.node;
     if !listen.ip().to_canonical().is_loopback() {
         return Err(ServeError::NotLoopback(*listen));
@@ -135,12 +140,17 @@ pub async fn serve(config: Config) -> Result<(), ServeError> {
     let listener = TcpListener::bind(listen)
         .await
         .map_err(|source| ServeError::Listen { address: *listen, source })?;
+    let (recording, recorder) = record.map(record::start).transpose()?.unzip();
     let clock = Arc::new(BootClock::start());
     let store = open_store(place, Arc::clone(&clock)).await?;
-    let served = match Running::start(&config, listener, clock, Arc::clone(&store)).await {
+    let started = Running::start(&config, listener, clock, Arc::clone(&store), recording).await;
+    let served = match started {
         Ok(running) => running.until_told(signals).await,
         Err(error) => Err(error),
     };
+    if let Some(recorder) = recorder {
+        recorder.finish().await;
+    }
     if timeout(CLOSE_MAX, store.shutdown()).await.is_err() {
         warn!("the store did not close in time");
     }
@@ -192,6 +202,7 @@ impl Running {
         listener: TcpListener,
         clock: Arc<BootClock>,
         store: Arc<dyn Store>,
+        recording: Option<Recording>,
     ) -> Result<Self, ServeError> {
         let address = listener
             .local_addr()
@@ -203,7 +214,8 @@ impl Running {
         info!(node_id = %node.settings.node_id, bots = node.bots.len(), "starting");
         let processors = processors().await?;
         let files = Arc::new(OnDisk(Arc::clone(&staging)));
-        let (handle, driver) = driver::start(node, Ports { clock, store, processors, files })?;
+        let ports = Ports { clock, store, processors, files };
+        let (handle, driver) = driver::start_recorded(node, ports, recording)?;
         let measuring = tokio::spawn(usage::keep_measured(Arc::clone(&staging)));
         let stop_http = CancellationToken::new();
         let state = HttpState::new(handle.clone(), staging).with_limits(config.http);
@@ -308,7 +320,7 @@ mod tests {
         config.node.listen = SocketAddr::from(([127, 0, 0, 1], 0));
         config.node.data_dir = directory.path().join("data");
         change(&mut config.node);
-        let error = serve(config).await.expect_err("it is refused");
+        let error = serve(config, None).await.expect_err("it is refused");
         assert!(!directory.path().join("data").exists(), "nothing was touched");
         error.to_string()
     }

@@ -64,7 +64,7 @@ pub struct StatusFrame {
     /// How it stands.
     pub status: ProviderStatus,
     /// More about it, for people; a login code as a data URL for example.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "crate::contents::maybe")]
     pub detail: Option<String>,
 }
 
@@ -200,6 +200,7 @@ struct WireMessage<'a> {
     send_id: Option<&'a SendId>,
     originating_time: Timestamp,
     replayed: bool,
+    #[serde(serialize_with = "crate::contents::text")]
     message: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     media: Option<&'a DraftMedia>,

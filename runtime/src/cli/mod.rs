@@ -1,13 +1,16 @@
 //! The `anteroom` command: what people and scripts type.
 //!
 //! Owns arguments, exit codes and what is printed; results go to stdout, everything else to stderr.
-//! `serve` runs the node; `send` and `tail` are clients that know nothing but the wire protocol.
+//! `serve` runs the node; `send` and `tail` are clients that know nothing but the wire protocol; `replay`
+//! needs neither a node nor a store.
 
 mod answer;
 mod back_off;
 mod config;
 mod config_args;
 mod exit;
+mod record;
+mod replay;
 mod send;
 mod serve;
 mod server_url;
@@ -41,7 +44,8 @@ Examples:
 
 Exit codes:
   0 done   1 refused or failed   2 wrong usage   3 not reached, or not in time
-  4 another consumer took the stream over   130 interrupted";
+  4 another consumer took the stream over   130 interrupted
+Those of serve and replay are in their own help.";
 
 #[derive(Debug, Subcommand)]
 enum Command {
@@ -53,6 +57,8 @@ enum Command {
     Send(send::SendArgs),
     /// Play a consumer: print a bot's callbacks as they come, and acknowledge them
     Tail(tail::TailArgs),
+    /// Check a trace that `serve --record` or the simulation wrote, or make a page of it
+    Replay(replay::ReplayArgs),
 }
 
 /// Where the clients find the server.
@@ -88,6 +94,7 @@ pub fn main() -> ExitCode {
         Command::Config(command) => config::run(command),
         Command::Send(args) => on_one_thread(send::run(args, client)),
         Command::Tail(args) => on_one_thread(tail::run(args, client)),
+        Command::Replay(args) => replay::run(&args),
     }
     .into()
 }

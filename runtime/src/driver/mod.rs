@@ -13,6 +13,7 @@
 //! * `run` is the loop, `carry_out` what it does with effects.
 //! * `outlets` are the ways out: one bounded channel a connection or stream, one answer a request.
 //! * `tasks` runs whatever takes time and reports its end.
+//! * [`recording`] is what is handed over of each step where a trace is asked for.
 //! * [`ports`] are the world as the driver needs it. Nothing in here knows a socket, a database, a
 //!   process or a file: all of it runs in the simulation as well.
 //!
@@ -28,6 +29,7 @@
 
 pub mod handle;
 pub mod ports;
+pub mod recording;
 
 mod carry_out;
 mod deletions;
@@ -42,4 +44,5 @@ mod tests;
 
 pub use handle::{Attached, Handle, Stopped, StreamItem};
 pub use ports::{Node, Ports, StagedFiles};
-pub use run::start;
+pub use recording::Recording;
+pub use run::{start, start_recorded};

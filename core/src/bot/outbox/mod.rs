@@ -17,6 +17,8 @@ mod paging;
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use self::circuit::{Circuit, Consumer};
 use self::lane::{Entry, EntryState, OutboxLane};
 use self::marks::Marks;
@@ -38,8 +40,9 @@ use crate::settings::BotSettings;
 use crate::store::{CallbackPlan, Fence, StoreRequest, StoreResult};
 use crate::time::Timestamp;
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Outbox {
+    #[serde(with = "crate::lookup::sorted")]
     lanes: Lookup<CorrespondentId, OutboxLane>,
     /// The lanes that may have something to do, in turn.
     sendable: VecDeque<CorrespondentId>,
@@ -62,7 +65,7 @@ pub(crate) struct Outbox {
 }
 
 /// A callback that is with the consumer.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 struct Open {
     key: CallbackKey,
     deadline: Timestamp,
