@@ -153,8 +153,8 @@ impl Recorder {
         self.processes.iter().try_for_each(Process::replay)
     }
 
-    pub fn into_lines(self) -> Vec<String> {
-        self.lines
+    pub fn take_lines(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.lines)
     }
 
     fn line<T: Serialize>(&mut self, line: Line<'_, T>) {
