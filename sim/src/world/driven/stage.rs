@@ -126,7 +126,13 @@ impl Stage {
         let mut machines = held(&self.0.machines);
         let handle = Handle::current();
         match order {
-            Order::Boot { node } => handle.restart(machines.nodes[node].id()),
+            Order::Boot { node } => {
+                let id = machines.nodes[node].id();
+                drop(machines);
+                // A process that ended by itself has left its addresses behind.
+                handle.kill(id);
+                handle.restart(id);
+            }
             Order::Kill { node } => {
                 let id = machines.nodes[node].id();
                 // Tasks that end with their process may have to tell the world.
