@@ -11,13 +11,14 @@ use anteroom_core::store::{
     ArchiveAnswer, EnqueueAnswer, InsertAnswer, OperatorAnswer, ReviseAnswer, StoreError,
     StoreReply, TokenAnswer,
 };
+use serde::{Deserialize, Serialize};
 
 use super::seen::{Seen, Told};
 
 macro_rules! marks {
     ($($(#[$doc:meta])* $mark:ident),* $(,)?) => {
         /// A situation that must occur.
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
         pub enum Mark {
             $($(#[$doc])* $mark),*
         }
@@ -135,7 +136,8 @@ marks! {
 }
 
 /// Those marks that have been reached.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
 pub struct Marks {
     reached: BTreeSet<Mark>,
 }

@@ -30,6 +30,8 @@ mod s9_bounds;
 #[cfg(test)]
 mod stage;
 
+use serde::{Deserialize, Serialize};
+
 use self::marks::Marks;
 use self::rule::Rule;
 use self::seen::{Final, Scene, Seen};
@@ -56,7 +58,7 @@ trait Ends {
 }
 
 /// A broken rule.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Broken {
     /// Which.
     pub rule: Rule,

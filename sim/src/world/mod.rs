@@ -48,6 +48,7 @@ use std::collections::BTreeSet;
 use anteroom_core::id::{BotId, MediaId};
 use anteroom_core::store::{BotRecord, StoreRequest};
 use anteroom_core::time::{Millis, Timestamp};
+use serde::{Deserialize, Serialize};
 
 use self::consumer::Consumer;
 use self::ending::Phase;
@@ -85,7 +86,7 @@ pub struct Looks {
 }
 
 /// What a run came to.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Report {
     /// The rule that was broken, if one was.
     pub broken: Option<Broken>,

@@ -23,7 +23,7 @@ pub(crate) fn run(arguments: &Arguments) -> ExitCode {
     };
     let clock = Clock::start(arguments.minutes);
     let goes_on = arguments.all || arguments.canary;
-    let summary = range.run(|summary| {
+    let summary = range.run_by(crate::run_one, |summary| {
         if !arguments.quiet {
             clock.show(summary);
         }
@@ -50,7 +50,7 @@ pub(crate) fn run(arguments: &Arguments) -> ExitCode {
     if !arguments.quiet {
         let (seed, broken) = &summary.failures[0];
         let source = failure::Source::Seed(*seed);
-        failure::tell_people(&source, &range.plan(*seed), broken, arguments.keep.as_deref());
+        failure::tell_people(&source, &range.subject(*seed).plan(), broken, arguments.keep.as_deref());
     }
     failure::exit_code(first.rule)
 }

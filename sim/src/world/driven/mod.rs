@@ -36,3 +36,6 @@ impl World {
         report
     }
 }
+
+#[cfg(not(madsim))]
+compile_error!("tier 2 is built with RUSTFLAGS=\"--cfg madsim\"; `cargo xtask sim --tier 2` does so");
