@@ -89,7 +89,9 @@ impl Rule {
             Self::S10 => "a staged file is deleted only when no job and no failed copy needs it",
             Self::S11 => "the events of a process, replayed, give the same effects",
             Self::S12 => "no complaint is logged that the plan does not explain",
-            Self::S13 => "a driver does what its machine says, once and in order, and tells it what came",
+            Self::S13 => {
+                "a driver does what its machine says, once and in order, and tells it what came"
+            }
             Self::L1 => "every acknowledged message is archived once and called back",
             Self::L2 => "no job is left, and no lease",
             Self::L3 => "every placeholder has come to its end",

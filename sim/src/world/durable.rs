@@ -65,8 +65,7 @@ impl World {
         }
         let result = self.store.apply(self.now, request);
         if self.is_sabotaged(Sabotage::ResetEpochs)
-            && let Ok(StoreReply::AcquireBot(Acquired::Acquired { epoch })) =
-                &result
+            && let Ok(StoreReply::AcquireBot(Acquired::Acquired { epoch })) = &result
         {
             let earlier = Epoch(1_000_000_u64.saturating_sub(epoch.0));
             let acquired = Acquired::Acquired { epoch: earlier };

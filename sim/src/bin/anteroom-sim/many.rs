@@ -50,7 +50,12 @@ pub(crate) fn run(arguments: &Arguments) -> ExitCode {
     if !arguments.quiet {
         let (seed, broken) = &summary.failures[0];
         let source = failure::Source::Seed(*seed);
-        failure::tell_people(&source, &range.subject(*seed).plan(), broken, arguments.keep.as_deref());
+        failure::tell_people(
+            &source,
+            &range.subject(*seed).plan(),
+            broken,
+            arguments.keep.as_deref(),
+        );
     }
     failure::exit_code(first.rule)
 }

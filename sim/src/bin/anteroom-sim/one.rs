@@ -77,7 +77,6 @@ fn plan(arguments: &Arguments) -> Result<Plan, String> {
     } else {
         std::fs::read_to_string(path)
     };
-    let text = text
-        .map_err(|error| format!("cannot read {}: {error}", path.display()))?;
+    let text = text.map_err(|error| format!("cannot read {}: {error}", path.display()))?;
     Plan::from_json(&text).map_err(|error| format!("{}: {error}", path.display()))
 }

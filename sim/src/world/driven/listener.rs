@@ -2,6 +2,7 @@
 //! listeners do over HTTP is done here over plain connections of the simulated network, with the same
 //! handle, in the same order, and with the same care for what is true only for a while.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use anteroom_core::bot::event::Callback;
@@ -12,7 +13,7 @@ use anteroom_core::store::EnqueueAnswer;
 use anteroom_core::time::Timestamp;
 use anteroom_runtime::driver::{Handle, StreamItem};
 use madsim::net::{Endpoint, Receiver, Sender};
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, mpsc};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -20,20 +21,28 @@ use tokio_util::task::TaskTracker;
 use super::network;
 use super::ports::Place;
 use crate::checker::marks::Mark;
+use crate::checker::seen::Seen;
 use crate::world::lines::Request;
 
 /// How long a line may say nothing before it says what it is.
 const OPENING_MAX: Duration = Duration::from_secs(10);
 
+/// How long a peer may read nothing.
+const STALL_MAX: Duration = Duration::from_secs(30);
+
 /// The first thing said over a line.
 pub(super) enum Opening {
     /// A provider connects.
-    Provider(SessionId),
+    Provider(SessionId, Room),
     /// A consumer wants a bot's callbacks.
-    Stream(BotId),
+    Stream(BotId, Room),
     /// Somebody asks for something.
     Request(Request),
 }
+
+/// How much more fits into the line before somebody reads from it: what is written takes a place, what
+/// is read gives it back.
+pub(super) type Room = Arc<Semaphore>;
 
 /// What a provider hears, and when it was written.
 pub(super) struct Heard(pub Timestamp, pub SessionEffect);
@@ -88,26 +97,26 @@ impl Line {
         let opening = timeout(OPENING_MAX, self.from_peer.recv()).await;
         let Ok(Ok(opening)) = opening else { return };
         match *opening.downcast::<Opening>().expect("a line begins with its opening") {
-            Opening::Provider(session_id) => self.provider(session_id).await,
-            Opening::Stream(bot_id) => self.stream(bot_id).await,
+            Opening::Provider(session_id, room) => self.provider(session_id, &room).await,
+            Opening::Stream(bot_id, room) => self.stream(bot_id, &room).await,
             Opening::Request(request) => self.request(request).await,
         }
     }
 
-    async fn provider(mut self, session_id: SessionId) {
+    async fn provider(mut self, session_id: SessionId, room: &Room) {
         let Ok(effects) = self.handle.open_session(session_id).await else { return };
         let Self { place, handle, stop, to_peer, from_peer } = &mut self;
         tokio::select! {
             biased;
             () = stop.cancelled() => {}
-            () = write_all(place, handle, session_id, effects, to_peer) => {}
+            () = write_all(place, handle, session_id, effects, to_peer, room) => {}
             () = read_all(handle, session_id, from_peer) => {}
         }
         // A driver that has stopped needs not be told.
         let _ = handle.session_event(session_id, SessionEvent::Closed).await;
     }
 
-    async fn stream(mut self, bot_id: BotId) {
+    async fn stream(mut self, bot_id: BotId, room: &Room) {
         let Ok(mut attached) = self.handle.attach_consumer(bot_id).await else { return };
         loop {
             let item = tokio::select! {
@@ -117,6 +126,13 @@ impl Line {
                 _ = self.from_peer.recv() => return,
                 item = attached.items.recv() => item,
             };
+            if let Some(StreamItem::Callback { callback, .. }) = &item {
+                let (node, stream_id) = (self.place.node, attached.stream_id);
+                self.place.show(&Seen::StreamedOver { node, stream_id, callback });
+            }
+            if !takes_a_place(room).await {
+                return;
+            }
             let on_stream = match item {
                 Some(StreamItem::Callback { valid_until, .. })
                     if self.handle.now() >= valid_until =>
@@ -145,7 +161,6 @@ impl Line {
             let _ = self.to_peer.send(Box::new(answer)).await;
         }
     }
-
 }
 
 /// The answer to a request; none from a node that is stopping.
@@ -185,8 +200,13 @@ async fn write_all(
     session_id: SessionId,
     mut effects: mpsc::Receiver<SessionEffect>,
     to_peer: &Sender,
+    room: &Room,
 ) {
     while let Some(effect) = effects.recv().await {
+        place.show(&Seen::HandedOver { node: place.node, session_id, effect: &effect });
+        if !takes_a_place(room).await {
+            return;
+        }
         if valid_until(&effect) <= handle.now() {
             place.stage.with(|world| world.reach(Mark::LateEffectDropped));
             return;
@@ -196,6 +216,17 @@ async fn write_all(
         if to_peer.send(Box::new(heard)).await.is_err() {
             return;
         }
+    }
+}
+
+/// Waits for room on the line; false when there is none for too long.
+async fn takes_a_place(room: &Room) -> bool {
+    match timeout(STALL_MAX, room.acquire()).await {
+        Ok(Ok(place)) => {
+            place.forget();
+            true
+        }
+        Ok(Err(_)) | Err(_) => false,
     }
 }
 

@@ -38,4 +38,6 @@ impl World {
 }
 
 #[cfg(not(madsim))]
-compile_error!("tier 2 is built with RUSTFLAGS=\"--cfg madsim\"; `cargo xtask sim --tier 2` does so");
+compile_error!(
+    "tier 2 is built with RUSTFLAGS=\"--cfg madsim\"; `cargo xtask sim --tier 2` does so"
+);

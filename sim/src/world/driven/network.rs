@@ -43,7 +43,8 @@ impl Machines {
     /// Everything but nodes; those begin with what they run.
     pub fn new(consumers: usize) -> Self {
         let handle = Handle::current();
-        let machine = |name: String, ip: [u8; 4]| handle.create_node().name(name).ip(ip.into()).build();
+        let machine =
+            |name: String, ip: [u8; 4]| handle.create_node().name(name).ip(ip.into()).build();
         Self {
             store: machine("store".to_owned(), [10, 0, 0, 1]),
             people: machine("people".to_owned(), [10, 0, 0, 2]),

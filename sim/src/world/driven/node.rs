@@ -262,6 +262,7 @@ impl World {
         self.steps += 1;
         self.nodes[node].ticked = *event == Event::Tick;
         self.recorder.event(node, node_now, event);
+        self.show(&Seen::MachineTold { node, event });
         match event {
             Event::Bot(
                 bot_id,
@@ -302,6 +303,7 @@ impl World {
             self.checker.break_rule(Rule::Loop, what);
         }
         for effect in effects {
+            self.show(&Seen::MachineSaid { node, node_now, effect });
             self.decided(node, node_now, effect);
             self.nears(node, incarnation);
         }

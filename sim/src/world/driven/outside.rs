@@ -1,13 +1,14 @@
 //! Those outside: providers, consumers, and people, each on a machine of its own.
 
 use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anteroom_core::id::SessionId;
 use anteroom_core::store::StoreRequest;
 use madsim::net::{Endpoint, Receiver, Sender};
 use madsim::time::sleep;
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, mpsc};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
@@ -22,6 +23,12 @@ const CONNECT_MAX: Duration = Duration::from_secs(5);
 
 /// How long an answer is waited for.
 const ANSWER_MAX: Duration = Duration::from_secs(15);
+
+/// Frames that a provider's line holds before somebody reads from it.
+const FRAMES_UNREAD_MAX: usize = 16;
+
+/// Callbacks that a consumer's stream holds before somebody reads from it.
+const CALLBACKS_UNREAD_MAX: usize = 4;
 
 /// How often somebody looks whether a way is still cut.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -44,7 +51,9 @@ pub(super) async fn provider_line(
     session_id: SessionId,
     mut said: mpsc::UnboundedReceiver<Said>,
 ) {
-    if let Ok((to_node, mut from_node)) = connect(node, Opening::Provider(session_id)).await {
+    let room = Arc::new(Semaphore::new(FRAMES_UNREAD_MAX));
+    let opening = Opening::Provider(session_id, Arc::clone(&room));
+    if let Ok((to_node, mut from_node)) = connect(node, opening).await {
         let saying = async {
             while let Some((at, event)) = said.recv().await {
                 stage.until(at).await;
@@ -57,10 +66,10 @@ pub(super) async fn provider_line(
             while let Ok(payload) = from_node.recv().await {
                 let heard = payload.downcast::<Heard>().expect("a node says what is heard");
                 let Heard(written_at, effect) = *heard;
-                let heard_at =
-                    stage.with(|world| world.heard_at(provider, session_id, written_at));
+                let heard_at = stage.with(|world| world.heard_at(provider, session_id, written_at));
                 let Some(heard_at) = heard_at else { continue };
                 stage.until(heard_at).await;
+                room.add_permits(1);
                 stage.with(|world| world.provider_hears(provider, session_id, effect));
             }
         };
@@ -86,7 +95,9 @@ pub(super) async fn consumer_stream(
     end: CancellationToken,
 ) {
     let bot_id = stage.with(|world| world.bot_id(bot));
-    if let Ok((_to_node, mut from_node)) = connect(node, Opening::Stream(bot_id)).await {
+    let room = Arc::new(Semaphore::new(CALLBACKS_UNREAD_MAX));
+    let opening = Opening::Stream(bot_id, Arc::clone(&room));
+    if let Ok((_to_node, mut from_node)) = connect(node, opening).await {
         loop {
             let heard = tokio::select! {
                 biased;
@@ -94,6 +105,7 @@ pub(super) async fn consumer_stream(
                 heard = from_node.recv() => heard,
             };
             let Ok(payload) = heard else { break };
+            room.add_permits(1);
             let on_stream = payload.downcast::<OnStream>().expect("a stream carries callbacks");
             let OnStream::Callback(callback) = *on_stream else { break };
             let wait = stage.with(|world| world.consumer_gets(bot, &callback));

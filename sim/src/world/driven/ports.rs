@@ -20,6 +20,7 @@ use anteroom_runtime::media::processor::{Failure, Processor, Work};
 use madsim::time::sleep;
 
 use super::stage::Stage;
+use crate::checker::seen::Seen;
 
 /// Which process of which node, and how it reaches the world.
 #[derive(Clone)]
@@ -27,6 +28,17 @@ pub(super) struct Place {
     pub stage: Stage,
     pub node: usize,
     pub incarnation: u32,
+}
+
+impl Place {
+    /// Shows the checker what this process does, while it is the one that lives.
+    pub fn show(&self, seen: &Seen<'_>) {
+        self.stage.with(|world| {
+            if world.nodes[self.node].is(self.incarnation) {
+                world.show(seen);
+            }
+        });
+    }
 }
 
 /// A node's clock: the world's time, and so much ahead.
@@ -62,7 +74,7 @@ impl StagedFiles for Place {
     fn delete(&self, media_ids: Vec<MediaId>) -> BoxFuture<'_, Vec<(MediaId, FileError)>> {
         Box::pin(async move {
             for media_id in media_ids {
-                self.stage.with(|world| world.delete(media_id));
+                self.stage.with(|world| world.delete_for(self.node, self.incarnation, media_id));
             }
             sleep(Duration::from_millis(1)).await;
             Vec::new()

@@ -30,7 +30,7 @@ pub(super) async fn run(stage: Stage, node: usize) {
     let Some(boot) = stage.with(|world| world.process_begins(node)) else { return };
     let incarnation = boot.incarnation;
     let place = Place { stage: stage.clone(), node, incarnation };
-    let store = Arc::new(RemoteStore::open(node, boot.settings.node_id).await);
+    let store = Arc::new(RemoteStore::open(place.clone(), boot.settings.node_id).await);
     let bots = bots(&*store).await;
     let Boot { settings, seed, runs_bots, runs_workers, ahead_ms, stop, .. } = boot;
     let ports = Ports {
@@ -71,10 +71,7 @@ async fn bots(store: &dyn Store) -> Vec<BotRecord> {
     }
 }
 
-fn processors(
-    settings: &NodeSettings,
-    place: &Place,
-) -> BTreeMap<PoolName, Arc<dyn Processor>> {
+fn processors(settings: &NodeSettings, place: &Place) -> BTreeMap<PoolName, Arc<dyn Processor>> {
     let of = |pool: &PoolName| -> Arc<dyn Processor> {
         match pool.as_str() {
             "corrupt" => Arc::new(Corrupt),

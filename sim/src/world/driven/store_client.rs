@@ -11,7 +11,9 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 
 use super::network;
+use super::ports::Place;
 use super::store_node::{ASKED, Asked, TOLD, Told, What};
+use crate::checker::seen::Seen;
 use crate::world::durable::unavailable;
 use crate::world::store_line::PATIENCE;
 
@@ -22,6 +24,7 @@ const HINTS_MAX: usize = 64;
 pub(super) struct RemoteStore {
     endpoint: Endpoint,
     by: (usize, NodeId),
+    place: Place,
     open: Arc<Mutex<Open>>,
     hints: Mutex<Option<mpsc::Receiver<Hint>>>,
 }
@@ -36,12 +39,13 @@ struct Open {
 
 impl RemoteStore {
     /// The store, for a node's process.
-    pub async fn open(node: usize, process: NodeId) -> Self {
+    pub async fn open(place: Place, process: NodeId) -> Self {
+        let node = place.node;
         let endpoint = Endpoint::bind(network::asker(node)).await.expect("the address is free");
         let open = Arc::new(Mutex::new(Open::default()));
         let (sender, hints) = mpsc::channel(HINTS_MAX);
         tokio::spawn(take_answers(endpoint.clone(), Arc::clone(&open), sender));
-        Self { endpoint, by: (node, process), open, hints: Mutex::new(Some(hints)) }
+        Self { endpoint, by: (node, process), place, open, hints: Mutex::new(Some(hints)) }
     }
 
     async fn ask<T>(
@@ -90,8 +94,10 @@ impl Store for RemoteStore {
             number
         };
         Box::pin(async move {
+            self.place.show(&Seen::StoreAsked { node: self.by.0, number, request: &request });
             let result = self.ask(What::Execute(request), number, answer).await;
             held(&self.open).executed.remove(&number);
+            self.place.show(&Seen::StoreAnswered { node: self.by.0, number, result: &result });
             result
         })
     }

@@ -14,7 +14,7 @@ use super::lines::Order;
 use crate::checker::marks::Mark;
 
 /// How long a request without an answer is waited for.
-pub(super) const PATIENCE: Millis = Millis::from_secs(5);
+pub(super) const PATIENCE: Millis = Millis::from_secs(4);
 
 /// Which node asked, and which of its processes; none for an operator.
 pub(super) type By = Option<(usize, NodeId)>;
@@ -89,7 +89,8 @@ impl World {
         bots.dedup();
         pools.sort();
         pools.dedup();
-        for node in (0..self.nodes.len()).filter(|node| by.is_none_or(|(asker, _)| asker != *node)) {
+        for node in (0..self.nodes.len()).filter(|node| by.is_none_or(|(asker, _)| asker != *node))
+        {
             let results = bots.iter().cloned().map(|bot| Event::Bot(bot, BotEvent::ResultsWaiting));
             let work = pools.iter().cloned();
             let work = work.map(|pool| Event::Pools(PoolEvent::WorkWaiting { pool }));

@@ -38,6 +38,14 @@ impl World {
         Some(Begun { token: work.token, end: self.comes_of(&work) })
     }
 
+    /// A driver has a file deleted.
+    pub(super) fn delete_for(&mut self, node: usize, incarnation: u32, media_id: MediaId) {
+        if self.nodes[node].is(incarnation) {
+            self.show(&Seen::DeletionAsked { node, media_id });
+        }
+        self.delete(media_id);
+    }
+
     /// A processor has ended, or was dropped.
     pub(super) fn processor_ended(
         &mut self,

@@ -9,9 +9,9 @@ use anteroom_core::session::event::{SessionEffect, SessionEvent};
 use anteroom_core::store::Send;
 use anteroom_core::time::{Millis, Timestamp};
 
+use super::World;
 use super::node::Inside;
 use super::provider::Connection;
-use super::World;
 use crate::checker::marks::Mark;
 
 /// How far the frames of a connection are.

@@ -8,9 +8,9 @@ use std::sync::Arc;
 
 use anteroom_core::bot::event::BotEffect;
 use anteroom_core::context::Seed;
+use anteroom_core::deadline::Deadline;
 use anteroom_core::effect::Effect;
 use anteroom_core::event::{Event, NodeEvent};
-use anteroom_core::deadline::Deadline;
 use anteroom_core::id::{BotId, SessionId};
 use anteroom_core::janitor::{JanitorEffect, JanitorEvent};
 use anteroom_core::machine::Machine;
@@ -432,5 +432,4 @@ impl World {
             }
         }
     }
-
 }

@@ -57,7 +57,8 @@ impl World {
             self.after(PATIENCE, Happening::Inside(Inside::GiveUp { asker: asker.clone() }));
             let at = self.now + PATIENCE + wait;
             self.reach(Mark::LateApply);
-            return self.at(at, Happening::Inside(Inside::Apply { asker, request, answered: false }));
+            return self
+                .at(at, Happening::Inside(Inside::Apply { asker, request, answered: false }));
         }
         let most = if self.dice.store.strikes(slow.per_mille) { slow.most.as_ms() } else { 20 };
         let wait = Millis::from_ms(1 + self.dice.store.below(most));
