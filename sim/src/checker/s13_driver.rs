@@ -10,7 +10,9 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use anteroom_core::bot::event::{BotEffect, BotEvent, Callback};
 use anteroom_core::effect::Effect;
 use anteroom_core::event::Event;
-use anteroom_core::id::{Attempt, CallbackKey, LeaseToken, MediaId, OpId, SessionId, StreamId};
+use anteroom_core::id::{
+    Attempt, CallbackKey, LeaseToken, MediaId, NodeId, OpId, SessionId, StreamId,
+};
 use anteroom_core::janitor::{JanitorEffect, JanitorEvent};
 use anteroom_core::ownership::{OwnershipEffect, OwnershipEvent};
 use anteroom_core::pool::event::{PoolEffect, PoolEvent};
@@ -23,6 +25,9 @@ use super::seen::{Scene, Seen};
 
 /// How long a driver may take for what takes no time.
 const AT_ONCE: Millis = Millis::from_secs(2);
+
+/// How long the end of a process may take that nothing disturbs.
+const END_MAX: Millis = Millis::from_secs(60);
 
 /// How much may wait for one connection to be read: what the driver buffers, and as much again.
 const WAITING_MAX: usize = 128;
@@ -203,10 +208,39 @@ impl Process {
     }
 }
 
+/// Whether a process has left nothing behind that its end was to end.
+fn left_nothing(
+    node_id: NodeId,
+    tasks: usize,
+    took: Millis,
+    in_peace: bool,
+    scene: &Scene<'_>,
+) -> Result<(), String> {
+    if tasks > 0 {
+        return Err(format!("it has stopped, and {tasks} of its tasks have not ended"));
+    }
+    if !in_peace {
+        return Ok(());
+    }
+    if took > END_MAX {
+        return Err(format!("its end took {took}, and nothing disturbed it"));
+    }
+    let mut owned = scene.store.ownerships();
+    let owned = owned.find(|(_, it)| it.owner.is_some_and(|owner| owner.node_id == node_id));
+    match owned {
+        Some((bot_id, _)) => Err(format!("it has stopped, and still owns {bot_id}")),
+        None => Ok(()),
+    }
+}
+
 impl Judge for Drivers {
     fn see(&mut self, seen: &Seen<'_>, scene: &Scene<'_>) -> Result<(), String> {
         let now = scene.now;
         let node = match seen {
+            Seen::Stopped { node, node_id, tasks, took, in_peace } => {
+                let left = left_nothing(*node_id, *tasks, *took, *in_peace, scene);
+                return left.map_err(|what| format!("node {node}: {what}"));
+            }
             Seen::Booted { node, .. } => {
                 self.0.insert(*node, Process::default());
                 return Ok(());
@@ -361,6 +395,23 @@ mod tests {
         };
         assert_eq!(hand(&SessionEffect::Ping), Ok(()));
         assert!(hand(&SessionEffect::Ping).is_err(), "a pong was said");
+    }
+
+    /// Goal: a process that has stopped in order leaves no task and, undisturbed, no bot behind. Method:
+    /// the stage's bot is owned by its process.
+    #[test]
+    fn an_end_leaves_nothing_behind() {
+        let stage = Stage::new();
+        let ended = |node: u128, tasks: usize, in_peace: bool| {
+            let node_id = super::super::stage::node_id(node);
+            let took = Millis::from_secs(1);
+            let seen = Seen::Stopped { node: 0, node_id, tasks, took, in_peace };
+            Drivers::default().see(&seen, &stage.scene())
+        };
+        assert_eq!(ended(2, 0, true), Ok(()));
+        assert!(ended(2, 1, false).is_err());
+        assert!(ended(1, 0, true).is_err());
+        assert_eq!(ended(1, 0, false), Ok(()));
     }
 
     /// Goal: a processor's end is told when it has ended, not before.

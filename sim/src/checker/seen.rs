@@ -16,7 +16,7 @@ use anteroom_core::receipt::{EvictReason, Origin, Receipt, RejectReason};
 use anteroom_core::session::event::SessionEffect;
 use anteroom_core::settings::NodeSettings;
 use anteroom_core::store::{StoreRequest, StoreResult};
-use anteroom_core::time::Timestamp;
+use anteroom_core::time::{Millis, Timestamp};
 
 use crate::plan::MessageName;
 use crate::store::StoreModel;
@@ -277,6 +277,19 @@ pub enum Seen<'a> {
         node: usize,
         /// Which file.
         media_id: MediaId,
+    },
+    /// A node's process has ended in order.
+    Stopped {
+        /// Which node.
+        node: usize,
+        /// Under which id it ran.
+        node_id: NodeId,
+        /// Tasks that it leaves behind.
+        tasks: usize,
+        /// How long its end took.
+        took: Millis,
+        /// Whether nothing disturbed its end.
+        in_peace: bool,
     },
     /// A node has something to tell its operators.
     Noticed {

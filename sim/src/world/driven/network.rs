@@ -22,6 +22,11 @@ pub(super) fn asker(node: usize) -> SocketAddr {
     SocketAddr::from(([10, 0, 1, last(node)], 2))
 }
 
+/// What a node is called.
+pub(super) fn name(node: usize) -> String {
+    format!("node {node}")
+}
+
 fn last(number: usize) -> u8 {
     u8::try_from(number + 1).unwrap_or(u8::MAX)
 }

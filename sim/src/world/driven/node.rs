@@ -19,11 +19,14 @@ use anteroom_runtime::store::Hint;
 use tokio_util::sync::CancellationToken;
 
 use super::lines::Order;
-use super::{Happening, Phase, World};
+use super::{BEGINNING, Happening, Phase, World};
 use crate::checker::marks::Mark;
 use crate::checker::rule::Rule;
 use crate::checker::seen::Seen;
-use crate::plan::NodePlan;
+use crate::plan::{NodePlan, Trouble};
+
+/// How long a fault is felt after its end: a request that is applied late, a doom that waits for effects.
+const AFTERMATH: Millis = Millis::from_minutes(2);
 
 /// A node, alive or dead.
 pub(super) struct Node {
@@ -42,6 +45,8 @@ pub(super) struct Node {
     dooms: Vec<(u32, Doom)>,
     pub frozen: bool,
     pub stopping: bool,
+    /// When it was told to end.
+    stopping_since: Timestamp,
     /// It stays dead.
     pub gone: bool,
     /// Work that the machine has decided on and no processor has begun, and when.
@@ -89,6 +94,7 @@ impl Node {
             dooms: Vec::new(),
             frozen: false,
             stopping: false,
+            stopping_since: Timestamp::ZERO,
             gone: false,
             decided: Vec::new(),
             ticked: false,
@@ -185,9 +191,15 @@ impl World {
         }
     }
 
-    /// A process has ended in order.
-    pub(super) fn process_ended(&mut self, node: usize, incarnation: u32) {
+    /// A process has ended in order, but for so many tasks.
+    pub(super) fn process_ended(&mut self, node: usize, incarnation: u32, tasks: usize) {
         if self.nodes[node].is(incarnation) {
+            let since = self.nodes[node].stopping_since;
+            if let Some(node_id) = self.nodes[node].settings.as_ref().map(|it| it.node_id) {
+                let took = self.now.since(since);
+                let in_peace = self.was_in_peace(node, since);
+                self.show(&Seen::Stopped { node, node_id, tasks, took, in_peace });
+            }
             self.reach(Mark::NodeShutDown);
             let down = Millis::from_ms(self.dice.node.below(5_000));
             self.process_is_over(node, down);
@@ -232,9 +244,30 @@ impl World {
     pub(super) fn restart(&mut self, node: usize) {
         let it = &mut self.nodes[node];
         if it.is_up && !it.stopping {
-            it.stopping = true;
+            (it.stopping, it.stopping_since) = (true, self.now);
             it.stop.cancel();
         }
+    }
+
+    /// Whether nothing has disturbed a node, or the store, since then and shortly before.
+    fn was_in_peace(&self, node: usize, since: Timestamp) -> bool {
+        let disturbs = |what: &Trouble| match what {
+            Trouble::StoreDown
+            | Trouble::StoreBefore { .. }
+            | Trouble::StoreAfter { .. }
+            | Trouble::StoreLate { .. }
+            | Trouble::StoreSlow { .. } => true,
+            Trouble::StoreCut { node: other, .. }
+            | Trouble::Freeze { node: other, .. }
+            | Trouble::ClockJumps { node: other, .. } => *other == node,
+            _ => false,
+        };
+        let mut faults = self.plan.faults.iter().filter(|fault| disturbs(&fault.what));
+        faults.all(|fault| {
+            let begins = BEGINNING + fault.at;
+            let ends = begins + fault.lasts + AFTERMATH;
+            ends < since || begins > self.now
+        })
     }
 
     /// Tells a node something that is no message. The driver has no way yet for an operator who starts

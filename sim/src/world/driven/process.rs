@@ -12,13 +12,14 @@ use anteroom_runtime::driver::{self, Node, Ports};
 use anteroom_runtime::media::explain::{Corrupt, Unsupported};
 use anteroom_runtime::media::processor::Processor;
 use anteroom_runtime::store::Store;
+use madsim::runtime::Handle;
 use madsim::time::sleep;
 use tokio_util::sync::CancellationToken;
 
-use super::listener;
 use super::ports::{NodeClock, Place};
 use super::stage::Stage;
 use super::store_client::RemoteStore;
+use super::{listener, network};
 use crate::checker::rule::Rule;
 use crate::world::node::Boot;
 
@@ -59,7 +60,14 @@ pub(super) async fn run(stage: Stage, node: usize) {
     let _ = listening.await;
     handle.shutdown().await;
     let _ = driver.await;
-    stage.with(|world| world.process_ended(node, incarnation));
+    let tasks = tasks_left(node);
+    stage.with(|world| world.process_ended(node, incarnation, tasks));
+}
+
+/// Tasks of a node's process besides this one and the one that takes the store's answers.
+fn tasks_left(node: usize) -> usize {
+    let tasks = Handle::current().metrics().num_tasks_by_node();
+    tasks.get(&network::name(node)).map_or(0, |tasks| tasks.saturating_sub(2))
 }
 
 async fn bots(store: &dyn Store) -> Vec<BotRecord> {

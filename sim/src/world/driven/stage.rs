@@ -53,7 +53,7 @@ impl Stage {
     fn create_node(&self, node: usize) {
         let stage = self.clone();
         let handle = Handle::current();
-        let builder = handle.create_node().name(format!("node {node}"));
+        let builder = handle.create_node().name(super::network::name(node));
         let builder = builder.ip(super::network::node(node).ip());
         let machine = builder.init(move || process::run(stage.clone(), node)).build();
         held(&self.0.machines).nodes.push(machine);
