@@ -97,15 +97,20 @@ impl World {
         }
     }
 
+    /// How long a callback is on its way, besides the network's own delay; never, when it is lost.
+    pub(super) fn callback_takes(&mut self, bot: usize) -> Option<Millis> {
+        let weather = &self.weather.bots[bot];
+        let (callbacks_lost, slow) = (weather.callbacks_lost, weather.slow);
+        let is_lost = self.dice.consumer.strikes(callbacks_lost);
+        (!is_lost).then(|| Millis::from_ms(self.dice.consumer.below(slow.as_ms())))
+    }
+
     /// A callback arrives: when it will be acknowledged, if it will.
     pub(super) fn consumer_gets(&mut self, bot: usize, callback: &Callback) -> Option<Millis> {
         let weather = &self.weather.bots[bot];
-        let (callbacks_lost, answers_lost) = (weather.callbacks_lost, weather.answers_lost);
+        let answers_lost = weather.answers_lost;
         let silent = weather.refuses.max(weather.unavailable);
         let (gone, slow) = (weather.gone, weather.slow);
-        if self.dice.consumer.strikes(callbacks_lost) {
-            return None;
-        }
         let highest = self.consumers[bot].got.entry(callback.key()).or_insert(0);
         let late = callback.attempt.0 < *highest;
         *highest = callback.attempt.0.max(*highest);

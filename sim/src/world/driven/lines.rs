@@ -43,6 +43,8 @@ pub(super) enum Order {
     },
     /// Open a consumer's stream.
     Stream { bot: usize, node: usize, number: u64, end: CancellationToken },
+    /// Flood a node with nonsense, and read nothing.
+    Flood { node: usize, session_id: SessionId, with: SessionEvent },
     /// Ask a node for something, from outside.
     Ask { node: usize, request: Request },
     /// Ask the store for something, as an operator.
@@ -99,6 +101,11 @@ impl World {
             let (sender, said) = mpsc::unbounded_channel();
             self.lines.said.insert(session_id, sender);
             return self.lines.order(Order::Connect { provider, node, session_id, said });
+        }
+        if let SessionEvent::Malformed { .. } = event {
+            // Somebody else says the same, and worse.
+            let (node, session_id) = (connection.node, self.dice.provider.uuid().into());
+            self.lines.order(Order::Flood { node, session_id, with: event.clone() });
         }
         if let Some(line) = self.lines.said.get(&session_id) {
             // A line that has ended says so by itself.

@@ -4,8 +4,11 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use anteroom_core::bot::event::Callback;
 use anteroom_core::id::SessionId;
+use anteroom_core::session::event::SessionEvent;
 use anteroom_core::store::StoreRequest;
+use anteroom_core::time::Millis;
 use madsim::net::{Endpoint, Receiver, Sender};
 use madsim::time::sleep;
 use tokio::sync::{Semaphore, mpsc};
@@ -29,6 +32,9 @@ const FRAMES_UNREAD_MAX: usize = 16;
 
 /// Callbacks that a consumer's stream holds before somebody reads from it.
 const CALLBACKS_UNREAD_MAX: usize = 4;
+
+/// How often somebody says nonsense who says it without an end.
+const FLOOD: usize = 250;
 
 /// How often somebody looks whether a way is still cut.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -108,22 +114,40 @@ pub(super) async fn consumer_stream(
             room.add_permits(1);
             let on_stream = payload.downcast::<OnStream>().expect("a stream carries callbacks");
             let OnStream::Callback(callback) = *on_stream else { break };
-            let wait = stage.with(|world| world.consumer_gets(bot, &callback));
-            let Some(wait) = wait else { continue };
-            let stage = stage.clone();
-            tokio::spawn(async move {
-                sleep(wait.into()).await;
-                let bot_id = stage.with(|world| world.bot_id(bot));
-                if let Some(send) = stage.with(|world| world.reply_to(bot, &callback)) {
-                    let request = Request::Enqueue { bot_id: bot_id.clone(), send };
-                    ask(stage.clone(), node, request).await;
-                }
-                let request = Request::Acknowledge { bot_id, key: callback.key() };
-                ask(stage, node, request).await;
-            });
+            tokio::spawn(callback_comes(stage.clone(), bot, node, callback));
         }
     }
     stage.with(|world| world.stream_ended(bot, node, number));
+}
+
+/// A callback on its way to its consumer, and the acknowledgement.
+async fn callback_comes(stage: Stage, bot: usize, node: usize, callback: Callback) {
+    let Some(takes) = stage.with(|world| world.callback_takes(bot)) else { return };
+    if takes > Millis::ZERO {
+        sleep(takes.into()).await;
+    }
+    let wait = stage.with(|world| world.consumer_gets(bot, &callback));
+    let Some(wait) = wait else { return };
+    sleep(wait.into()).await;
+    let bot_id = stage.with(|world| world.bot_id(bot));
+    if let Some(send) = stage.with(|world| world.reply_to(bot, &callback)) {
+        let request = Request::Enqueue { bot_id: bot_id.clone(), send };
+        ask(stage.clone(), node, request).await;
+    }
+    let request = Request::Acknowledge { bot_id, key: callback.key() };
+    ask(stage, node, request).await;
+}
+
+/// Floods a node with what is no frame, over a connection that introduces nobody, and reads nothing.
+pub(super) async fn flood(node: usize, session_id: SessionId, with: SessionEvent) {
+    let opening = Opening::Provider(session_id, Arc::new(Semaphore::new(0)));
+    let Ok((to_node, _from_node)) = connect(node, opening).await else { return };
+    for _ in 0..FLOOD {
+        if to_node.send(Box::new(with.clone())).await.is_err() {
+            return;
+        }
+    }
+    sleep(CONNECT_MAX).await;
 }
 
 /// Asks a node for something, and hears the answer, if there is one.

@@ -149,6 +149,9 @@ impl Stage {
                 let stream = outside::consumer_stream(self.clone(), bot, node, number, end);
                 machines.consumers[bot].spawn(stream);
             }
+            Order::Flood { node, session_id, with } => {
+                machines.people.spawn(outside::flood(node, session_id, with));
+            }
             Order::Ask { node, request } => {
                 machines.people.spawn(outside::ask(self.clone(), node, request));
             }
