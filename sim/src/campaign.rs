@@ -13,10 +13,10 @@ use crate::world::{Looks, Report, World};
 /// Of so many seeds one is replayed.
 const REPLAY_EVERY: u64 = 16;
 
-/// What came of a plan.
-pub fn run(plan: Plan, looks: Looks) -> Report {
-    let panicked = |what: String| Report {
-        broken: Some(Broken { rule: Rule::Panic, what }),
+/// The report of a run that broke down.
+pub fn broke_down(rule: Rule, what: String) -> Report {
+    Report {
+        broken: Some(Broken { rule, what }),
         lasted: anteroom_core::time::Millis::ZERO,
         steps: 0,
         callbacks: 0,
@@ -24,11 +24,15 @@ pub fn run(plan: Plan, looks: Looks) -> Report {
         marks: Marks::default(),
         digest: 0,
         trace: String::new(),
-    };
+    }
+}
+
+/// What came of a plan that is run here. A process may run one world of tier 2 only.
+pub fn run(plan: Plan, looks: Looks) -> Report {
     catch_unwind(AssertUnwindSafe(|| World::new(plan, looks).run())).unwrap_or_else(|payload| {
         let what = payload.downcast_ref::<String>().cloned();
         let what = what.or(payload.downcast_ref::<&str>().map(|what| (*what).to_owned()));
-        panicked(what.unwrap_or_else(|| "without a word".to_owned()))
+        broke_down(Rule::Panic, what.unwrap_or_else(|| "without a word".to_owned()))
     })
 }
 
@@ -68,14 +72,46 @@ pub struct Summary {
     pub digests: Vec<(u64, u64)>,
 }
 
+/// What is run.
+#[derive(Debug, Clone, Copy)]
+pub enum Subject<'a> {
+    /// The plan of a seed.
+    Seed(u64),
+    /// The plan of a seed, in a world that gets one thing wrong.
+    Canary(u64),
+    /// A plan.
+    Plan(&'a Plan),
+}
+
+impl Subject<'_> {
+    /// The plan.
+    pub fn plan(self) -> Plan {
+        match self {
+            Self::Seed(seed) => Plan::from_seed(seed),
+            Self::Canary(seed) => Plan::canary(seed),
+            Self::Plan(plan) => plan.clone(),
+        }
+    }
+}
+
 impl Range {
-    /// The plan of one of the seeds.
-    pub fn plan(&self, seed: u64) -> Plan {
-        if self.canary { Plan::canary(seed) } else { Plan::from_seed(seed) }
+    /// One of the seeds.
+    pub fn subject(&self, seed: u64) -> Subject<'static> {
+        if self.canary { Subject::Canary(seed) } else { Subject::Seed(seed) }
     }
 
-    /// Runs the seeds until `stop` says so; it is asked after each, with what has come so far.
+    /// Runs the seeds in this process until `stop` says so; it is asked after each, with what has come
+    /// so far.
     pub fn run(&self, stop: impl Fn(&Summary) -> bool + Sync) -> Summary {
+        self.run_by(|subject, looks| run(subject.plan(), looks), stop)
+    }
+
+    /// As [`Range::run`], each seed by `run_one`.
+    pub fn run_by(
+        &self,
+        run_one: impl Fn(Subject<'static>, Looks) -> Report + Sync,
+        stop: impl Fn(&Summary) -> bool + Sync,
+    ) -> Summary {
         let (next, stopped) = (AtomicU64::new(0), AtomicBool::new(false));
         let summary = Mutex::new(Summary::default());
         let work = || {
@@ -87,7 +123,7 @@ impl Range {
                 let seed = self.from + number;
                 let replay = seed.is_multiple_of(REPLAY_EVERY);
                 let looks = Looks { digest: self.digest, replay, trace: false };
-                let report = run(self.plan(seed), looks);
+                let report = run_one(self.subject(seed), looks);
                 let mut summary = summary.lock().unwrap_or_else(PoisonError::into_inner);
                 summary.add(seed, report);
                 if stop(&summary) {

@@ -10,6 +10,7 @@ mod mutate;
 mod sim;
 mod step;
 mod test;
+mod tier_2;
 mod torture;
 
 use std::process::ExitCode;
@@ -27,8 +28,9 @@ Commands:
   bench sim                     How fast the simulation is, with every rule looking
   flows                         Draws the sequence diagrams of docs/flows.md from the scenarios
   mutate [FILES]                Which rules of the core can be broken without a test noticing
-  mutants [--only NAME] [--tier 0] [--jobs 1]
+  mutants [--only NAME] [--tier 0|2] [--jobs 1]
                                 Plants bugs and has the simulation find them; writes docs/mutants-sim.md
+                                and docs/mutants-driver.md
   torture [--minutes N] [--store sqlite|mongodb] [--seed N] [--home DIRECTORY]
                                 Kills the server at random with everything under way, and judges
   sim [OPTIONS]                 Seeds of the simulation, or one plan; see sim --help

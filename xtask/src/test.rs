@@ -6,7 +6,7 @@ use std::process::Command;
 
 use anyhow::Result;
 
-use crate::{engines, step};
+use crate::{engines, step, tier_2};
 
 /// Runs all steps and stops at the first that fails.
 ///
@@ -27,6 +27,7 @@ pub(crate) fn run(runner_arguments: &[&str]) -> Result<()> {
     // By itself, so that it has the features that users get and none that only tests ask for.
     let build = ["build", "--package", "anteroom-runtime", "--bin", "anteroom"];
     step::run("the binary under test", &mut step::cargo(build))?;
+    tier_2::check()?;
     step::run_last("tests", &mut runner(runner_arguments, &skipped))
 }
 

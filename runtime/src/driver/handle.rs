@@ -117,7 +117,7 @@ pub(super) struct Status {
 
 /// Effects that may wait for a connection's writer: several windows of receipts and what is said
 /// besides.
-const SESSION_CAPACITY: usize = 1_024;
+const SESSION_CAPACITY: usize = if cfg!(madsim) { 64 } else { 1_024 };
 
 impl Handle {
     /// Registers a connection. Its effects arrive in order on the receiver, which ends when the machine

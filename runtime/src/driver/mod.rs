@@ -42,6 +42,9 @@ mod workers;
 #[cfg(all(test, not(madsim)))]
 mod tests;
 
+#[cfg(madsim)]
+pub use ports::Watch;
+
 pub use handle::{Attached, Handle, Stopped, StreamItem};
 pub use ports::{Node, Ports, StagedFiles};
 pub use recording::Recording;

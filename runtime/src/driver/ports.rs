@@ -8,9 +8,17 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use anteroom_core::Seed;
+#[cfg(madsim)]
+use anteroom_core::effect::Effect;
+#[cfg(madsim)]
+use anteroom_core::event::Event;
 use anteroom_core::id::{MediaId, PoolName};
+#[cfg(madsim)]
+use anteroom_core::machine::Machine;
 use anteroom_core::settings::NodeSettings;
 use anteroom_core::store::BotRecord;
+#[cfg(madsim)]
+use anteroom_core::time::Timestamp;
 
 use crate::clock::Clock;
 use crate::media::processor::Processor;
@@ -48,6 +56,19 @@ pub struct Ports {
     pub processors: BTreeMap<PoolName, Arc<dyn Processor>>,
     /// The staged media files.
     pub files: Arc<dyn StagedFiles>,
+    /// Looks on.
+    #[cfg(madsim)]
+    pub watch: Arc<dyn Watch>,
+}
+
+/// Looks on while a node's machine is stepped. Only simulations have one.
+#[cfg(madsim)]
+pub trait Watch: Send + Sync + 'static {
+    /// The machine is about to be told an event.
+    fn hears(&self, now: Timestamp, event: &Event);
+
+    /// The machine was told an event, and these are the effects, before the first is carried out.
+    fn says(&self, now: Timestamp, effects: &[Effect], machine: &Machine);
 }
 
 /// The staged media files, as the driver sees them.

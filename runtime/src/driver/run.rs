@@ -35,10 +35,10 @@ use crate::clock::Clock;
 use crate::store::{Hint, Store};
 
 /// Commands that may wait. A frame has at most 256 KiB, so this is also a bound on memory.
-const INBOX_CAPACITY: usize = 256;
+const INBOX_CAPACITY: usize = if cfg!(madsim) { 4 } else { 256 };
 
 /// Inputs of each kind that one turn handles.
-const TURN_INPUTS_MAX: usize = 64;
+const TURN_INPUTS_MAX: usize = if cfg!(madsim) { 4 } else { 64 };
 
 /// How long the loop sleeps at the most. Timers stand still while the computer is suspended; the
 /// node's clock does not.
@@ -98,6 +98,8 @@ pub fn start_recorded(
         recording,
         _ended: status.ended.clone().drop_guard(),
         status,
+        #[cfg(madsim)]
+        watch: ports.watch,
     };
     let start = NodeEvent::Start {
         bots: node.bots,
@@ -135,6 +137,8 @@ pub(super) struct Driver {
     status: Arc<Status>,
     /// Tells those who wait for the end, however the loop ends.
     _ended: DropGuard,
+    #[cfg(madsim)]
+    watch: Arc<dyn super::ports::Watch>,
 }
 
 /// How far the node's life is.
@@ -233,10 +237,14 @@ impl Driver {
             if let Some(recording) = &mut self.recording {
                 recording.before(now, &event, &self.machine);
             }
+            #[cfg(madsim)]
+            self.watch.hears(now, &event);
             self.machine.step(now, event, &mut effects);
             if let Some(recording) = &mut self.recording {
                 recording.after(&effects);
             }
+            #[cfg(madsim)]
+            self.watch.says(now, &effects, &self.machine);
             lost.extend(effects.drain(..).filter_map(|effect| self.carry_out(effect)));
             next = lost.pop_front();
         }

@@ -18,6 +18,7 @@ mod l4_no_orphans;
 mod l5_receipts_come;
 mod s10_files;
 mod s12_lines;
+mod s13_driver;
 mod s1_once;
 mod s2_conservation;
 mod s3_ids;
@@ -29,6 +30,8 @@ mod s8_receipts;
 mod s9_bounds;
 #[cfg(test)]
 mod stage;
+
+use serde::{Deserialize, Serialize};
 
 use self::marks::Marks;
 use self::rule::Rule;
@@ -56,7 +59,7 @@ trait Ends {
 }
 
 /// A broken rule.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Broken {
     /// Which.
     pub rule: Rule,
@@ -80,6 +83,7 @@ pub struct Checker {
     s9: s9_bounds::Bounds,
     s10: s10_files::Files,
     s12: s12_lines::Lines,
+    s13: s13_driver::Drivers,
     l1: l1_delivered::Delivered,
     l2: l2_jobs_end::JobsEnd,
     l3: l3_placeholders_end::PlaceholdersEnd,
@@ -91,7 +95,7 @@ impl Checker {
     /// Shows every rule what has happened.
     pub fn see(&mut self, seen: &Seen<'_>, scene: &Scene<'_>) {
         self.marks.see(seen);
-        let rules: [(Rule, &mut dyn Judge); 11] = [
+        let rules: [(Rule, &mut dyn Judge); 12] = [
             (Rule::S1, &mut self.s1),
             (Rule::S2, &mut self.s2),
             (Rule::S3, &mut self.s3),
@@ -103,6 +107,7 @@ impl Checker {
             (Rule::S9, &mut self.s9),
             (Rule::S10, &mut self.s10),
             (Rule::S12, &mut self.s12),
+            (Rule::S13, &mut self.s13),
         ];
         for (rule, judge) in rules {
             if let Err(what) = judge.see(seen, scene) {

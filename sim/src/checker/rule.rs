@@ -31,6 +31,8 @@ pub enum Rule {
     S11,
     /// No complaint is logged that the plan does not explain.
     S12,
+    /// A driver does what its machine says.
+    S13,
     /// What is acknowledged is archived and called back.
     L1,
     /// No job and no lease is left.
@@ -87,6 +89,9 @@ impl Rule {
             Self::S10 => "a staged file is deleted only when no job and no failed copy needs it",
             Self::S11 => "the events of a process, replayed, give the same effects",
             Self::S12 => "no complaint is logged that the plan does not explain",
+            Self::S13 => {
+                "a driver does what its machine says, once and in order, and tells it what came"
+            }
             Self::L1 => "every acknowledged message is archived once and called back",
             Self::L2 => "no job is left, and no lease",
             Self::L3 => "every placeholder has come to its end",
@@ -116,6 +121,7 @@ impl Rule {
             | Self::S10
             | Self::S11
             | Self::S12
+            | Self::S13
             | Self::Invariant
             | Self::Replay => Kind::Safety,
         }
@@ -141,6 +147,7 @@ impl fmt::Display for Rule {
             | Self::S10
             | Self::S11
             | Self::S12
+            | Self::S13
             | Self::L1
             | Self::L2
             | Self::L3

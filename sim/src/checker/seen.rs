@@ -4,14 +4,19 @@ use std::collections::BTreeSet;
 
 use anteroom_core::bot::event::Callback;
 use anteroom_core::draft::Draft;
-use anteroom_core::id::{BotId, CallbackKey, LeaseToken, MediaId, MessageId, NodeId};
+use anteroom_core::effect::Effect;
+use anteroom_core::event::Event;
+use anteroom_core::id::{
+    BotId, CallbackKey, LeaseToken, MediaId, MessageId, NodeId, SessionId, StreamId,
+};
 use anteroom_core::message::Outcome;
 use anteroom_core::notice::Notice;
 use anteroom_core::pool::event::{ProcessorFailure, Work};
 use anteroom_core::receipt::{EvictReason, Origin, Receipt, RejectReason};
+use anteroom_core::session::event::SessionEffect;
 use anteroom_core::settings::NodeSettings;
 use anteroom_core::store::{StoreRequest, StoreResult};
-use anteroom_core::time::Timestamp;
+use anteroom_core::time::{Millis, Timestamp};
 
 use crate::plan::MessageName;
 use crate::store::StoreModel;
@@ -212,6 +217,79 @@ pub enum Seen<'a> {
     Deleted {
         /// Which.
         media_id: MediaId,
+    },
+    /// A machine is about to be told something. This and what follows up to the deletion is seen where a
+    /// driver is.
+    MachineTold {
+        /// At which node.
+        node: usize,
+        /// What.
+        event: &'a Event,
+    },
+    /// A machine has decided something.
+    MachineSaid {
+        /// At which node.
+        node: usize,
+        /// By the node's own clock.
+        node_now: Timestamp,
+        /// What.
+        effect: &'a Effect,
+    },
+    /// A driver asks the store.
+    StoreAsked {
+        /// At which node.
+        node: usize,
+        /// Which of the process's requests this is.
+        number: u64,
+        /// What is asked.
+        request: &'a StoreRequest,
+    },
+    /// A driver is answered by the store's port.
+    StoreAnswered {
+        /// At which node.
+        node: usize,
+        /// Which request.
+        number: u64,
+        /// What the answer is.
+        result: &'a StoreResult,
+    },
+    /// A driver hands something over to a provider's connection.
+    HandedOver {
+        /// At which node.
+        node: usize,
+        /// To which connection.
+        session_id: SessionId,
+        /// What.
+        effect: &'a SessionEffect,
+    },
+    /// A driver hands a callback over to a consumer's stream.
+    StreamedOver {
+        /// At which node.
+        node: usize,
+        /// To which stream.
+        stream_id: StreamId,
+        /// What.
+        callback: &'a Callback,
+    },
+    /// A driver has a staged file deleted.
+    DeletionAsked {
+        /// At which node.
+        node: usize,
+        /// Which file.
+        media_id: MediaId,
+    },
+    /// A node's process has ended in order.
+    Stopped {
+        /// Which node.
+        node: usize,
+        /// Under which id it ran.
+        node_id: NodeId,
+        /// Tasks that it leaves behind.
+        tasks: usize,
+        /// How long its end took.
+        took: Millis,
+        /// Whether nothing disturbed its end.
+        in_peace: bool,
     },
     /// A node has something to tell its operators.
     Noticed {

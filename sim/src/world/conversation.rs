@@ -1,6 +1,6 @@
 //! What a provider says and hears over its connection.
 
-use anteroom_core::event::Event;
+use anteroom_core::effect::Effect;
 use anteroom_core::id::{BotId, CorrespondentId, SendId, SessionId};
 use anteroom_core::protocol::{
     ErrorCode, FRAME_BYTES_MAX, Hello, MessageFrame, ProviderFrame, Sent, parse_provider_frame,
@@ -97,28 +97,14 @@ impl World {
         self.tell_node(provider, event);
     }
 
-    /// A node says something over a connection.
-    pub(super) fn session_effect(
+    /// The moment at which a node's words leave it. Which provider is there to hear them.
+    pub(super) fn written(
         &mut self,
         node: usize,
         session_id: SessionId,
-        effect: SessionEffect,
-    ) {
-        let now = self.node_now(node);
-        let valid_until = match &effect {
-            SessionEffect::Receipt { valid_until, .. }
-            | SessionEffect::Send { valid_until, .. } => Some(*valid_until),
-            SessionEffect::Welcome { .. }
-            | SessionEffect::Error { .. }
-            | SessionEffect::Pong
-            | SessionEffect::Ping
-            | SessionEffect::Close => None,
-        };
-        if valid_until.is_some_and(|until| until <= now) {
-            self.reach(Mark::LateEffectDropped);
-            return self.writer_ends(node, session_id);
-        }
-        if let SessionEffect::Error { error, .. } = &effect
+        effect: &SessionEffect,
+    ) -> Option<usize> {
+        if let SessionEffect::Error { error, .. } = effect
             && error.code == ErrorCode::Replaced
         {
             self.reach(Mark::ConnectionReplaced);
@@ -126,25 +112,12 @@ impl World {
         let provider = self.providers.iter().position(|provider| {
             let connection = provider.connection.as_ref();
             connection.is_some_and(|it| it.session_id == session_id)
-        });
-        let Some(provider) = provider else { return };
-        self.written(node, provider, session_id, &effect);
-        let weather = &self.weather.providers[provider];
-        let (cut, most) = (weather.cut, weather.slow.as_ms().max(10));
-        let arrives = self.now + Millis::from_ms(1 + self.dice.provider.below(most));
-        let Some(connection) = &mut self.providers[provider].connection else { return };
-        connection.broken |= cut;
-        if connection.broken {
-            return;
-        }
-        connection.back_at = connection.back_at.max(arrives);
-        let at = connection.back_at;
-        let action = Action::Hear { session_id, effect };
-        self.at(at, Happening::Provider { provider, action });
+        })?;
+        self.written_to(node, provider, session_id, effect);
+        Some(provider)
     }
 
-    /// The moment at which a node's words leave it.
-    fn written(
+    fn written_to(
         &mut self,
         node: usize,
         provider: usize,
@@ -325,12 +298,12 @@ impl World {
         let sent = Sent { bot_id, send_id, provider_message_id };
         self.say(provider, ProviderFrame::Sent(sent));
     }
+}
 
-    /// A bot's provider is not connected to a node that stopped the bot: it says so at once.
-    pub(super) fn tell_bot_event(&mut self, node: usize, event: Event) {
-        let incarnation = self.nodes[node].incarnation;
-        self.deliver(node, incarnation, event);
-    }
+/// Whether a provider is told that its message came before.
+pub(super) fn is_duplicate(effect: &Effect) -> bool {
+    let Effect::Session(_, SessionEffect::Receipt { receipt, .. }) = effect else { return false };
+    matches!(receipt, Receipt::Duplicate { .. })
 }
 
 /// What a text that is no frame becomes at the wire.

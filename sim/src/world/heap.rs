@@ -34,6 +34,12 @@ impl<T> Heap<T> {
         self.keys.push(Reverse((at, self.order, slot)));
     }
 
+    /// When the next thing happens.
+    #[cfg(madsim)]
+    pub fn next_at(&self) -> Option<Timestamp> {
+        self.keys.peek().map(|Reverse((at, ..))| *at)
+    }
+
     pub fn pop(&mut self) -> Option<(Timestamp, T)> {
         let Reverse((at, _, slot)) = self.keys.pop()?;
         self.free.push(slot);

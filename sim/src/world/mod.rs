@@ -1,42 +1,63 @@
-//! The world of tier 1: real machines on an event heap, around a model of the store, with providers,
-//! processors, consumers and an operator, and faults between any two effects.
+//! The world: nodes around a model of the store, with providers, processors, consumers and an operator,
+//! and faults of all kinds.
 //!
-//! A run is a pure function of its [`Plan`]: one thread, one heap, and draws that only the plan
-//! decides. The rooms: [`node`] (a machine and what a driver does around it), [`store_line`] (the way
-//! to the store), [`provider`] with [`conversation`], [`consumer`], [`processor`], [`operator`],
-//! [`weather`] (which faults are at work), [`ending`] (healing, the watchdog, fresh work).
+//! A run is a pure function of its [`Plan`]: one thread, one heap of what is going to happen, and draws
+//! that only the plan decides. The rooms: [`provider`] with [`conversation`], [`posts`], [`operator`],
+//! [`processor`] (what media become), [`durable`] (what the store does), [`weather`] (which faults are
+//! at work), [`ending`] (healing, the watchdog, fresh work).
+//!
+//! What is inside a node, and how anything reaches it, differs between the tiers: [`node`], [`work`],
+//! [`store_line`], [`lines`] and [`consumer`] are of tier 1 in `stepped` (real machines on the heap, a
+//! death between any two effects), and of tier 2 in `driven` (the runtime's own driver in simulated
+//! processes, on a simulated network). Everything else is the same, and so are the plans.
 
-mod consumer;
 mod conversation;
+mod durable;
 mod ending;
 mod heap;
-mod node;
 mod operator;
 mod posts;
 mod processor;
 mod provider;
 mod replay;
-mod store_line;
 mod stuck;
 mod trace;
 mod weather;
 
+#[cfg_attr(not(madsim), path = "stepped/consumer.rs")]
+#[cfg_attr(madsim, path = "driven/consumer.rs")]
+mod consumer;
+#[cfg_attr(not(madsim), path = "stepped/lines.rs")]
+#[cfg_attr(madsim, path = "driven/lines.rs")]
+mod lines;
+#[cfg_attr(not(madsim), path = "stepped/node.rs")]
+#[cfg_attr(madsim, path = "driven/node.rs")]
+mod node;
+#[cfg_attr(not(madsim), path = "stepped/store_line.rs")]
+#[cfg_attr(madsim, path = "driven/store_line.rs")]
+mod store_line;
+#[cfg_attr(not(madsim), path = "stepped/work.rs")]
+#[cfg_attr(madsim, path = "driven/work.rs")]
+mod work;
+
+#[cfg(madsim)]
+mod driven;
+
 use std::collections::BTreeSet;
 
-use anteroom_core::event::Event;
 use anteroom_core::id::{BotId, MediaId};
-use anteroom_core::store::{BotRecord, StoreRequest, StoreResult};
+use anteroom_core::store::{BotRecord, StoreRequest};
 use anteroom_core::time::{Millis, Timestamp};
+use serde::{Deserialize, Serialize};
 
 use self::consumer::Consumer;
 use self::ending::Phase;
 use self::heap::Heap;
-use self::node::Node;
+use self::node::{Inside, Node};
 use self::operator::Operator;
 use self::posts::Posts;
 use self::processor::Media;
 use self::provider::Provider;
-use self::store_line::Asker;
 use self::trace::Recorder;
 use self::weather::Weather;
 use crate::checker::marks::{Mark, Marks};
@@ -65,7 +86,7 @@ pub struct Looks {
 }
 
 /// What a run came to.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Report {
     /// The rule that was broken, if one was.
     pub broken: Option<Broken>,
@@ -102,6 +123,9 @@ pub struct World {
     operator: Operator,
     media: Media,
     staged: BTreeSet<MediaId>,
+    /// What tasks have to do, and the ways between those outside and the nodes.
+    #[cfg(madsim)]
+    lines: lines::Lines,
     /// The last number given to a stream, a request or a session.
     last_number: u64,
     phase: Phase,
@@ -123,16 +147,8 @@ struct Draws {
 /// Something that is going to happen.
 #[derive(Debug)]
 enum Happening {
-    /// An event reaches a node, if that is still the same process.
-    Deliver { node: usize, incarnation: u32, event: Event },
-    /// A machine's deadline.
-    Tick { node: usize, incarnation: u32 },
-    /// A store operation takes effect.
-    Apply { asker: Asker, request: StoreRequest, answered: bool },
-    /// A store operation's answer is given up.
-    GiveUp { asker: Asker },
-    /// A store operation's answer arrives.
-    Answer { asker: Asker, result: StoreResult },
+    /// Something inside a node, or on the way to it.
+    Inside(Inside),
     /// A node's process begins.
     Boot { node: usize },
     /// A node that stood still goes on.
@@ -151,8 +167,6 @@ enum Happening {
     Post { post: usize, number: u64 },
     /// A send is asked for.
     AskSend { ask: usize },
-    /// A processor ends by itself.
-    ProcessorEnds { node: usize, incarnation: u32, ended: processor::Ended },
     /// The faults end.
     Heal,
     /// Somebody looks whether everything has come to its end.
@@ -186,6 +200,8 @@ impl World {
             operator: Operator::default(),
             media: Media::of_plan(&plan),
             staged: BTreeSet::new(),
+            #[cfg(madsim)]
+            lines: lines::Lines::default(),
             last_number: 0,
             phase: Phase::Faulty,
             checker: Checker::default(),
@@ -197,23 +213,16 @@ impl World {
         world
     }
 
-    /// Runs to the end: faults, then healing, then everything has to come to its end.
-    pub fn run(mut self) -> Report {
-        while let Some((at, happening)) = self.heap.pop() {
-            self.now = self.now.max(at);
-            self.happen(happening);
-            if self.steps > STEPS_MAX {
-                let what = format!("no end in {STEPS_MAX} events: {}", self.stuck());
-                self.checker.break_rule(Rule::Loop, what);
-            }
-            if self.checker.broken().is_some() || self.phase == Phase::Over {
-                break;
-            }
+    /// Whether the run has come to its end, or goes in circles.
+    fn is_over(&mut self) -> bool {
+        if self.steps > STEPS_MAX {
+            let what = format!("no end in {STEPS_MAX} events: {}", self.stuck());
+            self.checker.break_rule(Rule::Loop, what);
         }
-        self.report()
+        self.checker.broken().is_some() || self.phase == Phase::Over
     }
 
-    fn report(mut self) -> Report {
+    fn report(&mut self) -> Report {
         if self.checker.broken().is_none()
             && let Err(what) = self.recorder.replay()
         {
@@ -236,7 +245,7 @@ impl World {
             repeated,
             marks: self.checker.marks().clone(),
             digest: self.recorder.digest(),
-            trace: self.recorder.into_trace(),
+            trace: self.recorder.take_trace(),
         }
     }
 
@@ -273,15 +282,7 @@ impl World {
 
     fn happen(&mut self, happening: Happening) {
         match happening {
-            Happening::Deliver { node, incarnation, event } => {
-                self.deliver(node, incarnation, event);
-            }
-            Happening::Tick { node, incarnation } => self.tick(node, incarnation),
-            Happening::Apply { asker, request, answered } => {
-                self.apply(asker, &request, answered);
-            }
-            Happening::GiveUp { asker } => self.give_up(asker),
-            Happening::Answer { asker, result } => self.answer(asker, result),
+            Happening::Inside(inside) => self.inside(inside),
             Happening::Boot { node } => self.boot(node),
             Happening::Thaw { node, incarnation } => self.thaw(node, incarnation),
             Happening::FaultBegins { fault } => self.fault_begins(fault),
@@ -291,9 +292,6 @@ impl World {
             Happening::Consumer { consumer, action } => self.consumer_acts(consumer, action),
             Happening::Post { post, number } => self.look_at_post(post, number),
             Happening::AskSend { ask } => self.ask_send(ask),
-            Happening::ProcessorEnds { node, incarnation, ended } => {
-                self.processor_ends(node, incarnation, ended);
-            }
             Happening::Heal => self.heal(),
             Happening::Look => self.look(),
         }

@@ -3,7 +3,7 @@
 use anteroom_core::bot::event::BotEvent;
 use anteroom_core::draft::Direction;
 use anteroom_core::event::Event;
-use anteroom_core::id::{CorrespondentId, MediaId, RequestId, SendId};
+use anteroom_core::id::{CorrespondentId, MediaId, SendId};
 use anteroom_core::pool::event::PoolEvent;
 use anteroom_core::store::{
     EnqueueAnswer, OperatorAnswer, Send, StoreReply, StoreRequest, StoreResult,
@@ -11,7 +11,6 @@ use anteroom_core::store::{
 use anteroom_core::time::Millis;
 
 use super::provider::Action;
-use super::store_line::{Asker, Place};
 use super::{Happening, World};
 use crate::plan::{Echo, PlannedMessage};
 
@@ -48,15 +47,13 @@ impl World {
     }
 
     pub(super) fn discard(&mut self, media_id: MediaId) {
-        let asker = Asker { node: None, part: Place::Operator };
-        self.ask(asker, StoreRequest::DiscardJob { media_id });
+        self.ask_as_operator(StoreRequest::DiscardJob { media_id });
     }
 
     pub(super) fn retry(&mut self, media_id: MediaId) {
         // The file is looked for before the store is asked.
         if self.staged.contains(&media_id) {
-            let asker = Asker { node: None, part: Place::Operator };
-            self.ask(asker, StoreRequest::RetryJob { media_id });
+            self.ask_as_operator(StoreRequest::RetryJob { media_id });
         }
     }
 
@@ -103,9 +100,7 @@ impl World {
         self.after(Millis::from_secs(4), Happening::AskSend { ask });
         let node = self.dice.operator.index(self.nodes.len());
         if self.nodes[node].is_up() && self.nodes[node].runs_bots {
-            let request_id = RequestId(self.number());
-            let event = Event::Bot(self.bot_id(bot), BotEvent::Enqueue { request_id, send });
-            self.tell_bot_event(node, event);
+            self.ask_node_to_send(node, self.bot_id(bot), send);
         }
     }
 

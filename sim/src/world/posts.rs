@@ -1,7 +1,5 @@
 //! Messages that come by requests: posted to one node after another until one takes them.
 
-use anteroom_core::bot::event::BotEvent;
-use anteroom_core::event::Event;
 use anteroom_core::id::{BotId, RequestId};
 use anteroom_core::receipt::{Origin, Receipt};
 use anteroom_core::time::Millis;
@@ -74,25 +72,27 @@ impl World {
         let (bot_id, name) = (self.bot_id(message.bot), message.name());
         let draft = message.draft(self.now);
         self.show(&Seen::Offered { bot_id: &bot_id, name: &name, draft: &draft });
-        let incarnation = self.nodes[node].incarnation;
-        let event = Event::Bot(bot_id, BotEvent::Post { request_id, draft: Box::new(draft) });
-        let wait = Millis::from_ms(1 + self.dice.provider.below(10));
-        self.after(wait, Happening::Deliver { node, incarnation, event });
+        self.hand_in(node, bot_id, request_id, Box::new(draft));
     }
 
-    pub(super) fn post_answered(
+    /// A node answers the request that brought a message.
+    pub(super) fn post_told(
         &mut self,
         node: usize,
         bot_id: &BotId,
-        origin: Origin,
+        request_id: RequestId,
         receipt: &Receipt,
     ) {
-        let Origin::Request { request_id } = origin else { return };
+        let post = self.posts.0.iter().find(|post| post.request_id == Some(request_id));
+        let Some(name) = post.map(|post| post.message.name()) else { return };
+        let (origin, told) = (Origin::Request { request_id }, Told::from(receipt));
+        self.show(&Seen::Receipted { node, bot_id, origin, name: &name, told });
+    }
+
+    /// The answer arrives.
+    pub(super) fn post_hears(&mut self, request_id: RequestId, receipt: &Receipt) {
         let post = self.posts.0.iter().position(|post| post.request_id == Some(request_id));
         let Some(post) = post else { return };
-        let name = self.posts.0[post].message.name();
-        let told = Told::from(receipt);
-        self.show(&Seen::Receipted { node, bot_id, origin, name: &name, told });
         let it = &mut self.posts.0[post];
         it.number += 1;
         match receipt {

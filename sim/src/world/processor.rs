@@ -1,31 +1,17 @@
-//! Processors: what they make of media, how long it takes, and how they end.
+//! Processors: what they make of media, and how long it takes.
 
 use std::collections::BTreeMap;
 
-use anteroom_core::event::Event;
-use anteroom_core::id::{LeaseToken, MediaId};
+use anteroom_core::id::MediaId;
 use anteroom_core::message::{Extracted, FailureKind, Outcome};
-use anteroom_core::pool::event::{PoolEvent, ProcessorFailure, Work};
+use anteroom_core::pool::event::{ProcessorFailure, Work};
 use anteroom_core::time::Millis;
 
-use super::{Happening, World};
-use crate::checker::seen::Seen;
+use super::World;
 use crate::plan::{Plan, Processing, Sabotage, Task};
 
 /// What becomes of each medium once nothing disturbs.
 pub(super) struct Media(BTreeMap<MediaId, Processing>);
-
-/// The processors of a node that have not ended.
-#[derive(Debug, Default)]
-pub(super) struct Processors(BTreeMap<(MediaId, LeaseToken), ()>);
-
-/// The end of a processor.
-#[derive(Debug)]
-pub(super) struct Ended {
-    media_id: MediaId,
-    token: LeaseToken,
-    result: Result<Outcome, ProcessorFailure>,
-}
 
 impl Media {
     pub fn of_plan(plan: &Plan) -> Self {
@@ -43,17 +29,17 @@ impl Media {
 }
 
 impl World {
-    pub(super) fn process(&mut self, node: usize, work: &Work) {
-        let (media_id, token) = (work.media_id, work.token);
-        self.nodes[node].processors.0.insert((media_id, token), ());
-        let decided_at = self.nodes[node].stepped_at;
-        self.show(&Seen::ProcessorStarted { node, work, decided_at });
+    /// When a processor that begins will end by itself, and with what; never, when it hangs.
+    pub(super) fn comes_of(
+        &mut self,
+        work: &Work,
+    ) -> Option<(Millis, Result<Outcome, ProcessorFailure>)> {
         let (hang, transient) = (self.weather.hang, self.weather.transient);
         if self.is_sabotaged(Sabotage::DeleteFiles) {
-            self.delete(media_id);
+            self.delete(work.media_id);
         }
         if self.dice.processor.strikes(hang) {
-            return;
+            return None;
         }
         let result = if self.dice.processor.strikes(transient) {
             let detail = "the engine is busy".to_owned();
@@ -62,10 +48,13 @@ impl World {
             self.made_of(work)
         };
         let most = self.weather.slow.as_ms().max(4_000);
-        let wait = Millis::from_ms(1 + self.dice.processor.below(most));
-        let incarnation = self.nodes[node].incarnation;
-        let ended = Ended { media_id, token, result };
-        self.after(wait, Happening::ProcessorEnds { node, incarnation, ended });
+        Some((Millis::from_ms(1 + self.dice.processor.below(most)), result))
+    }
+
+    /// How long a processor goes on that is told to end.
+    pub(super) fn time_to_cancel(&mut self) -> Millis {
+        let most = self.weather.slow_to_cancel.as_ms().max(500);
+        Millis::from_ms(1 + self.dice.processor.below(most))
     }
 
     fn made_of(&self, work: &Work) -> Result<Outcome, ProcessorFailure> {
@@ -90,26 +79,5 @@ impl World {
             Some(Processing::Nothing) => Ok(Outcome::Nothing),
             Some(Processing::Unreadable) | None => failed(FailureKind::Unreadable),
         }
-    }
-
-    /// A processor is told to end.
-    pub(super) fn cancel(&mut self, node: usize, media_id: MediaId, token: LeaseToken) {
-        let most = self.weather.slow_to_cancel.as_ms().max(500);
-        let wait = Millis::from_ms(1 + self.dice.processor.below(most));
-        let result = Err(ProcessorFailure::Cancelled);
-        let incarnation = self.nodes[node].incarnation;
-        let ended = Ended { media_id, token, result };
-        self.after(wait, Happening::ProcessorEnds { node, incarnation, ended });
-    }
-
-    pub(super) fn processor_ends(&mut self, node: usize, incarnation: u32, ended: Ended) {
-        let Ended { media_id, token, result } = ended;
-        let it = &mut self.nodes[node];
-        if it.incarnation != incarnation || it.processors.0.remove(&(media_id, token)).is_none() {
-            return;
-        }
-        self.show(&Seen::ProcessorEnded { node, media_id, token, result: &result });
-        let event = Event::Pools(PoolEvent::Ended { media_id, token, result });
-        self.deliver(node, incarnation, event);
     }
 }

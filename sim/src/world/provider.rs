@@ -6,12 +6,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use anteroom_core::event::Event;
 use anteroom_core::id::{SendId, SessionId};
 use anteroom_core::protocol::{Hello, ProviderFrame};
-use anteroom_core::session::event::{SessionEffect, SessionEvent};
+use anteroom_core::session::event::SessionEvent;
 use anteroom_core::time::{Millis, Timestamp};
 
+use super::lines::Way;
 use super::weather::ProviderWeather;
 use super::{Happening, World};
 use crate::plan::{FileState, MessageName, PlannedMessage, ProviderPlan};
@@ -47,15 +47,11 @@ pub(super) struct Kept {
 
 pub(super) struct Connection {
     pub node: usize,
-    pub incarnation: u32,
     pub session_id: SessionId,
     pub bots: BTreeMap<usize, Bound>,
-    /// Nothing comes through any more.
-    pub broken: bool,
     pub heard_at: Timestamp,
-    /// When the last frame arrives at the node, and at the provider.
-    pub there_at: Timestamp,
-    pub back_at: Timestamp,
+    /// How far the frames under way are.
+    pub way: Way,
     /// Frames that were none and have no answer.
     pub nonsense: u32,
     /// Numbers that only nonsense had.
@@ -79,10 +75,6 @@ pub(super) enum Action {
     Pump,
     Watch {
         session_id: SessionId,
-    },
-    Hear {
-        session_id: SessionId,
-        effect: SessionEffect,
     },
     /// A message comes from the network.
     Comes {
@@ -126,9 +118,6 @@ impl World {
                 self.provider_pumps(provider);
             }
             Action::Watch { session_id } => self.provider_watches(provider, session_id),
-            Action::Hear { session_id, effect } => {
-                self.provider_hears(provider, session_id, effect);
-            }
             Action::Comes { message } => self.message_comes(*message),
             Action::Confirm { bot, send_id } => self.confirm_send(provider, bot, send_id),
         }
@@ -180,13 +169,10 @@ impl World {
         it.fruitless_since = None;
         it.connection = Some(Connection {
             node,
-            incarnation,
             session_id,
             bots: bots.iter().map(bound).collect(),
-            broken: false,
             heard_at: self.now,
-            there_at: self.now,
-            back_at: self.now,
+            way: Way::new(self.now, incarnation),
             nonsense: 0,
             nonsense_seqs: BTreeSet::new(),
             parted: false,
@@ -217,65 +203,10 @@ impl World {
         self.after(wait, Happening::Provider { provider, action: Action::Connect });
     }
 
-    /// Sends something over a provider's connection, behind what was sent before.
-    pub(super) fn tell_node(&mut self, provider: usize, event: SessionEvent) {
-        let weather = &self.weather.providers[provider];
-        let (cut, most) = (weather.cut, weather.slow.as_ms().max(10));
-        let wait = Millis::from_ms(1 + self.dice.provider.below(most));
-        let arrives = self.now + wait;
-        let Some(connection) = &mut self.providers[provider].connection else { return };
-        connection.broken |= cut;
-        if connection.broken {
-            return;
-        }
-        connection.there_at = connection.there_at.max(arrives);
-        let (node, incarnation) = (connection.node, connection.incarnation);
-        let (at, event) = (connection.there_at, Event::Session(connection.session_id, event));
-        self.at(at, Happening::Deliver { node, incarnation, event });
-    }
-
-    /// A connection ends at the provider's side; the node learns of it late, or never.
-    pub(super) fn connection_breaks(&mut self, provider: usize) {
-        let Some(connection) = self.providers[provider].connection.take() else { return };
-        let Connection { node, incarnation, session_id, .. } = connection;
-        let healthy = !connection.broken && !self.weather.providers[provider].cut;
-        if healthy {
-            let wait = Millis::from_ms(1 + self.dice.provider.below(10_000));
-            let event = Event::Session(session_id, SessionEvent::Closed);
-            let at = connection.there_at.max(self.now + wait);
-            self.at(at, Happening::Deliver { node, incarnation, event });
-        }
-        self.connect_later(provider, 5_000);
-    }
-
-    /// A node has died: its connections are gone.
-    pub(super) fn connections_lost(&mut self, node: usize) {
-        for provider in 0..self.providers.len() {
-            let connection = &mut self.providers[provider].connection;
-            if connection.as_ref().is_some_and(|connection| connection.node == node) {
-                *connection = None;
-                self.connect_later(provider, 5_000);
-            }
-        }
-    }
-
     /// A provider that hears nothing, or nothing good, tries another node.
     pub(super) fn try_another_node(&mut self, provider: usize) {
         self.providers[provider].next_node += 1;
         self.connection_breaks(provider);
-    }
-
-    /// A node's writer refuses what is late: the connection is gone for both sides.
-    pub(super) fn writer_ends(&mut self, node: usize, session_id: SessionId) {
-        let provider = self.providers.iter().position(|provider| {
-            provider.connection.as_ref().is_some_and(|it| it.session_id == session_id)
-        });
-        let Some(provider) = provider else { return };
-        self.providers[provider].connection = None;
-        self.connect_later(provider, 5_000);
-        let (incarnation, event) =
-            (self.nodes[node].incarnation, Event::Session(session_id, SessionEvent::Closed));
-        self.after(Millis::from_ms(1), Happening::Deliver { node, incarnation, event });
     }
 
     /// Another node owns a bot: its provider connects there for it. Where it is one of several, it gets

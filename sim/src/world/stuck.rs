@@ -59,18 +59,16 @@ impl World {
 
     fn tell_of_node(&self, told: &mut String, node: usize) {
         let it = &self.nodes[node];
-        let state = match &it.machine {
-            None => "is down".to_owned(),
-            Some(_) if it.frozen => "stands still".to_owned(),
-            Some(machine) => {
-                let next = machine.next_deadline();
-                let next = next.map_or("nothing".to_owned(), |(at, why)| {
-                    let now = self.node_now(node);
-                    format!("{why:?} in {}", at.since(now))
-                });
-                let stopping = if it.stopping { ", shutting down" } else { "" };
-                format!("is up{stopping} and waits for {next}")
-            }
+        let state = if !it.is_up() {
+            "is down".to_owned()
+        } else if it.frozen {
+            "stands still".to_owned()
+        } else {
+            let next = self.deadline_of(node).map_or("nothing".to_owned(), |(at, why)| {
+                format!("{why:?} in {}", at.since(self.node_now(node)))
+            });
+            let stopping = if it.stopping { ", shutting down" } else { "" };
+            format!("is up{stopping} and waits for {next}")
         };
         let _ = write!(told, " Node {node} {state}.");
     }

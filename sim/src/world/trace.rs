@@ -170,8 +170,8 @@ impl Recorder {
         self.processes.iter().try_for_each(Process::replay)
     }
 
-    pub fn into_trace(self) -> String {
-        String::from_utf8_lossy(&self.trace).into_owned()
+    pub fn take_trace(&mut self) -> String {
+        String::from_utf8_lossy(&std::mem::take(&mut self.trace)).into_owned()
     }
 
     fn line(&mut self, line: &impl Serialize) {

@@ -1,5 +1,5 @@
 //! What is run against a planted bug: tier 0 and the crash points, then seeds of tier 1 from several
-//! starts.
+//! starts; against one of the driver, seeds of tier 2 from the same starts.
 
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -19,6 +19,9 @@ pub(super) const SEEDS_MAX: u64 = 10_000;
 /// How many it may take when the bug has been caught without.
 pub(super) const SEEDS_AFTER_A_CATCH_MAX: u64 = 500;
 
+/// How many seeds of tier 2 a start may take.
+pub(super) const DRIVEN_SEEDS_MAX: u64 = 400;
+
 /// How many states of each tiny world are visited.
 const STATES_MAX: u64 = 1_500;
 
@@ -31,8 +34,21 @@ pub(super) enum Tiers {
     /// Everything.
     #[default]
     All,
-    /// Tier 0 and the crash points.
+    /// Tier 0 and the crash points, for bugs of the core.
     Exhaustive,
+    /// Tier 2, for bugs of the driver.
+    Driven,
+}
+
+impl Tiers {
+    /// Whether a planted bug is one for these tiers.
+    pub fn take(self, patch: &Patch) -> bool {
+        match self {
+            Self::All => true,
+            Self::Exhaustive => !patch.driven,
+            Self::Driven => patch.driven,
+        }
+    }
 }
 
 /// Who caught a planted bug.
@@ -42,18 +58,19 @@ pub(super) struct Catches {
     pub tier_0: Option<(String, String)>,
     /// The crash points: the rule and the point.
     pub crash_points: Option<(String, String)>,
-    /// Tier 1: the rule of the first start, and how many seeds each start took.
-    pub tier_1: Option<(String, Vec<u64>)>,
+    /// Tier 1, or tier 2 for a bug of the driver: the rule of the first start, and how many seeds each
+    /// start took.
+    pub seeds: Option<(String, Vec<u64>)>,
 }
 
 impl Catches {
     pub fn is_empty(&self) -> bool {
-        self.tier_0.is_none() && self.crash_points.is_none() && self.tier_1.is_none()
+        self.tier_0.is_none() && self.crash_points.is_none() && self.seeds.is_none()
     }
 
-    /// The median number of seeds that tier 1 takes.
+    /// The median number of seeds that it takes.
     pub fn seeds_median(&self) -> Option<u64> {
-        let mut seeds = self.tier_1.as_ref()?.1.clone();
+        let mut seeds = self.seeds.as_ref()?.1.clone();
         seeds.sort_unstable();
         seeds.get(seeds.len() / 2).copied()
     }
@@ -65,12 +82,21 @@ impl Catches {
 /// When it does not build, or when something is caught.
 pub(super) fn undisturbed(tree: &Tree, tiers: Tiers) -> Result<()> {
     let begun = Instant::now();
+    if tiers != Tiers::Exhaustive {
+        tree.build_driven()?;
+        if let Some(line) = seeds(&tree.driven_program(), STARTS[0], DRIVEN_SEEDS_MAX / 4)? {
+            bail!("the undisturbed tree fails in tier 2: {line}");
+        }
+    }
+    if tiers == Tiers::Driven {
+        return Ok(());
+    }
     tree.build()?;
     println!("the undisturbed copy is built after {:.0} s", begun.elapsed().as_secs_f64());
     let mut caught = exhaustive(tree, "worlds")?.or(exhaustive(tree, "points")?);
     for start in STARTS {
         if caught.is_none() && tiers == Tiers::All {
-            caught = seeds(tree, start, SEEDS_AFTER_A_CATCH_MAX)?;
+            caught = seeds(&tree.program("anteroom-sim"), start, SEEDS_AFTER_A_CATCH_MAX)?;
         }
     }
     match caught {
@@ -84,8 +110,13 @@ pub(super) fn undisturbed(tree: &Tree, tiers: Tiers) -> Result<()> {
 /// # Errors
 /// When the tree does not build, or a program cannot be run.
 pub(super) fn hunt(tree: &Tree, patch: &Patch, tiers: Tiers) -> Result<Catches> {
-    tree.build().with_context(|| patch.name.clone())?;
     let mut catches = Catches::default();
+    if patch.driven {
+        tree.build_driven().with_context(|| patch.name.clone())?;
+        catches.seeds = starts(&tree.driven_program(), DRIVEN_SEEDS_MAX)?;
+        return Ok(catches);
+    }
+    tree.build().with_context(|| patch.name.clone())?;
     if let Some(line) = exhaustive(tree, "worlds")? {
         catches.tier_0 = Some((word(&line, "rule="), word(&line, "world=")));
     }
@@ -95,20 +126,21 @@ pub(super) fn hunt(tree: &Tree, patch: &Patch, tiers: Tiers) -> Result<Catches> 
     if tiers == Tiers::Exhaustive {
         return Ok(catches);
     }
-    let mut counts = Vec::new();
     let seeds_max = if catches.is_empty() { SEEDS_MAX } else { SEEDS_AFTER_A_CATCH_MAX };
+    catches.seeds = starts(&tree.program("anteroom-sim"), seeds_max)?;
+    Ok(catches)
+}
+
+/// The rule of the first start that catches something, and how many seeds each start takes.
+fn starts(program: &Path, seeds_max: u64) -> Result<Option<(String, Vec<u64>)>> {
+    let (mut rule, mut counts) = (None, Vec::new());
     for start in STARTS {
-        let Some(line) = seeds(tree, start, seeds_max)? else { break };
+        let Some(line) = seeds(program, start, seeds_max)? else { break };
         let seed: u64 = word(&line, "seed=").parse().unwrap_or(start);
         counts.push(seed.saturating_sub(start) + 1);
-        if catches.tier_1.is_none() {
-            catches.tier_1 = Some((word(&line, "rule="), Vec::new()));
-        }
+        rule = rule.or_else(|| Some(word(&line, "rule=")));
     }
-    if let Some((_, seeds)) = &mut catches.tier_1 {
-        *seeds = counts;
-    }
-    Ok(catches)
+    Ok(rule.map(|rule| (rule, counts)))
 }
 
 fn exhaustive(tree: &Tree, what: &str) -> Result<Option<String>> {
@@ -118,8 +150,8 @@ fn exhaustive(tree: &Tree, what: &str) -> Result<Option<String>> {
     failure(&mut command, &format!("world=all point={what}"))
 }
 
-fn seeds(tree: &Tree, from: u64, count: u64) -> Result<Option<String>> {
-    let mut command = Command::new(tree.program("anteroom-sim"));
+fn seeds(program: &Path, from: u64, count: u64) -> Result<Option<String>> {
+    let mut command = Command::new(program);
     command.args(["--from", &from.to_string(), "--seeds", &count.to_string()]);
     command.args(["--quiet", "--threads", "1"]);
     failure(&mut command, &format!("seed={from}"))

@@ -2,8 +2,8 @@
 //! simulation find it.
 //!
 //! Here: the command and its order. [`patch`]: what a planted bug says of itself. [`tree`]: the copy.
-//! [`hunt`]: what is run against it. [`table`]: who caught what, on the terminal and in
-//! `docs/mutants-sim.md`.
+//! [`hunt`]: what is run against it. [`table`]: who caught what, on the terminal, in
+//! `docs/mutants-sim.md` and, for bugs of the driver, in `docs/mutants-driver.md`.
 
 mod hunt;
 mod patch;
@@ -35,6 +35,7 @@ struct Wanted {
 pub(crate) fn run(words: &[&str]) -> Result<()> {
     let wanted = Wanted::parse(words)?;
     let mut patches = patch::all()?;
+    patches.retain(|patch| wanted.tiers.take(patch));
     if !wanted.only.is_empty() {
         patches.retain(|patch| wanted.only.contains(&patch.name));
     }
@@ -63,8 +64,8 @@ pub(crate) fn run(words: &[&str]) -> Result<()> {
         Ok(table) => table,
         Err(_) => bail!("a hunt panicked"),
     };
-    if wanted.only.is_empty() && wanted.tiers == Tiers::All {
-        table.write()?;
+    if wanted.only.is_empty() {
+        table.write(wanted.tiers)?;
     }
     table.verdict()
 }
@@ -100,6 +101,7 @@ impl Wanted {
             match (*word, words.next()) {
                 ("--only", Some(name)) => wanted.only.push((*name).to_owned()),
                 ("--tier", Some(&"0")) => wanted.tiers = Tiers::Exhaustive,
+                ("--tier", Some(&"2")) => wanted.tiers = Tiers::Driven,
                 ("--jobs", Some(jobs)) => wanted.jobs = jobs.parse::<usize>()?.max(1),
                 (unknown, _) => bail!("unknown option, or one without its value: {unknown}"),
             }
@@ -116,7 +118,9 @@ mod tests {
     #[test]
     fn every_patch_applies_and_says_what_it_is() {
         let patches = patch::all().expect("patches can be read");
-        assert!(patches.len() >= 40, "{} planted bugs", patches.len());
+        let driven = patches.iter().filter(|patch| patch.driven).count();
+        assert!(patches.len() - driven >= 40, "{} planted bugs", patches.len());
+        assert!(driven >= 12, "{driven} planted bugs of the driver");
         for patch in patches {
             patch.check_applies().expect("the patch applies");
         }

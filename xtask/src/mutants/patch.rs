@@ -1,5 +1,5 @@
-//! What a planted bug says of itself: a paragraph on the mistake, what it stands for, and the rule
-//! that is expected to name it; then the diff.
+//! What a planted bug says of itself: a paragraph on the mistake, what it stands for, the rule that is
+//! expected to name it and, when it is one of the driver, `Tier: 2`; then the diff.
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -19,6 +19,8 @@ pub(super) struct Patch {
     pub stands_for: String,
     /// The rule that is expected to name it.
     pub expected: String,
+    /// Whether it is a mistake of the driver, which only tier 2 can find.
+    pub driven: bool,
     /// The files that it changes.
     pub files: Vec<String>,
 }
@@ -55,7 +57,9 @@ impl Patch {
         if mistake.is_empty() || files.is_empty() {
             bail!("{name}: has no first paragraph, or no diff");
         }
-        Ok(Self { mistake: mistake.join(" "), stands_for, expected, files, name, path })
+        let driven = text.lines().any(|line| line == "Tier: 2");
+        let mistake = mistake.join(" ");
+        Ok(Self { mistake, stands_for, expected, driven, files, name, path })
     }
 
     /// Whether the patch fits the tree as it is.

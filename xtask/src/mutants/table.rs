@@ -5,7 +5,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
-use super::hunt::{Catches, SEEDS_AFTER_A_CATCH_MAX, SEEDS_MAX};
+use super::hunt::{Catches, DRIVEN_SEEDS_MAX, SEEDS_AFTER_A_CATCH_MAX, SEEDS_MAX, Tiers};
 use super::patch::Patch;
 use crate::step;
 
@@ -25,10 +25,7 @@ pub(super) struct Table {
 impl Table {
     /// An empty table, whose heading is printed.
     pub fn begin() -> Self {
-        println!(
-            "{:<40} {:<10} {:<28} {:<44} tier 1",
-            "planted bug", "expected", "tier 0", "crash"
-        );
+        println!("{:<40} {:<10} {:<28} {:<44} seeds", "planted bug", "expected", "tier 0", "crash");
         Self { rows: Vec::new() }
     }
 
@@ -37,25 +34,56 @@ impl Table {
         let Row { patch, catches } = &row;
         let (tier_0, crash) = (named(&catches.tier_0), named(&catches.crash_points));
         let verdict = if catches.is_empty() { "   SURVIVES" } else { "" };
-        let (name, expected, tier_1) = (&patch.name, &patch.expected, tier_1(catches));
-        println!("{name:<40} {expected:<10} {tier_0:<28} {crash:<44} {tier_1}{verdict}");
+        let (name, expected, seeds) = (&patch.name, &patch.expected, seeds(catches));
+        println!("{name:<40} {expected:<10} {tier_0:<28} {crash:<44} {seeds}{verdict}");
         self.rows.push(row);
     }
 
-    /// Writes `docs/mutants-sim.md`.
+    /// Writes `docs/mutants-sim.md` and `docs/mutants-driver.md`, as far as these tiers go.
     ///
     /// # Errors
-    /// When it cannot be written.
-    pub fn write(&self) -> Result<()> {
-        let path = step::root().join("docs/mutants-sim.md");
-        std::fs::write(&path, self.page()).with_context(|| format!("{}", path.display()))?;
-        println!("written: {}", path.display());
+    /// When one cannot be written.
+    pub fn write(&self, tiers: Tiers) -> Result<()> {
+        let pages = [
+            ("docs/mutants-sim.md", tiers == Tiers::All, self.page()),
+            ("docs/mutants-driver.md", tiers != Tiers::Exhaustive, self.driven_page()),
+        ];
+        for (name, wanted, page) in pages {
+            if wanted {
+                let path = step::root().join(name);
+                std::fs::write(&path, page).with_context(|| format!("{}", path.display()))?;
+                println!("written: {}", path.display());
+            }
+        }
         Ok(())
     }
 
-    fn page(&self) -> String {
-        let mut rows: Vec<&Row> = self.rows.iter().collect();
+    fn rows(&self, driven: bool) -> Vec<&Row> {
+        let rows = self.rows.iter().filter(|row| row.patch.driven == driven);
+        let mut rows: Vec<&Row> = rows.collect();
         rows.sort_by(|left, right| left.patch.name.cmp(&right.patch.name));
+        rows
+    }
+
+    fn driven_page(&self) -> String {
+        let mut page = format!(
+            "# Planted bugs of the driver, and who finds them\n\nWritten by `cargo xtask mutants --tier \
+             2` at revision {}. Each bug of `sim/mutants/` that says `Tier: 2` was\nplanted alone, and \
+             seeds of tier 2 were run against it from three starts, {DRIVEN_SEEDS_MAX} at most each. \
+             The last column\nnames the rule that caught it, and after how many seeds: the median of \
+             the starts.\n\n| planted bug | stands for | tier 2 |\n|---|---|---|\n",
+            revision()
+        );
+        for Row { patch, catches } in self.rows(true) {
+            let (name, mistake) = (&patch.name, &patch.mistake);
+            let (stands_for, seeds) = (&patch.stands_for, seeds(catches));
+            let _written = writeln!(page, "| {name}: {mistake} | {stands_for} | {seeds} |");
+        }
+        page
+    }
+
+    fn page(&self) -> String {
+        let rows = self.rows(false);
         let mut page = format!(
             "# Planted bugs, and who finds them\n\nWritten by `cargo xtask mutants` at revision {}. \
              Each bug of `sim/mutants/` was planted alone. A cell names the\nrule that caught it; for \
@@ -74,7 +102,7 @@ impl Table {
                 patch.stands_for,
                 named(&catches.tier_0),
                 named(&catches.crash_points),
-                tier_1(catches)
+                seeds(catches)
             );
         }
         page
@@ -102,8 +130,8 @@ fn named(catch: &Option<(String, String)>) -> String {
     }
 }
 
-fn tier_1(catches: &Catches) -> String {
-    match (&catches.tier_1, catches.seeds_median()) {
+fn seeds(catches: &Catches) -> String {
+    match (&catches.seeds, catches.seeds_median()) {
         (Some((rule, _)), Some(seeds)) => format!("{rule} after {seeds}"),
         (Some(_) | None, _) => "–".to_owned(),
     }

@@ -9,6 +9,7 @@ use std::process::Command;
 use anyhow::{Context, Result, bail};
 
 use super::patch::Patch;
+use crate::sim::MADSIM;
 use crate::step;
 
 /// A copy of the tree.
@@ -113,6 +114,28 @@ impl Tree {
             bail!("does not build:\n{}", String::from_utf8_lossy(&output.stderr));
         }
         Ok(())
+    }
+
+    /// Builds the simulation's program of tier 2.
+    ///
+    /// # Errors
+    /// What the compiler says.
+    pub fn build_driven(&self) -> Result<()> {
+        let arguments = ["build", "--profile", "planted", "--package", "anteroom-sim", "--bin"];
+        let mut cargo = step::cargo(arguments);
+        cargo.args(["anteroom-sim", "--quiet"]).current_dir(&self.root);
+        cargo.env("CARGO_TARGET_DIR", self.build.join("madsim"));
+        cargo.env("RUSTFLAGS", MADSIM);
+        let output = cargo.output().context("cargo build")?;
+        if !output.status.success() {
+            bail!("does not build:\n{}", String::from_utf8_lossy(&output.stderr));
+        }
+        Ok(())
+    }
+
+    /// The simulation's program of tier 2.
+    pub fn driven_program(&self) -> PathBuf {
+        self.build.join("madsim/planted/anteroom-sim")
     }
 
     /// One of the simulation's programs.

@@ -3,12 +3,14 @@
 use std::path::Path;
 use std::process::ExitCode;
 
-use anteroom_sim::campaign;
+use anteroom_sim::campaign::Subject;
 use anteroom_sim::checker::Broken;
 use anteroom_sim::checker::rule::{Kind, Rule};
 use anteroom_sim::plan::Plan;
 use anteroom_sim::shrink::shrink;
 use anteroom_sim::world::Looks;
+
+use crate::TIER;
 
 /// Plans that shrinking tries at the most.
 const TRIES_MAX: u32 = 2_000;
@@ -46,15 +48,17 @@ pub(crate) fn tell_people(source: &Source<'_>, plan: &Plan, broken: &Broken, kee
     };
     print!("\n{named} broke {rule}, by which {}. {what}.", rule.sentence());
     let (Some(folder), Source::Seed(seed)) = (keep, source) else {
-        println!("\n\n    cargo xtask sim {again} --trace trace.jsonl\n");
+        println!("\n\n    cargo xtask sim{TIER} {again} --trace trace.jsonl\n");
         return;
     };
     std::panic::set_hook(Box::new(|_| {}));
     let small = shrink(plan, *rule, TRIES_MAX, |plan| {
-        let report = campaign::run(plan.clone(), looks_for(*rule));
+        let report = crate::run_one(Subject::Plan(plan), looks_for(*rule));
         report.broken.map(|broken| broken.rule)
     });
-    let named = folder.join(format!("{}-seed-{seed}.json", rule.to_string().to_lowercase()));
+    let tier = if cfg!(madsim) { "-tier-2" } else { "" };
+    let name = format!("{}{tier}-seed-{seed}.json", rule.to_string().to_lowercase());
+    let named = folder.join(name);
     let written = std::fs::create_dir_all(folder)
         .and_then(|()| std::fs::write(&named, format!("{}\n", small.to_json())));
     if let Err(error) = written {
@@ -63,7 +67,7 @@ pub(crate) fn tell_people(source: &Source<'_>, plan: &Plan, broken: &Broken, kee
     }
     println!(
         " It was shrunk from {} items and {} faults to {} and {}, and is kept in {}.\n\n    cargo \
-         xtask sim --plan {}\n",
+         xtask sim{TIER} --plan {}\n",
         plan.workload.len(),
         plan.faults.len(),
         small.workload.len(),

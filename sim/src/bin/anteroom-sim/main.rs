@@ -1,5 +1,7 @@
 //! Runs the simulation: many seeds, or one plan.
 //!
+//! Built with `--cfg madsim` it is tier 2: each seed in a process of its own, which this program starts.
+//!
 //! The exit code tells what broke: 10 the run itself (a panic), 11 safety, 12 liveness; 13 when a
 //! situation that must occur did not, 14 when a canary sang; 2 when the command line makes no sense.
 
@@ -10,6 +12,10 @@ mod one;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+#[cfg(not(madsim))]
+use anteroom_sim::campaign;
+use anteroom_sim::campaign::Subject;
+use anteroom_sim::world::{Looks, Report};
 use clap::Parser;
 
 /// Runs the simulation: many seeds, or one plan.
@@ -64,6 +70,23 @@ struct Arguments {
     /// Prints nothing but what a program reads.
     #[arg(long)]
     quiet: bool,
+    /// Replays the events of the one seed or plan; without `--report` that is always done.
+    #[arg(long, hide = true)]
+    replay: bool,
+    /// Prints the report of the one seed or plan as a line of JSON.
+    #[arg(long, hide = true)]
+    report: bool,
+}
+
+/// The tier that this program is built as, as the words that bring it back.
+const TIER: &str = if cfg!(madsim) { " --tier 2" } else { "" };
+
+/// What came of a plan, wherever this tier runs it.
+fn run_one(subject: Subject<'_>, looks: Looks) -> Report {
+    #[cfg(madsim)]
+    return anteroom_sim::apart::run(subject, looks);
+    #[cfg(not(madsim))]
+    campaign::run(subject.plan(), looks)
 }
 
 fn main() -> ExitCode {

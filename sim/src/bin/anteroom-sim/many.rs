@@ -23,7 +23,7 @@ pub(crate) fn run(arguments: &Arguments) -> ExitCode {
     };
     let clock = Clock::start(arguments.minutes);
     let goes_on = arguments.all || arguments.canary;
-    let summary = range.run(|summary| {
+    let summary = range.run_by(crate::run_one, |summary| {
         if !arguments.quiet {
             clock.show(summary);
         }
@@ -50,7 +50,12 @@ pub(crate) fn run(arguments: &Arguments) -> ExitCode {
     if !arguments.quiet {
         let (seed, broken) = &summary.failures[0];
         let source = failure::Source::Seed(*seed);
-        failure::tell_people(&source, &range.plan(*seed), broken, arguments.keep.as_deref());
+        failure::tell_people(
+            &source,
+            &range.subject(*seed).plan(),
+            broken,
+            arguments.keep.as_deref(),
+        );
     }
     failure::exit_code(first.rule)
 }
@@ -147,13 +152,14 @@ impl Clock {
     }
 }
 
-/// The processor time that this process has used, as far as the system tells.
+/// The processor time that this process has used and those that it started, as far as the system tells.
 fn cpu_seconds() -> Option<f64> {
     let stat = std::fs::read_to_string("/proc/self/stat").ok()?;
     let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
-    // Behind the name: user and system time are the twelfth and the thirteenth field, in hundredths.
-    let ticks = fields.get(11)?.parse::<f64>().ok()? + fields.get(12)?.parse::<f64>().ok()?;
-    Some(ticks / 100.0)
+    // Behind the name, from the twelfth field on: user and system time, and those of the children that
+    // have ended, in hundredths.
+    let ticks = fields.get(11..15)?.iter().map(|ticks| ticks.parse::<f64>());
+    Some(ticks.sum::<Result<f64, _>>().ok()? / 100.0)
 }
 
 #[cfg(test)]

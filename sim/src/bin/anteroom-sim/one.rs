@@ -20,6 +20,9 @@ pub(crate) fn run(arguments: &Arguments) -> ExitCode {
         }
     };
     let traced = arguments.trace.is_some() || arguments.html.is_some();
+    if arguments.report {
+        return tell_parent(arguments, plan);
+    }
     let looks = Looks { digest: true, replay: true, trace: traced };
     let report = campaign::run(plan.clone(), looks);
     let seed = arguments.seed.unwrap_or(plan.draws);
@@ -75,12 +78,27 @@ fn page(report: &Report, name: String) -> Result<String, String> {
     Ok(pages.page(name))
 }
 
+/// Runs the plan for the process that started this one.
+fn tell_parent(arguments: &Arguments, plan: Plan) -> ExitCode {
+    #[cfg(madsim)]
+    anteroom_sim::apart::limit();
+    let looks = Looks { digest: arguments.digest, replay: arguments.replay, trace: false };
+    let report = campaign::run(plan, looks);
+    let line = serde_json::to_string(&report);
+    println!("{}", line.expect("a report is made of numbers, text and lists"));
+    ExitCode::SUCCESS
+}
+
 fn plan(arguments: &Arguments) -> Result<Plan, String> {
     if let Some(seed) = arguments.seed {
         return Ok(if arguments.canary { Plan::canary(seed) } else { Plan::from_seed(seed) });
     }
     let Some(path) = &arguments.plan else { return Err("neither a seed nor a plan".to_owned()) };
-    let text = std::fs::read_to_string(path)
-        .map_err(|error| format!("cannot read {}: {error}", path.display()))?;
+    let text = if path.as_os_str() == "-" {
+        std::io::read_to_string(std::io::stdin())
+    } else {
+        std::fs::read_to_string(path)
+    };
+    let text = text.map_err(|error| format!("cannot read {}: {error}", path.display()))?;
     Plan::from_json(&text).map_err(|error| format!("{}: {error}", path.display()))
 }

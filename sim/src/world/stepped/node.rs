@@ -8,22 +8,23 @@ use std::sync::Arc;
 
 use anteroom_core::bot::event::BotEffect;
 use anteroom_core::context::Seed;
+use anteroom_core::deadline::Deadline;
 use anteroom_core::effect::Effect;
 use anteroom_core::event::{Event, NodeEvent};
-use anteroom_core::id::{BotId, MediaId};
+use anteroom_core::id::{BotId, SessionId};
 use anteroom_core::janitor::{JanitorEffect, JanitorEvent};
 use anteroom_core::machine::Machine;
 use anteroom_core::ownership::OwnershipEffect;
 use anteroom_core::pool::event::PoolEffect;
-use anteroom_core::receipt::{Origin, Receipt};
 use anteroom_core::session::event::SessionEffect;
 use anteroom_core::settings::NodeSettings;
+use anteroom_core::store::{StoreRequest, StoreResult};
 use anteroom_core::time::{Millis, Timestamp};
 use anteroom_trace::line::When;
 
-use super::processor::Processors;
 use super::store_line::{Asker, Place};
-use super::{Happening, Phase, World};
+use super::work::{Ended, Processors};
+use super::{Happening, Phase, Report, World};
 use crate::checker::marks::Mark;
 use crate::checker::rule::Rule;
 use crate::checker::seen::Seen;
@@ -53,6 +54,25 @@ pub(super) struct Node {
     pub stopping: bool,
     /// It stays dead.
     pub gone: bool,
+}
+
+/// Something that happens inside a node, or on the way to it.
+#[derive(Debug)]
+pub(super) enum Inside {
+    /// An event reaches a node, if that is still the same process.
+    Deliver { node: usize, incarnation: u32, event: Event },
+    /// A machine's deadline.
+    Tick { node: usize, incarnation: u32 },
+    /// A store operation takes effect.
+    Apply { asker: Asker, request: StoreRequest, answered: bool },
+    /// A store operation's answer is given up.
+    GiveUp { asker: Asker },
+    /// A store operation's answer arrives.
+    Answer { asker: Asker, result: StoreResult },
+    /// A provider hears what a node said.
+    Heard { provider: usize, session_id: SessionId, effect: SessionEffect },
+    /// A processor ends by itself.
+    ProcessorEnds { node: usize, incarnation: u32, ended: Ended },
 }
 
 /// What is going to strike a node between two effects.
@@ -90,6 +110,50 @@ impl Node {
 }
 
 impl World {
+    /// Runs to the end: faults, then healing, then everything has to come to its end.
+    pub fn run(mut self) -> Report {
+        while let Some((at, happening)) = self.heap.pop() {
+            self.now = self.now.max(at);
+            self.happen(happening);
+            if self.is_over() {
+                break;
+            }
+        }
+        self.report()
+    }
+
+    pub(super) fn inside(&mut self, inside: Inside) {
+        match inside {
+            Inside::Deliver { node, incarnation, event } => self.deliver(node, incarnation, event),
+            Inside::Tick { node, incarnation } => self.tick(node, incarnation),
+            Inside::Apply { asker, request, answered } => self.apply(asker, &request, answered),
+            Inside::GiveUp { asker } => self.give_up(asker),
+            Inside::Answer { asker, result } => self.answer(asker, result),
+            Inside::Heard { provider, session_id, effect } => {
+                self.provider_hears(provider, session_id, effect);
+            }
+            Inside::ProcessorEnds { node, incarnation, ended } => {
+                self.processor_ends(node, incarnation, ended);
+            }
+        }
+    }
+
+    /// Has something inside a node happen.
+    pub(super) fn inside_at(&mut self, at: Timestamp, inside: Inside) {
+        self.at(at, Happening::Inside(inside));
+    }
+
+    /// Tells a node something that is no message, if it is there.
+    pub(super) fn tell_bot_event(&mut self, node: usize, event: Event) {
+        let incarnation = self.nodes[node].incarnation;
+        self.deliver(node, incarnation, event);
+    }
+
+    /// What a node waits for, by its own clock.
+    pub(super) fn deadline_of(&self, node: usize) -> Option<(Timestamp, Deadline)> {
+        self.nodes[node].machine.as_ref()?.next_deadline()
+    }
+
     /// The time by a node's own clock.
     pub(super) fn node_now(&self, node: usize) -> Timestamp {
         self.now + self.nodes[node].ahead
@@ -229,7 +293,7 @@ impl World {
         let deadline = machine.next_deadline();
         let sound = machine.check_invariants();
         self.recorder.effects(node, &effects, deadline);
-        if framed && effects.iter().any(is_duplicate) {
+        if framed && effects.iter().any(super::conversation::is_duplicate) {
             self.reach(Mark::ResendCaughtByWindow);
         }
         self.nodes[node].done_of_step = 0;
@@ -296,7 +360,7 @@ impl World {
         let at = self.by_the_world(node, at).max(self.now + Millis::from_ms(1));
         if ticking_at.is_none_or(|ticking| at < ticking) {
             self.nodes[node].ticking_at = Some(at);
-            self.at(at, Happening::Tick { node, incarnation });
+            self.inside_at(at, Inside::Tick { node, incarnation });
         }
     }
 
@@ -327,7 +391,7 @@ impl World {
                 let files = self.staged.iter().copied().collect();
                 let event = Event::Janitor(JanitorEvent::Staged { files });
                 let wait = Millis::from_ms(1 + self.dice.node.below(50));
-                self.after(wait, Happening::Deliver { node, incarnation, event });
+                self.inside_at(self.now + wait, Inside::Deliver { node, incarnation, event });
             }
             Effect::Janitor(JanitorEffect::DeleteMedia { media_id }) => {
                 self.delete(media_id.into_inner());
@@ -361,8 +425,8 @@ impl World {
             BotEffect::DeleteMedia { media_id } => self.delete(media_id.into_inner()),
             BotEffect::PostReceipt { request_id, receipt, valid_until } => {
                 if now < valid_until {
-                    let origin = Origin::Request { request_id };
-                    self.post_answered(node, bot_id, origin, &receipt);
+                    self.post_told(node, bot_id, request_id, &receipt);
+                    self.post_hears(request_id, &receipt);
                 }
             }
             BotEffect::AbortCallback { key, .. } => {
@@ -377,23 +441,4 @@ impl World {
             }
         }
     }
-
-    pub(super) fn delete(&mut self, media_id: MediaId) {
-        self.show(&Seen::Deleted { media_id });
-        let rate = self.weather.deletion_fails;
-        if !self.dice.node.strikes(rate) {
-            self.staged.remove(&media_id);
-        }
-    }
-
-    /// A provider brings a file.
-    pub(super) fn stage(&mut self, media_id: MediaId) {
-        self.staged.insert(media_id);
-    }
-}
-
-/// Whether a provider is told that its message came before.
-fn is_duplicate(effect: &Effect) -> bool {
-    let Effect::Session(_, SessionEffect::Receipt { receipt, .. }) = effect else { return false };
-    matches!(receipt, Receipt::Duplicate { .. })
 }
