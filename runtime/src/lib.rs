@@ -14,3 +14,5 @@ pub mod serve;
 pub mod store;
 #[cfg(not(madsim))]
 pub mod telemetry;
+#[cfg(not(madsim))]
+pub mod tls;
