@@ -23,7 +23,7 @@ use std::time::Duration;
 use anteroom_core::Seed;
 use anteroom_core::id::{NodeId, PoolName};
 use anteroom_core::pool::routing::RoutingError;
-use anteroom_core::settings::NodeSettings;
+use anteroom_core::settings::{NodeSettings, PoolSettings};
 use anteroom_core::store::StoreError;
 use anteroom_core::time::Millis;
 use anteroom_core::time::Timestamp;
@@ -41,8 +41,10 @@ use self::store_place::{StorePlace, StorePlaceError};
 use crate::clock::{BootClock, Clock};
 use crate::driver::{self, Handle, Node, Ports};
 use crate::http::{self, HttpState};
-use crate::media::engines::{self, Engines};
+use crate::media::engines::{self, EngineError, Engines, Workshop};
 use crate::media::processor::Processor;
+use crate::media::scratch::Scratch;
+use crate::media::settings::EngineTable;
 use crate::media::staging::{Staging, StagingError, StagingLimits};
 use crate::store::Store;
 use crate::store::mongodb::{self, MongoSettings, MongoStore, StoreTime};
@@ -112,6 +114,17 @@ pub enum ServeError {
         /// What is wrong.
         source: StagingError,
     },
+    /// The directory for what engines make on the way cannot be used.
+    #[error("{directory}: {source}", directory = directory.display())]
+    Scratch {
+        /// Which directory.
+        directory: PathBuf,
+        /// What is wrong.
+        source: io::Error,
+    },
+    /// An engine cannot be what the configuration says.
+    #[error(transparent)]
+    Engines(#[from] EngineError),
     /// The operating system gives no randomness, no signals or no threads.
     #[error("the operating system does not give {what}: {detail}")]
     System {
@@ -214,7 +227,7 @@ impl Running {
         let node =
             Node { settings: settings(), seed: seed()?, bots, runs_bots: true, runs_workers: true };
         info!(node_id = %node.settings.node_id, bots = node.bots.len(), "starting");
-        let processors = processors().await?;
+        let processors = processors(&options.data_dir, &node.settings.pools).await?;
         let files = Arc::new(OnDisk(Arc::clone(&staging)));
         let (handle, driver) = driver::start(node, Ports { clock, store, processors, files })?;
         let measuring = tokio::spawn(usage::keep_measured(Arc::clone(&staging)));
@@ -298,12 +311,21 @@ async fn open_staging(data_dir: &Path) -> Result<Arc<Staging>, ServeError> {
 }
 
 /// What turns media into text on this machine, said in the log.
-async fn processors() -> Result<BTreeMap<PoolName, Arc<dyn Processor>>, ServeError> {
+async fn processors(
+    data_dir: &Path,
+    pools: &[PoolSettings],
+) -> Result<BTreeMap<PoolName, Arc<dyn Processor>>, ServeError> {
     let own_program = env::current_exe()
         .map_err(|error| ServeError::System { what: "our own path", detail: error.to_string() })?;
-    let Engines { processors, lines } = engines::detect(own_program).await;
-    for line in lines {
-        info!("pool {line}");
+    let directory = Scratch::default_directory(data_dir);
+    let scratch = Scratch::open(&directory, StagingLimits::default().min_free_bytes)
+        .map_err(|source| ServeError::Scratch { directory, source })?;
+    let workshop = Workshop { own_program, scratch };
+    let pools: Vec<_> = pools.iter().map(|pool| (pool.name.clone(), None)).collect();
+    let Engines { processors, reports } =
+        engines::assemble(&pools, &EngineTable::new(), workshop).await?;
+    for report in reports {
+        info!("pool {report}");
     }
     Ok(processors)
 }
