@@ -33,9 +33,9 @@ Exit codes: 0 nothing is in the way, 1 something is, 2 wrong usage";
 pub(super) async fn run(args: DoctorArgs) -> Exit {
     let here = match args.here.find().await {
         Ok(here) => here,
-        Err(error) => return Exit::failed(format_args!("{error:#}")),
+        Err(error) => return error.complain(),
     };
-    let staging = Checkup::of(&here.staging_directory, here.staging_limits);
+    let staging = Checkup::of(&here.config.staging_directory(), here.config.staging_limits());
     let printed = match args.json {
         true => print_json(&here, &staging),
         false => print(&here, &staging),
@@ -83,9 +83,9 @@ fn print(here: &Here, staging: &Checkup) -> io::Result<()> {
     for report in &here.engines.reports {
         writeln!(out, "  {:<12} {}", report.pool.as_str(), report.line)?;
     }
-    let StagingLimits { quota_bytes, min_free_bytes, .. } = here.staging_limits;
+    let StagingLimits { quota_bytes, min_free_bytes, .. } = here.config.staging_limits();
     writeln!(out, "staging")?;
-    writeln!(out, "  {:<12} {}", "directory", here.staging_directory.display())?;
+    writeln!(out, "  {:<12} {}", "directory", here.config.staging_directory().display())?;
     match staging.found {
         Some(Inspection { files, bytes, free_bytes, .. }) => {
             let (used, quota) = (shown(bytes), shown(quota_bytes));
@@ -108,11 +108,11 @@ fn print_json(here: &Here, staging: &Checkup) -> io::Result<()> {
     let pools = here.engines.reports.iter().map(|report| {
         json!({ "pool": report.pool, "engine": report.line, "has_engine": report.has_engine })
     });
-    let StagingLimits { quota_bytes, min_free_bytes, .. } = here.staging_limits;
+    let StagingLimits { quota_bytes, min_free_bytes, .. } = here.config.staging_limits();
     let object = json!({
         "pools": pools.collect::<Vec<_>>(),
         "staging": {
-            "directory": here.staging_directory.display().to_string(),
+            "directory": here.config.staging_directory().display().to_string(),
             "files": staging.found.map(|found| found.files),
             "used_bytes": staging.found.map(|found| found.bytes),
             "free_bytes": staging.found.map(|found| found.free_bytes),

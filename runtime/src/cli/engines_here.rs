@@ -3,55 +3,71 @@
 use std::env;
 use std::path::PathBuf;
 
-use anteroom_core::settings::{PoolSettings, default_pools};
 use anyhow::Context;
 use clap::Args;
 use tempfile::TempDir;
 
+use super::exit::{Exit, complain};
+use crate::config::{Config, ConfigError, Flag, Sources};
 use crate::media::engines::{self, Engines, Workshop};
 use crate::media::scratch::Scratch;
-use crate::media::settings::EngineTable;
-use crate::media::staging::{Staging, StagingLimits};
 
 /// Where the node's data are, and what it is configured to do.
 #[derive(Debug, Args)]
 pub(super) struct EnginesHere {
-    /// Where media files and the embedded store are
-    #[arg(
-        long,
-        value_name = "DIRECTORY",
-        env = "ANTEROOM_DATA_DIR",
-        default_value = "./anteroom-data"
-    )]
-    data_dir: PathBuf,
+    /// The configuration file [default: anteroom.toml, if it is there] [env: ANTEROOM_CONFIG]
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Where media files and the embedded store are [default: ./anteroom-data]
+    /// [env: ANTEROOM_DATA_DIR]
+    #[arg(long, value_name = "DIRECTORY")]
+    data_dir: Option<String>,
 }
 
-/// The pools of a node here, and their engines.
+/// What a node here is configured to do, and its engines.
 pub(super) struct Here {
-    pub pools: Vec<PoolSettings>,
+    pub config: Config,
     pub engines: Engines,
-    pub staging_directory: PathBuf,
-    pub staging_limits: StagingLimits,
     /// What the engines make on the way is in here for as long.
     _scratch: TempDir,
 }
 
+/// Why it is not known what a node here would use.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum NotHere {
+    /// The configuration makes no sense.
+    #[error("{0}")]
+    Config(#[from] ConfigError),
+    /// Anything else.
+    #[error("{0:#}")]
+    Other(#[from] anyhow::Error),
+}
+
 impl EnginesHere {
     /// Looks for the engines as a node does when it starts, and touches none of its directories.
-    pub async fn find(&self) -> anyhow::Result<Here> {
+    pub async fn find(self) -> Result<Here, NotHere> {
+        let flag = |value| Flag { name: "--data-dir", key: "data_dir", value };
+        let flags = self.data_dir.map(flag).into_iter().collect();
+        let config = Config::load(&Sources::of_process(self.config, flags))?.config;
         let own_program = env::current_exe().context("our own path is not known")?;
         let directory = tempfile::tempdir().context("no temporary directory could be made")?;
         let scratch = Scratch::open(directory.path(), 0).context("the temporary directory")?;
-        let pools = default_pools();
-        let choices: Vec<_> = pools.iter().map(|pool| (pool.name.clone(), None)).collect();
         let workshop = Workshop { own_program, scratch };
-        let engines = engines::assemble(&choices, &EngineTable::new(), workshop).await?;
-        Ok(Here {
-            pools,
-            engines,
-            staging_directory: Staging::default_directory(&self.data_dir),
-            staging_limits: StagingLimits::default(),
-            _scratch: directory,
-        })
+        let engines = engines::assemble(&config.pool_choices(), &config.engines, workshop).await;
+        let engines = engines.map_err(anyhow::Error::from)?;
+        Ok(Here { config, engines, _scratch: directory })
+    }
+}
+
+impl NotHere {
+    /// Says it on stderr.
+    pub fn complain(self) -> Exit {
+        match self {
+            Self::Config(problems) => {
+                problems.problems().iter().for_each(complain);
+                Exit::Usage
+            }
+            Self::Other(error) => Exit::failed(format_args!("{error:#}")),
+        }
     }
 }

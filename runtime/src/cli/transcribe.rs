@@ -13,12 +13,13 @@ use anteroom_core::message::{
 use anteroom_core::pool::routing::Routing;
 use anteroom_core::settings::Limits;
 use anteroom_core::time::Timestamp;
+use anyhow::{Context, anyhow};
 use clap::Args;
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use super::engines_here::EnginesHere;
+use super::engines_here::{EnginesHere, NotHere};
 use super::exit::Exit;
 use super::send::{Kind, kind_of, mime_of};
 use crate::media::processor::{Failure, Processor, Work, run_isolated};
@@ -62,13 +63,14 @@ struct Taken {
 
 /// Reads the file and prints what was found.
 pub(super) async fn run(args: TranscribeArgs) -> Exit {
-    let taken = match take(&args).await {
+    let name = args.file.file_name().map(|name| name.to_string_lossy().into_owned());
+    let as_json = args.json;
+    let taken = match take(args).await {
         Ok(Some(taken)) => taken,
         Ok(None) => return Exit::Interrupted,
-        Err(error) => return Exit::failed(format_args!("{error:#}")),
+        Err(error) => return error.complain(),
     };
-    let name = args.file.file_name().map(|name| name.to_string_lossy().into_owned());
-    let printed = match args.json {
+    let printed = match as_json {
         true => print_json(&taken, name),
         false => print_table(&taken, name),
     };
@@ -80,19 +82,22 @@ pub(super) async fn run(args: TranscribeArgs) -> Exit {
 }
 
 /// Gives the file to the engine; none when Ctrl-C came first.
-async fn take(args: &TranscribeArgs) -> anyhow::Result<Option<Taken>> {
+async fn take(args: TranscribeArgs) -> Result<Option<Taken>, NotHere> {
     let path = std::fs::canonicalize(&args.file)
-        .map_err(|error| anyhow::anyhow!("the file {}: {error}", args.file.display()))?;
-    anyhow::ensure!(path.is_file(), "{} is not a file", args.file.display());
+        .with_context(|| format!("the file {} cannot be read", args.file.display()))?;
+    if !path.is_file() {
+        return Err(anyhow!("{} is not a file", args.file.display()).into());
+    }
     let mime_type = args.mime.clone().unwrap_or_else(|| mime_of(&args.file));
     let kind = args.kind.map_or_else(|| kind_of(&mime_type), MediaKind::from);
     let here = args.here.find().await?;
-    let pool = Routing::new(&here.pools)?.route(&mime_type).clone();
-    let settings = here.pools.iter().find(|settings| settings.name == pool);
+    let pools: Vec<_> = here.config.pools.iter().map(|pool| pool.settings.clone()).collect();
+    let pool = Routing::new(&pools).map_err(anyhow::Error::from)?.route(&mime_type).clone();
+    let settings = pools.iter().find(|settings| settings.name == pool);
     let timeout = settings.map_or(Duration::MAX, |settings| settings.timeout.into());
     let processor: Arc<dyn Processor> = match here.engines.processors.get(&pool) {
         Some(processor) => Arc::clone(processor),
-        None => anyhow::bail!("the pool {pool} has no processor"),
+        None => return Err(anyhow!("the pool {pool} has no processor").into()),
     };
     let report = here.engines.reports.iter().find(|report| report.pool == pool);
     let engine = report.map(|report| report.line.clone()).unwrap_or_default();
