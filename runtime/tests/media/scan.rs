@@ -8,7 +8,7 @@ use anteroom_core::message::{Extracted, Outcome};
 use anteroom_runtime::media::document::{DocumentProcessor, Scans};
 use anteroom_runtime::media::processor::{BoxFuture, Failure, Processor, Work, run_isolated};
 use anteroom_runtime::media::scratch::Scratch;
-use image::{ImageFormat, Rgba};
+use image::{ImageFormat, Rgb, RgbImage, Rgba, imageops};
 
 use crate::files::{PDF, pdf, scanned_pdf};
 use crate::picture::{encoded, picture};
@@ -51,9 +51,11 @@ fn reader(
     DocumentProcessor::new(ANTEROOM.into()).with_scans(scans.with_pages_max(pages_max))
 }
 
+/// A page of paper at 150 dots an inch with these words on it.
 fn page(words: &str) -> Vec<u8> {
-    let opaque = picture(words, Rgba([255; 4])).to_rgb8();
-    encoded(&opaque.into(), ImageFormat::Jpeg)
+    let mut page = RgbImage::from_pixel(1_240, 1_754, Rgb([255; 3]));
+    imageops::overlay(&mut page, &picture(words, Rgba([255; 4])).to_rgb8(), 100, 200);
+    encoded(&page.into(), ImageFormat::Jpeg)
 }
 
 /// Goal: the pages of a scan are read in order, not more than allowed, and a cut is told; nothing is

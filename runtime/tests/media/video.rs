@@ -52,15 +52,15 @@ const SLIDES: &[&str] = &[
     "-f",
     "lavfi",
     "-i",
-    "color=red:size=320x240:duration=1:rate=10",
+    "color=white:size=320x240:duration=1:rate=10",
     "-f",
     "lavfi",
     "-i",
-    "color=green:size=320x240:duration=1:rate=10",
+    "color=gray:size=320x240:duration=1:rate=10",
     "-f",
     "lavfi",
     "-i",
-    "color=blue:size=320x240:duration=1:rate=10",
+    "color=black:size=320x240:duration=1:rate=10",
 ];
 
 fn ffmpeg() -> Ffmpeg {
