@@ -198,6 +198,23 @@ async fn silence_for_ever_times_out() {
     assert_eq!(server.asked().len(), 1);
 }
 
+/// Goal: attempts leave no file and no connection open, however they end (K47). Method: what this process
+/// has open before and after many of them.
+#[tokio::test]
+async fn attempts_leave_nothing_open() {
+    let open = || std::fs::read_dir("/proc/self/fd").expect("listed").count();
+    let server = Misbehaving::start(vec![whole(503, "")]).await;
+    let staged = stage(&vec![7; 300_000]);
+    let engine = transcriber(server.url(), TranscriptionSettings::new("m"));
+    let _ = run_isolated(engine.clone(), voice_note(&staged)).await;
+    let before = open();
+    for _ in 0..50 {
+        let ended = run_isolated(engine.clone(), voice_note(&staged)).await;
+        assert!(matches!(ended, Err(Failure::Transient { .. })), "{ended:?}");
+    }
+    assert!(open() < before + 10, "{} open, {before} before", open());
+}
+
 /// Goal: a file that the server would not take is not sent, and one that is not there is told as such.
 #[tokio::test]
 async fn what_cannot_be_sent_is_not_sent() {
