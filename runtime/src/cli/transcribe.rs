@@ -94,7 +94,7 @@ async fn take(args: TranscribeArgs) -> Result<Option<Taken>, NotHere> {
     let pools: Vec<_> = here.config.pools.iter().map(|pool| pool.settings.clone()).collect();
     let pool = Routing::new(&pools).map_err(anyhow::Error::from)?.route(&mime_type).clone();
     let settings = pools.iter().find(|settings| settings.name == pool);
-    let timeout = settings.map_or(Duration::MAX, |settings| settings.timeout.into());
+    let timeout = settings.map_or(Duration::from_secs(600), |settings| settings.timeout.into());
     let processor: Arc<dyn Processor> = match here.engines.processors.get(&pool) {
         Some(processor) => Arc::clone(processor),
         None => return Err(anyhow!("the pool {pool} has no processor").into()),

@@ -10,11 +10,11 @@ use anteroom_core::session::event::SessionEffect;
 use anteroom_core::time::Timestamp;
 use axum::extract::ws::Message;
 use futures_util::{Sink, SinkExt};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::mpsc;
 use tracing::debug;
 
 use super::frames::{self, Write};
-use crate::media::staging::Level;
+use crate::media::staging::{Level, Levels};
 
 /// Effects that are written before the socket is flushed.
 const EFFECTS_AT_ONCE: usize = 32;
@@ -39,7 +39,7 @@ pub(super) async fn write_all(
     session_id: SessionId,
     now: impl Fn() -> Timestamp,
     media: impl Fn() -> WelcomeMedia,
-    mut level: watch::Receiver<Level>,
+    mut levels: Levels,
 ) -> Written {
     let mut batch = Vec::with_capacity(EFFECTS_AT_ONCE);
     // What `welcome` says of staging; none before.
@@ -50,13 +50,9 @@ pub(super) async fn write_all(
             count = effects.recv_many(&mut batch, EFFECTS_AT_ONCE) => if count == 0 {
                 return Written::All;
             },
-            changed = level.changed(), if told_full.is_some() => {
-                let is_full = level.borrow_and_update().is_full();
-                let was_full = told_full.replace(is_full);
-                if changed.is_err() {
-                    told_full = None;
-                }
-                if was_full == Some(is_full) {
+            level = levels.changed(), if told_full.is_some() => {
+                let is_full = level.map(Level::is_full);
+                if std::mem::replace(&mut told_full, is_full) == is_full || is_full.is_none() {
                     continue;
                 }
                 let message = Message::Text(quota(&media()).to_wire().into());
@@ -67,7 +63,7 @@ pub(super) async fn write_all(
         }
         for effect in batch.drain(..) {
             if matches!(effect, SessionEffect::Welcome { .. }) {
-                told_full = Some(level.borrow_and_update().is_full());
+                told_full = Some(levels.current().is_full());
             }
             let message = match frames::write(effect, session_id, &media) {
                 Write::Ping => Message::Ping(Default::default()),
@@ -109,10 +105,18 @@ mod tests {
     use serde_json::Value;
 
     use super::*;
+    use crate::media::staging::{Staging, StagingLimits};
 
     fn receipt(seq: u64, valid_until: Timestamp) -> SessionEffect {
         let receipt = Receipt::rejected(RejectReason::Overflow);
         SessionEffect::Receipt { bot_id: None, seq, receipt, error: None, valid_until }
+    }
+
+    /// How a staging directory stands that is gone by then.
+    async fn levels() -> Levels {
+        let directory = tempfile::tempdir().expect("a directory");
+        let staging = Staging::open(directory.path(), StagingLimits::default()).await;
+        staging.expect("it opens").level()
     }
 
     async fn written(
@@ -127,8 +131,8 @@ mod tests {
         let mut sink = Vec::new();
         let session_id = SessionId::from(uuid::Uuid::nil());
         let media = || unreachable!("nobody is welcomed");
-        let (_staging, level) = watch::channel(Level::Roomy);
-        let written = write_all(&mut sink, receiver, session_id, now, media, level).await;
+        let levels = levels().await;
+        let written = write_all(&mut sink, receiver, session_id, now, media, levels).await;
         (sink, written)
     }
 

@@ -9,8 +9,11 @@ use std::path::{Path, PathBuf};
 use tokio::process::Command;
 
 use super::child::{self, End};
-use super::confine::{Confinement, MEMORY_BYTES_MAX};
+use super::confine::Confinement;
 use super::processor::{Failure, Work};
+
+/// How much address space ffmpeg may have; frames of large videos take their room.
+const MEMORY_BYTES_MAX: u64 = 2 * 1024 * 1024 * 1024;
 
 /// Of how much of a recording the sound is taken, in seconds.
 const SOUND_SECONDS_MAX: u32 = 4 * 3600;

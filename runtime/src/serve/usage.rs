@@ -18,16 +18,19 @@ const LOOK_EVERY: Duration = Duration::from_secs(5);
 /// Measures the staging directory for as long as the node runs, and says how it stands. What providers
 /// wrote into it without a word counts from the next measurement on.
 pub(super) async fn keep_measured(staging: Arc<Staging>) {
-    let mut level = staging.level();
+    let mut levels = staging.level();
     let mut measure_at = Instant::now() + MEASURE_EVERY;
-    say(*level.borrow_and_update(), &staging);
+    let mut level = levels.current();
+    say(level, &staging);
     loop {
-        let disk_is_full = *level.borrow() == Level::Full(Limit::Disk);
+        let disk_is_full = level == Level::Full(Limit::Disk);
         let next = if disk_is_full { Instant::now() + LOOK_EVERY } else { measure_at };
         tokio::select! {
             biased;
-            // The directory keeps the sender for as long as this task has the directory.
-            _ = level.changed() => say(*level.borrow_and_update(), &staging),
+            Some(next) = levels.changed() => {
+                level = next;
+                say(level, &staging);
+            }
             () = sleep_until(next.min(measure_at)) => {
                 if let Err(error) = staging.look_at_disk().await {
                     warn!(%error, "the disk of the staging directory could not be looked at");

@@ -86,6 +86,10 @@ impl Endpoint {
         }
         let key = key.map(str::trim).filter(|key| !key.is_empty());
         let authorization = key.map(authorization).transpose()?;
+        if authorization.is_some() {
+            // A request carries one authorization, and the key is the one that was meant.
+            without_credentials(&mut base);
+        }
         let client = match base.scheme() {
             "https" => tls::client_builder(),
             _ => tls::plain_client_builder(),
@@ -102,9 +106,7 @@ impl Endpoint {
     /// The address, for people: without user and password.
     pub fn shown_url(&self) -> String {
         let mut url = self.base_url.clone();
-        // Fails only for addresses that have neither.
-        let _ = url.set_username("");
-        let _ = url.set_password(None);
+        without_credentials(&mut url);
         url.as_str().trim_end_matches('/').to_owned()
     }
 
@@ -181,6 +183,13 @@ impl AllSent {
     }
 }
 
+/// Takes user and password out of an address.
+fn without_credentials(url: &mut Url) {
+    // Fails only for addresses that have neither.
+    let _ = url.set_username("");
+    let _ = url.set_password(None);
+}
+
 fn authorization(key: &str) -> Result<HeaderValue, EndpointError> {
     let mut value =
         HeaderValue::from_str(&format!("Bearer {key}")).map_err(|_| EndpointError::Key)?;
@@ -199,7 +208,8 @@ mod tests {
             let endpoint = Endpoint::new(base, Some(" sk-secret ")).expect("an endpoint");
             let request = endpoint.post("audio/transcriptions").build().expect("a request");
             assert_eq!(request.url().path(), "/v1/audio/transcriptions");
-            assert_eq!(request.headers()[AUTHORIZATION], "Bearer sk-secret");
+            let sent: Vec<_> = request.headers().get_all(AUTHORIZATION).iter().collect();
+            assert_eq!(sent, ["Bearer sk-secret"]);
             assert_eq!(endpoint.shown_url(), "http://127.0.0.1:9/v1");
             for shown in [format!("{endpoint:?}"), format!("{:?}", request.headers())] {
                 assert!(!shown.contains("secret") && !shown.contains("pass"), "{shown}");

@@ -9,10 +9,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use anteroom_core::id::MediaId;
-use tokio::sync::watch;
 
 use super::StagingError;
-use super::space::{Level, Space};
+use super::space::{Levels, Space};
 
 /// How many announcements are kept; those beyond are not counted until their files are there.
 const ANNOUNCED_MAX: usize = 10_000;
@@ -75,7 +74,7 @@ impl Ledger {
     }
 
     /// How staging stands, as it changes.
-    pub fn watch(&self) -> watch::Receiver<Level> {
+    pub fn watch(&self) -> Levels {
         self.space.watch()
     }
 

@@ -22,10 +22,9 @@ use std::time::{Duration, SystemTime};
 use anteroom_core::id::MediaId;
 use tempfile::TempPath;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
-use tokio::sync::watch;
 
 use self::ledger::{Ledger, Reservation, Room, SharedLedger};
-pub use self::space::{Level, Limit};
+pub use self::space::{Level, Levels, Limit};
 
 const GIB: u64 = 1024 * 1024 * 1024;
 
@@ -167,7 +166,7 @@ impl Staging {
     }
 
     /// How staging stands, as it changes: whether there is room, and whether files are refused.
-    pub fn level(&self) -> watch::Receiver<Level> {
+    pub fn level(&self) -> Levels {
         self.ledger.lock().watch()
     }
 

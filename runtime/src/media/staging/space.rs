@@ -36,6 +36,27 @@ pub enum Limit {
     Disk,
 }
 
+/// How staging stands, as it changes.
+///
+/// It gives copies and never a borrow: staging changes the level under a lock of its own, so whoever held
+/// a borrow while asking staging anything would wait for ever.
+#[derive(Debug, Clone)]
+pub struct Levels(watch::Receiver<Level>);
+
+impl Levels {
+    /// How staging stands; that counts as seen.
+    pub fn current(&mut self) -> Level {
+        *self.0.borrow_and_update()
+    }
+
+    /// Waits until staging stands otherwise than was seen last; none when there is no staging any more.
+    /// Safe to cancel.
+    pub async fn changed(&mut self) -> Option<Level> {
+        self.0.changed().await.ok()?;
+        Some(self.current())
+    }
+}
+
 /// What has been refused since space was last freed, and how staging stands.
 #[derive(Debug)]
 pub(super) struct Space {
@@ -54,8 +75,8 @@ impl Default for Space {
 
 impl Space {
     /// How staging stands, as it changes.
-    pub fn watch(&self) -> watch::Receiver<Level> {
-        self.level.subscribe()
+    pub fn watch(&self) -> Levels {
+        Levels(self.level.subscribe())
     }
 
     /// The quota refused something while `used_bytes` were used by others.
@@ -99,6 +120,8 @@ fn percent(bytes: u64, percent: u64) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use futures_util::FutureExt;
+
     use super::*;
 
     /// Goal: operators hear of ninety percent, of the limit, and of the end of both, once each.
@@ -119,8 +142,7 @@ mod tests {
             (89, None),
         ] {
             space.look(used, 100);
-            let changed = watch.has_changed().expect("it is there");
-            assert_eq!(changed.then(|| *watch.borrow_and_update()), expected, "{used}");
+            assert_eq!(watch.changed().now_or_never().flatten(), expected, "{used}");
         }
     }
 
@@ -129,18 +151,18 @@ mod tests {
     #[test]
     fn a_refusal_lasts_until_space_is_freed() {
         let mut space = Space::default();
-        let watch = space.watch();
+        let mut watch = space.watch();
         space.refused(60);
         for (used, full) in [(60, true), (70, true), (59, false), (70, false)] {
             space.look(used, 100);
-            assert_eq!(watch.borrow().is_full(), full, "{used}");
+            assert_eq!(watch.current().is_full(), full, "{used}");
         }
         space.disk_is_full(true);
         space.look(10, 100);
-        assert_eq!(*watch.borrow(), Level::Full(Limit::Disk));
+        assert_eq!(watch.current(), Level::Full(Limit::Disk));
         space.disk_is_full(false);
         space.look(10, 100);
-        assert_eq!(*watch.borrow(), Level::Roomy);
+        assert_eq!(watch.current(), Level::Roomy);
     }
 
     /// Goal: no size overflows, and a quota of nothing is always used up.
@@ -150,6 +172,6 @@ mod tests {
         assert_eq!(percent(1, 90), 1);
         let mut space = Space::default();
         space.look(0, 0);
-        assert!(space.watch().borrow().is_full());
+        assert!(space.watch().current().is_full());
     }
 }

@@ -297,17 +297,17 @@ async fn announced_files_take_room() {
 #[tokio::test]
 async fn staging_says_how_it_stands() {
     let (_directory, staging) = staging(limits()).await;
-    let level = staging.level();
-    assert_eq!(*level.borrow(), Level::Roomy);
+    let mut level = staging.level();
+    assert_eq!(level.current(), Level::Roomy);
     staging.put(id(1), &bytes(60 * KIB)[..], None).await.expect("put");
     staging.put(id(2), &bytes(32 * KIB)[..], None).await.expect("put");
-    assert_eq!(*level.borrow(), Level::Tight);
+    assert_eq!(level.current(), Level::Tight);
     staging.put(id(3), &bytes(9 * KIB)[..], Some(9 * KIB)).await.expect_err("refused");
-    assert_eq!(*level.borrow(), Level::Full(Limit::Quota));
+    assert_eq!(level.current(), Level::Full(Limit::Quota));
     staging.put(id(4), &bytes(KIB)[..], None).await.expect("small ones still fit");
-    assert_eq!(*level.borrow(), Level::Full(Limit::Quota), "nothing was freed");
+    assert_eq!(level.current(), Level::Full(Limit::Quota), "nothing was freed");
     staging.delete(id(1)).await.expect("deleted");
-    assert_eq!(*level.borrow(), Level::Roomy);
+    assert_eq!(level.current(), Level::Roomy);
     staging.put(id(3), &bytes(9 * KIB)[..], Some(9 * KIB)).await.expect("it fits again");
 }
 
@@ -315,8 +315,8 @@ async fn staging_says_how_it_stands() {
 #[tokio::test]
 async fn a_full_disk_is_told() {
     let (_directory, full) = staging(StagingLimits { min_free_bytes: u64::MAX, ..limits() }).await;
-    assert_eq!(*full.level().borrow(), Level::Full(Limit::Disk));
+    assert_eq!(full.level().current(), Level::Full(Limit::Disk));
     let (_directory, roomy) = staging(limits()).await;
     assert!(roomy.look_at_disk().await.expect("looked") > 0);
-    assert_eq!(*roomy.level().borrow(), Level::Roomy);
+    assert_eq!(roomy.level().current(), Level::Roomy);
 }
