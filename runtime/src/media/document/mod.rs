@@ -207,7 +207,7 @@ fn processor_seconds(timeout: Duration) -> u64 {
 
 /// Reads the end of the child that was asked for text.
 fn document(finished: Finished) -> Result<Document, Failure> {
-    let Report { reading, actual_type } = report(&finished)?.0;
+    let Report { reading, actual_type } = reported(&finished)?.0;
     let outcome = match reading {
         Reading::Text { text, truncated } => {
             Outcome::Text(Extracted { text, truncated, ..Extracted::default() })
@@ -222,7 +222,7 @@ fn document(finished: Finished) -> Result<Document, Failure> {
 
 /// Reads the end of the child that was asked for a picture.
 fn still(finished: Finished) -> Result<Vec<u8>, Failure> {
-    let (report, picture) = report(&finished)?;
+    let (report, picture) = reported(&finished)?;
     match report.reading {
         Reading::Still { bytes } if picture.len() == bytes => Ok(picture.to_vec()),
         Reading::Failed { error, detail } => Err(Failure::Permanent { error, detail }),
@@ -234,7 +234,7 @@ fn still(finished: Finished) -> Result<Vec<u8>, Failure> {
 }
 
 /// The report of a child that ended well, and what stands behind it.
-fn report(finished: &Finished) -> Result<(Report, &[u8]), Failure> {
+fn reported(finished: &Finished) -> Result<(Report, &[u8]), Failure> {
     let status = match finished.end {
         End::Cancelled => return Err(Failure::Cancelled),
         End::SaidTooMuch => return Err(Failure::engine("the reader's report was too long")),
