@@ -18,3 +18,5 @@ pub mod serve;
 pub mod store;
 #[cfg(not(madsim))]
 pub mod telemetry;
+#[cfg(not(madsim))]
+pub mod tls;

@@ -42,8 +42,9 @@ use crate::clock::{BootClock, Clock};
 use crate::config::{Config, NodeSection};
 use crate::driver::{self, Handle, Node, Ports, Recording};
 use crate::http::{self, HttpState};
-use crate::media::engines::{self, Engines};
+use crate::media::engines::{self, EngineError, Engines, Workshop};
 use crate::media::processor::Processor;
+use crate::media::scratch::Scratch;
 use crate::media::staging::{Staging, StagingError};
 use crate::record::{self, RecordError, RecordOptions};
 use crate::store::Store;
@@ -100,6 +101,17 @@ pub enum ServeError {
         /// What is wrong.
         source: StagingError,
     },
+    /// The directory for what engines make on the way cannot be used.
+    #[error("{directory}: {source}", directory = directory.display())]
+    Scratch {
+        /// Which directory.
+        directory: PathBuf,
+        /// What is wrong.
+        source: io::Error,
+    },
+    /// An engine cannot be what the configuration says.
+    #[error(transparent)]
+    Engines(#[from] EngineError),
     /// The operating system gives no randomness, no signals or no threads.
     #[error("the operating system does not give {what}: {detail}")]
     System {
@@ -212,7 +224,7 @@ impl Running {
         let settings = config.node_settings(NodeId::from(Uuid::new_v4()));
         let node = Node { settings, seed: seed()?, bots, runs_bots: true, runs_workers: true };
         info!(node_id = %node.settings.node_id, bots = node.bots.len(), "starting");
-        let processors = processors().await?;
+        let processors = processors(config).await?;
         let files = Arc::new(OnDisk(Arc::clone(&staging)));
         let ports = Ports { clock, store, processors, files };
         let (handle, driver) = driver::start_recorded(node, ports, recording)?;
@@ -290,12 +302,17 @@ async fn open_staging(config: &Config) -> Result<Arc<Staging>, ServeError> {
 }
 
 /// What turns media into text on this machine, said in the log.
-async fn processors() -> Result<BTreeMap<PoolName, Arc<dyn Processor>>, ServeError> {
+async fn processors(config: &Config) -> Result<BTreeMap<PoolName, Arc<dyn Processor>>, ServeError> {
     let own_program = env::current_exe()
         .map_err(|error| ServeError::System { what: "our own path", detail: error.to_string() })?;
-    let Engines { processors, lines } = engines::detect(own_program).await;
-    for line in lines {
-        info!("pool {line}");
+    let directory = config.scratch_directory();
+    let scratch = Scratch::open(&directory, config.staging_limits().min_free_bytes)
+        .map_err(|source| ServeError::Scratch { directory, source })?;
+    let workshop = Workshop { own_program, scratch };
+    let Engines { processors, reports } =
+        engines::assemble(&config.pool_choices(), &config.engines, workshop).await?;
+    for report in reports {
+        info!("pool {report}");
     }
     Ok(processors)
 }

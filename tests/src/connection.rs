@@ -19,6 +19,8 @@ pub struct Connection {
     socket: WebSocketStream<MaybeTlsStream<TcpStream>>,
     /// Frames that came while another one was waited for.
     set_aside: VecDeque<Value>,
+    /// What was said of staging, unasked.
+    quotas: VecDeque<Value>,
     welcome: Value,
     last_seq: u64,
 }
@@ -31,7 +33,8 @@ impl Connection {
     pub async fn open(url: &str) -> Result<Self, Error> {
         let address = format!("{}/v1/provider", url.replacen("http", "ws", 1));
         let (socket, _) = connect_async(address).await?;
-        Ok(Self { socket, set_aside: VecDeque::new(), welcome: Value::Null, last_seq: 0 })
+        let (set_aside, quotas) = (VecDeque::new(), VecDeque::new());
+        Ok(Self { socket, set_aside, quotas, welcome: Value::Null, last_seq: 0 })
     }
 
     /// Connects and says `hello` for `bot_id`.
@@ -129,8 +132,38 @@ impl Connection {
         }
     }
 
+    /// What is said of staging next; frames that come before it are kept for [`Self::next`].
+    ///
+    /// # Panics
+    /// When nothing is said in time, or the connection ends.
+    pub async fn quota(&mut self) -> Value {
+        let waiting = async {
+            while self.quotas.is_empty() {
+                match self.read_any().await {
+                    Some(frame) if frame["type"] == "quota" => self.quotas.push_back(frame),
+                    Some(frame) => self.set_aside.push_back(frame),
+                    None => panic!("the line ended before a word on the quota"),
+                }
+            }
+        };
+        let said = tokio::time::timeout(PATIENCE, waiting).await;
+        said.unwrap_or_else(|_| panic!("nothing was said of the quota within {PATIENCE:?}"));
+        self.quotas.pop_front().expect("there is one")
+    }
+
     /// The next frame as it comes from the line, however long that takes; safe to cancel.
     pub(crate) async fn read_patiently(&mut self) -> Option<Value> {
+        loop {
+            let frame = self.read_any().await?;
+            match frame["type"] == "quota" {
+                true => self.quotas.push_back(frame),
+                false => return Some(frame),
+            }
+        }
+    }
+
+    /// The next frame that is not a mere sign of life; safe to cancel.
+    async fn read_any(&mut self) -> Option<Value> {
         loop {
             let text = match self.socket.next().await {
                 Some(Ok(Message::Text(text))) => text,
@@ -140,7 +173,7 @@ impl Connection {
             };
             let frame: Value = serde_json::from_str(&text).expect("the server sends JSON");
             match frame["type"].as_str() {
-                Some("ping" | "pong" | "quota") => {}
+                Some("ping" | "pong") => {}
                 Some(_) => return Some(frame),
                 None => panic!("a frame without a type: {frame}"),
             }

@@ -104,7 +104,7 @@ impl Consumer {
     pub fn connect(server: &Server, bot_id: &str, acknowledge: Acknowledge) -> Self {
         let seen = Arc::new(Observed::new(Seen::default()));
         let reader = Reader {
-            client: reqwest::Client::new(),
+            client: crate::http_client(),
             url: format!("{}/v1/bots/{bot_id}/callbacks", server.url()),
             acknowledge,
             seen: Arc::clone(&seen),

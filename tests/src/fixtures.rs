@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::io::{Cursor, Write as _};
 
-use embedded_graphics::mono_font::{MonoTextStyle, ascii::FONT_10X20};
+use embedded_graphics::mono_font::{MonoTextStyle, iso_8859_1::FONT_10X20};
 use embedded_graphics::pixelcolor::BinaryColor;
 use embedded_graphics::prelude::*;
 use embedded_graphics::text::{Baseline, Text};
@@ -129,7 +129,7 @@ impl Canvas {
     const ENLARGEMENT: u32 = 3;
 
     fn with(words: &str) -> Self {
-        let letters = u32::try_from(words.len()).expect("a few words");
+        let letters = u32::try_from(words.chars().count()).expect("a few words");
         let (width, height) = (letters * 10 + 2 * Self::MARGIN, 20 + 2 * Self::MARGIN);
         let ink = vec![false; (width * height) as usize];
         let mut canvas = Self { width, height, ink };

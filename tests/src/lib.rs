@@ -24,12 +24,15 @@ pub mod observed;
 pub mod process;
 pub mod provider;
 pub mod proxy;
+pub mod recordings;
 pub mod server;
+pub mod speech;
 pub mod sse;
 pub mod staging;
 pub mod store_bench;
 pub mod store_contract;
 pub mod torture;
+pub mod words;
 
 pub use connection::Connection;
 pub use consumer::{Acknowledge, Consumer};
@@ -45,6 +48,15 @@ pub const PATIENCE: Duration = Duration::from_secs(30);
 
 /// How long a client waits before it connects again.
 pub(crate) const RECONNECT_AFTER: Duration = Duration::from_millis(20);
+
+/// A client for plain HTTP on this machine.
+///
+/// # Panics
+/// Never: it needs nothing of the system.
+pub fn http_client() -> reqwest::Client {
+    let client = anteroom_runtime::tls::plain_client_builder().no_proxy().build();
+    client.expect("a client without certificates needs nothing")
+}
 
 /// Waits until `condition` holds, for what can only be seen by looking (files, a process).
 ///

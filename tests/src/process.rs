@@ -40,3 +40,13 @@ pub fn resident_kib(id: u32) -> u64 {
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("it has memory");
     line.trim().trim_end_matches(" kB").parse().expect("VmRSS is a number of kB")
 }
+
+/// The most memory of a process that has been resident so far, in KiB.
+///
+/// # Panics
+/// When there is no such process, or no procfs.
+pub fn peak_resident_kib(id: u32) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{id}/status")).expect("the process runs");
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("it has memory");
+    line.trim().trim_end_matches(" kB").parse().expect("VmHWM is a number of kB")
+}

@@ -35,6 +35,6 @@ pub fn share(directory: &Path, media_id: Uuid, bytes: &[u8]) {
 /// When the server does not answer.
 pub async fn upload(server: &Server, media_id: &str, bytes: Vec<u8>) -> u16 {
     let address = format!("{}/v1/media/{media_id}", server.url());
-    let answer = reqwest::Client::new().put(address).body(bytes).send().await;
+    let answer = crate::http_client().put(address).body(bytes).send().await;
     answer.expect("the server answers an upload").status().as_u16()
 }

@@ -21,7 +21,12 @@ fn repository() -> PathBuf {
 
 /// The lines of the fenced block that stands behind the marker `first screen: <name>`.
 fn block(readme: &str, name: &str) -> Vec<String> {
-    let marker = format!("<!-- first screen: {name} -->");
+    block_of(readme, "first screen", name)
+}
+
+/// The lines of the fenced block that stands behind the marker `<part>: <name>`.
+fn block_of(readme: &str, part: &str, name: &str) -> Vec<String> {
+    let marker = format!("<!-- {part}: {name} -->");
     let behind = readme.lines().skip_while(|line| *line != marker).skip(1);
     let mut fenced = behind.skip_while(|line| !line.starts_with("```"));
     fenced.next().unwrap_or_else(|| panic!("the README has no block {marker}"));
@@ -65,6 +70,33 @@ async fn the_first_screen_runs_as_written() {
     for child in [&mut tail, &mut server] {
         child.kill().await.expect("it went on until it was killed");
     }
+}
+
+/// Goal: the README's voice note and photo become the words that it shows, on this machine alone.
+/// Method: its lines are run one after the other; what they print is compared but for versions and times.
+#[tokio::test(flavor = "multi_thread")]
+async fn voice_note_and_photo_become_text_by_flite_ffmpeg_pocketsphinx_tesseract_and_pdftotext() {
+    let readme = std::fs::read_to_string(repository().join("README.md")).expect("it is there");
+    let home = tempfile::tempdir().expect("a temporary directory can be made");
+    std::fs::copy(repository().join("note.pdf"), home.path().join("note.pdf"))
+        .expect("the README's document is there");
+    let mut printed = Vec::new();
+    for line in block_of(&readme, "offline engines", "commands") {
+        let ending = run(home.path(), &line).wait_with_output();
+        let output = tokio::time::timeout(PATIENCE, ending).await;
+        let output = output.unwrap_or_else(|_| panic!("{line} did not end"));
+        let output = output.expect("our own child can be waited for");
+        assert!(output.status.success(), "{line} failed");
+        let said = String::from_utf8(output.stdout).expect("UTF-8");
+        printed.extend(said.lines().map(str::to_owned));
+    }
+    let same_everywhere = |line: &String| !line.starts_with("engine") && !line.starts_with("took");
+    let mut expected = block_of(&readme, "offline engines", "prints");
+    expected.retain(same_everywhere);
+    let engines: Vec<_> = printed.iter().filter(|line| line.starts_with("engine")).collect();
+    assert!(engines[0].contains("pocketsphinx") && engines[1].contains("tesseract"), "{engines:?}");
+    printed.retain(same_everywhere);
+    assert_eq!(printed, expected);
 }
 
 /// Starts a line of the README as a shell does, with the built binary on the path.

@@ -3,6 +3,7 @@
 pub(crate) mod core;
 mod divan;
 pub(crate) mod instructions;
+pub(crate) mod media;
 mod results;
 pub(crate) mod sim;
 pub(crate) mod store;

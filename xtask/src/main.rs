@@ -24,6 +24,7 @@ Commands:
   bench instructions            The part of it that a busy machine does not change
   bench store [--full] [--repetitions N]
                                 Media jobs through SQLite and MongoDB; rewrites its part as well
+  bench media                   How full media pools are while work waits; rewrites its part as well
   bench latency                 How long a text takes through an idle server
   bench sim                     How fast the simulation is, with every rule looking
   flows                         Draws the sequence diagrams of docs/flows.md from the scenarios
@@ -48,6 +49,7 @@ fn main() -> ExitCode {
         ["bench", "core"] => bench::core::run(),
         ["bench", "instructions"] => bench::instructions::run(),
         ["bench", "store", arguments @ ..] => bench::store::run(arguments),
+        ["bench", "media"] => bench::media::run(),
         ["bench", "latency"] => bench::latency(),
         ["bench", "sim"] => bench::sim::run(),
         ["sim", arguments @ ..] => match sim::run(arguments) {

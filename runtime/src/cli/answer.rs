@@ -6,6 +6,7 @@ use reqwest::{Client, RequestBuilder, Response, StatusCode};
 use serde::Deserialize;
 
 use super::ClientArgs;
+use crate::tls;
 
 /// How long a connection may take to be there.
 pub(super) const CONNECT_TIME_MAX: Duration = Duration::from_secs(5);
@@ -45,7 +46,7 @@ struct Problem {
 
 /// A client that goes straight to the server.
 pub(super) fn http_client() -> Result<Client, reqwest::Error> {
-    Client::builder()
+    tls::plain_client_builder()
         .no_proxy()
         .connect_timeout(CONNECT_TIME_MAX)
         .read_timeout(SILENCE_MAX)

@@ -8,6 +8,8 @@ mod answer;
 mod back_off;
 mod config;
 mod config_args;
+mod doctor;
+mod engines_here;
 mod exit;
 mod record;
 mod replay;
@@ -15,6 +17,7 @@ mod send;
 mod serve;
 mod server_url;
 mod tail;
+mod transcribe;
 
 use std::env;
 use std::process::ExitCode;
@@ -24,6 +27,7 @@ use clap::{Args, Parser, Subcommand};
 use exit::Exit;
 use server_url::ServerUrl;
 
+use crate::media::confine;
 use crate::media::document::extract;
 
 /// Anteroom stands between chat providers and bots: media wait in it until they have become text.
@@ -41,6 +45,8 @@ Examples:
   anteroom serve
   anteroom send --bot demo --from alice --file note.pdf --caption \"the invoice\"
   anteroom tail --bot demo
+  anteroom transcribe voice.ogg
+  anteroom doctor
 
 Exit codes:
   0 done   1 refused or failed   2 wrong usage   3 not reached, or not in time
@@ -59,6 +65,10 @@ enum Command {
     Tail(tail::TailArgs),
     /// Check a trace that `serve --record` or the simulation wrote, or make a page of it
     Replay(replay::ReplayArgs),
+    /// Say which engine each pool would use here, and what would be in a node's way
+    Doctor(doctor::DoctorArgs),
+    /// Read one file as a node here would, and print what it says
+    Transcribe(transcribe::TranscribeArgs),
 }
 
 /// Where the clients find the server.
@@ -83,10 +93,12 @@ struct ClientArgs {
 /// Runs the command line of this process.
 pub fn main() -> ExitCode {
     let mut arguments = env::args_os().skip(1);
-    // Ours alone: the child in which hostile documents are read. Its arguments come from strangers
+    // Ours alone: the children in which hostile files are read. Their arguments come from strangers
     // and are not for a parser that looks for flags everywhere.
-    if arguments.next().is_some_and(|first| first == extract::SUBCOMMAND) {
-        return extract::main(arguments);
+    match arguments.next() {
+        Some(first) if first == extract::SUBCOMMAND => return extract::main(arguments),
+        Some(first) if first == confine::SUBCOMMAND => return confine::main(arguments),
+        Some(_) | None => {}
     }
     let Cli { client, command } = Cli::parse();
     match command {
@@ -95,6 +107,8 @@ pub fn main() -> ExitCode {
         Command::Send(args) => on_one_thread(send::run(args, client)),
         Command::Tail(args) => on_one_thread(tail::run(args, client)),
         Command::Replay(args) => replay::run(&args),
+        Command::Doctor(args) => on_one_thread(doctor::run(args)),
+        Command::Transcribe(args) => on_one_thread(transcribe::run(args)),
     }
     .into()
 }

@@ -24,6 +24,7 @@
 //! the values before reading; every problem is found in one run; a secret is never shown.
 
 mod bots;
+mod engines;
 mod http;
 mod janitor;
 mod layers;
@@ -50,13 +51,14 @@ use std::time::Duration;
 
 use anteroom_core::id::NodeId;
 use anteroom_core::settings::{
-    BackOff, JanitorSettings, LeaseSettings, NodeSettings, OwnershipSettings, PoolSettings,
+    BackOff, JanitorSettings, LeaseSettings, NodeSettings, OwnershipSettings,
 };
 use anteroom_core::time::Millis;
 
 pub use bots::{Bot, Bots};
 pub use layers::{DEFAULT_FILE, Flag, Sources};
 pub use node::NodeSection;
+pub use pools::Pool;
 pub use problem::{ConfigError, Problem};
 pub use raw::{Origin, Raw};
 
@@ -65,6 +67,9 @@ use self::pools::Pools;
 use self::reading::{Findings, Origins};
 use self::section::{Keys, Section};
 use crate::http::HttpLimits;
+use crate::media::engines::PoolChoice;
+use crate::media::scratch::Scratch;
+use crate::media::settings::{EngineSettings, EngineTable};
 use crate::media::staging::StagingLimits;
 
 /// Everything that can be chosen.
@@ -79,7 +84,9 @@ pub struct Config {
     /// Where media files wait, and how much of them.
     pub media: media::Media,
     /// The pools.
-    pub pools: Vec<PoolSettings>,
+    pub pools: Vec<Pool>,
+    /// The engines that pools may use.
+    pub engines: EngineTable,
     /// How jobs are leased.
     pub lease: LeaseSettings,
     /// How bots are owned.
@@ -103,7 +110,8 @@ impl Default for Config {
             http: HttpLimits::default(),
             session: session::Session::default(),
             media: media::Media::default(),
-            pools: settings.pools,
+            pools: settings.pools.into_iter().map(Pool::from).collect(),
+            engines: EngineTable::new(),
             // A node hears of all work, its own and that of others: looking is only a safety net.
             lease: LeaseSettings { poll_every: Millis::from_minutes(1), ..settings.lease },
             ownership: settings.ownership,
@@ -123,6 +131,7 @@ impl Section for Config {
             session,
             media,
             pools,
+            engines,
             lease,
             ownership,
             janitor,
@@ -139,6 +148,15 @@ impl Section for Config {
             &mut Pools(pools),
             "The pools of workers, each for its MIME types. A pool with a new name is added to the \
              ones below",
+        );
+        let engine = EngineSettings::default();
+        keys.sections(
+            "engines",
+            &mut Named::new("ENGINE", engines, &engine),
+            "What turns media into text. Which keys matter depends on the processor, which stands before \
+             each. Without a section there are `corrupt`, `document`, `pocketsphinx`, `tesseract`, \
+             `unsupported`, `video`, and `openai` where the environment names a server; a section of \
+             such a name takes its place",
         );
         keys.section("lease", lease, "How jobs are leased to workers");
         keys.section("ownership", ownership, "How bots are owned by nodes");
@@ -196,7 +214,7 @@ impl Config {
             node_id,
             ownership: self.ownership,
             session: self.session.settings(is_loopback),
-            pools: self.pools.clone(),
+            pools: self.pools.iter().map(|pool| pool.settings.clone()).collect(),
             lease: self.lease,
             janitor: self.janitor,
             store_retry: self.store_retry,
@@ -209,6 +227,17 @@ impl Config {
     /// How much staging may use.
     pub fn staging_limits(&self) -> StagingLimits {
         self.media.limits
+    }
+
+    /// The pools, and the engines that they name.
+    pub fn pool_choices(&self) -> Vec<PoolChoice> {
+        let choice = |pool: &Pool| (pool.settings.name.clone(), pool.engine.clone());
+        self.pools.iter().map(choice).collect()
+    }
+
+    /// Where engines put what they make on the way.
+    pub fn scratch_directory(&self) -> PathBuf {
+        Scratch::default_directory(&self.node.data_dir)
     }
 
     /// Where media files wait.

@@ -8,11 +8,27 @@ use anteroom_core::time::Millis;
 
 use super::named::check_name;
 use super::section::{Faults, Keys, Section, Sections};
-use super::value::{count_or_none, time};
+use super::value::{count_or_none, text_checked, time};
 
-impl Section for PoolSettings {
+/// A pool of workers, and what they work with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pool {
+    /// What the core knows of it.
+    pub settings: PoolSettings,
+    /// The engine; none for the usual one of a pool of this name.
+    pub engine: Option<String>,
+}
+
+impl From<PoolSettings> for Pool {
+    fn from(settings: PoolSettings) -> Self {
+        Self { settings, engine: None }
+    }
+}
+
+impl Section for Pool {
     fn visit(&mut self, keys: &mut dyn Keys) {
-        let Self {
+        let Self { settings, engine } = self;
+        let PoolSettings {
             name: _,
             mime_types,
             slots,
@@ -20,11 +36,17 @@ impl Section for PoolSettings {
             timeout,
             transient_retries_max,
             transient_back_off,
-        } = self;
+        } = settings;
         keys.key(
             "mime_types",
             mime_types,
             "The MIME types it takes: `type/subtype`, `type/*`, or `*` for all that no other takes",
+        );
+        keys.key(
+            "engine",
+            &mut text_checked(engine, "the name of an engine", check_name),
+            "The engine: a section of `[engines]`, or one that needs none; without it, the usual one of \
+             a pool of this name",
         );
         keys.key("slots", slots, "Jobs at a time");
         keys.key("buffer", &mut count_or_none(buffer), "Claimed jobs that may wait for a slot");
@@ -38,7 +60,8 @@ impl Section for PoolSettings {
     }
 
     fn check(&self, faults: &mut Faults) {
-        for mime_type in self.mime_types.iter().filter(|mime_type| !is_pattern(mime_type)) {
+        for mime_type in self.settings.mime_types.iter().filter(|mime_type| !is_pattern(mime_type))
+        {
             let why = format!("{mime_type:?} is no MIME type: write type/subtype, type/*, or *");
             faults.add(&["mime_types"], why);
         }
@@ -57,7 +80,7 @@ fn is_pattern(text: &str) -> bool {
 }
 
 /// The pools by their names, in the order in which they are there.
-pub(super) struct Pools<'a>(pub &'a mut Vec<PoolSettings>);
+pub(super) struct Pools<'a>(pub &'a mut Vec<Pool>);
 
 impl Sections for Pools<'_> {
     fn placeholder(&self) -> &'static str {
@@ -65,12 +88,12 @@ impl Sections for Pools<'_> {
     }
 
     fn names(&self) -> Vec<String> {
-        self.0.iter().map(|pool| pool.name.to_string()).collect()
+        self.0.iter().map(|pool| pool.settings.name.to_string()).collect()
     }
 
     fn entry(&mut self, name: &str) -> Result<&mut dyn Section, String> {
         check_name(name)?;
-        let known = self.0.iter().position(|pool| pool.name.as_str() == name);
+        let known = self.0.iter().position(|pool| pool.settings.name.as_str() == name);
         let index = known.unwrap_or_else(|| {
             self.0.push(new_pool(name));
             self.0.len() - 1
@@ -83,7 +106,7 @@ impl Sections for Pools<'_> {
     }
 
     fn check(&self, faults: &mut Faults) {
-        let mut pools = self.0.clone();
+        let mut pools: Vec<_> = self.0.iter().map(|pool| pool.settings.clone()).collect();
         let mut reported = BTreeSet::new();
         // A routing names one fault; without that type it names the next.
         loop {
@@ -121,12 +144,8 @@ impl Sections for Pools<'_> {
 }
 
 /// A pool that takes nothing yet.
-fn new_pool(name: &str) -> PoolSettings {
+fn new_pool(name: &str) -> Pool {
     let like = default_pools().pop().expect("the design has pools");
-    PoolSettings {
-        name: name.into(),
-        mime_types: Vec::new(),
-        timeout: Millis::from_minutes(2),
-        ..like
-    }
+    let timeout = Millis::from_minutes(2);
+    PoolSettings { name: name.into(), mime_types: Vec::new(), timeout, ..like }.into()
 }

@@ -3,6 +3,7 @@
 //! The body is streamed; sizes, quota and free disk are staging's to check. A file that was there
 //! under the same id is replaced, so a provider that does not know whether an upload arrived repeats it.
 
+use anteroom_core::draft::{Direction, Draft};
 use anteroom_core::id::MediaId;
 use anteroom_core::protocol::server::WelcomeMedia;
 use axum::Json;
@@ -17,6 +18,9 @@ use super::body;
 use super::path::OfMedia;
 use super::problem::Problem;
 use crate::media::staging::{Staging, StagingError};
+
+/// How the types begin that say that there is no file.
+const NO_FILE: &str = "media_corrupt_";
 
 /// Where uploads go.
 const UPLOAD_URL: &str = "/v1/media";
@@ -38,6 +42,15 @@ pub(super) fn welcome(staging: &Staging) -> WelcomeMedia {
         quota_bytes: limits.quota_bytes,
         used_bytes: staging.used_bytes(),
         max_file_bytes: limits.file_bytes_max,
+    }
+}
+
+/// Counts the file that a message speaks of, from here on and not from the next scan.
+pub(super) async fn expect(staging: &Staging, draft: &Draft) {
+    let Some(media) = &draft.media else { return };
+    // A medium that could not be brought has no file.
+    if draft.direction == Direction::Incoming && !media.mime_type.starts_with(NO_FILE) {
+        staging.expect(media.media_id, media.size_bytes).await;
     }
 }
 

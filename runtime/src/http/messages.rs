@@ -36,6 +36,7 @@ pub(super) async fn post(
             fatal: false,
         }));
     }
+    super::media::expect(&state.staging, &frame.draft).await;
     let receipt = state.driver.post_message(bot_id, frame.draft).await;
     let receipt =
         receipt.map_err(|_| Problem::stopping().with_receipt("rejected", "retry_later"))?;

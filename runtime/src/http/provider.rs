@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use anteroom_core::id::SessionId;
 use anteroom_core::protocol::limits::FRAME_BYTES_MAX;
-use anteroom_core::protocol::{ErrorCode, FrameError, parse_provider_frame};
+use anteroom_core::protocol::{ErrorCode, FrameError, ProviderFrame, parse_provider_frame};
 use anteroom_core::session::event::{SessionEffect, SessionEvent};
 use axum::extract::State;
 use axum::extract::ws::rejection::WebSocketUpgradeRejection;
@@ -133,6 +133,9 @@ impl Connection {
                 Ok(Message::Close(_)) => continue,
                 Err(error) => return unreadable(error),
             };
+            if let SessionEvent::Frame { frame: ProviderFrame::Message(message), .. } = &event {
+                super::media::expect(&self.state.staging, &message.draft).await;
+            }
             if self.told(event).await.is_err() {
                 return STOPPING;
             }
@@ -147,7 +150,8 @@ impl Connection {
     ) -> Ending {
         let now = || self.state.driver.now();
         let media = || super::media::welcome(&self.state.staging);
-        match writer::write_all(sink, effects, self.session_id, now, media).await {
+        let level = self.state.staging.level();
+        match writer::write_all(sink, effects, self.session_id, now, media, level).await {
             Written::Broken => None,
             Written::Late => LATE,
             // The session was closed, and everything it had to say has been said.

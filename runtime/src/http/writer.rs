@@ -4,7 +4,8 @@
 //! written, however long it waited for the peer to read what came before it.
 
 use anteroom_core::id::SessionId;
-use anteroom_core::protocol::server::WelcomeMedia;
+use anteroom_core::protocol::ServerFrame;
+use anteroom_core::protocol::server::{Quota, WelcomeMedia};
 use anteroom_core::session::event::SessionEffect;
 use anteroom_core::time::Timestamp;
 use axum::extract::ws::Message;
@@ -13,6 +14,7 @@ use tokio::sync::mpsc;
 use tracing::debug;
 
 use super::frames::{self, Write};
+use crate::media::staging::{Level, Levels};
 
 /// Effects that are written before the socket is flushed.
 const EFFECTS_AT_ONCE: usize = 32;
@@ -29,17 +31,40 @@ pub(super) enum Written {
     Late,
 }
 
-/// Writes what the session has to say until it ends.
+/// Writes what the session has to say until it ends, and, once it is welcomed, whenever staging begins
+/// or ceases to refuse files.
 pub(super) async fn write_all(
     sink: &mut (impl Sink<Message> + Unpin),
     mut effects: mpsc::Receiver<SessionEffect>,
     session_id: SessionId,
     now: impl Fn() -> Timestamp,
     media: impl Fn() -> WelcomeMedia,
+    mut levels: Levels,
 ) -> Written {
     let mut batch = Vec::with_capacity(EFFECTS_AT_ONCE);
-    while effects.recv_many(&mut batch, EFFECTS_AT_ONCE).await > 0 {
+    // What `welcome` says of staging; none before.
+    let mut told_full = None;
+    loop {
+        tokio::select! {
+            biased;
+            count = effects.recv_many(&mut batch, EFFECTS_AT_ONCE) => if count == 0 {
+                return Written::All;
+            },
+            level = levels.changed(), if told_full.is_some() => {
+                let is_full = level.map(Level::is_full);
+                if std::mem::replace(&mut told_full, is_full) == is_full || is_full.is_none() {
+                    continue;
+                }
+                let message = Message::Text(quota(&media()).to_wire().into());
+                if sink.feed(message).await.is_err() {
+                    return Written::Broken;
+                }
+            }
+        }
         for effect in batch.drain(..) {
+            if matches!(effect, SessionEffect::Welcome { .. }) {
+                told_full = Some(levels.current().is_full());
+            }
             let message = match frames::write(effect, session_id, &media) {
                 Write::Ping => Message::Ping(Default::default()),
                 Write::Close => return flushed(sink, Written::All).await,
@@ -57,7 +82,12 @@ pub(super) async fn write_all(
             return Written::Broken;
         }
     }
-    Written::All
+}
+
+/// How much staging may hold and holds, for all bots of the connection.
+fn quota(media: &WelcomeMedia) -> ServerFrame {
+    let (quota_bytes, used_bytes) = (media.quota_bytes, media.used_bytes);
+    ServerFrame::Quota(Quota { bot_id: None, quota_bytes, used_bytes })
 }
 
 async fn flushed(sink: &mut (impl Sink<Message> + Unpin), written: Written) -> Written {
@@ -75,10 +105,18 @@ mod tests {
     use serde_json::Value;
 
     use super::*;
+    use crate::media::staging::{Staging, StagingLimits};
 
     fn receipt(seq: u64, valid_until: Timestamp) -> SessionEffect {
         let receipt = Receipt::rejected(RejectReason::Overflow);
         SessionEffect::Receipt { bot_id: None, seq, receipt, error: None, valid_until }
+    }
+
+    /// How a staging directory stands that is gone by then.
+    async fn levels() -> Levels {
+        let directory = tempfile::tempdir().expect("a directory");
+        let staging = Staging::open(directory.path(), StagingLimits::default()).await;
+        staging.expect("it opens").level()
     }
 
     async fn written(
@@ -93,7 +131,8 @@ mod tests {
         let mut sink = Vec::new();
         let session_id = SessionId::from(uuid::Uuid::nil());
         let media = || unreachable!("nobody is welcomed");
-        let written = write_all(&mut sink, receiver, session_id, now, media).await;
+        let levels = levels().await;
+        let written = write_all(&mut sink, receiver, session_id, now, media, levels).await;
         (sink, written)
     }
 

@@ -19,6 +19,7 @@ use anteroom_runtime::media::processor::{self, Failure, Processor, Work};
 use anteroom_runtime::media::staging::{Staging, StagingLimits};
 use anteroom_runtime::store::sqlite::{SqliteSettings, SqliteStore};
 use anteroom_runtime::store::{BoxFuture, Store};
+use anteroom_runtime::tls::plain_client_builder;
 use futures_util::{FutureExt, SinkExt, StreamExt};
 use reqwest::{Client, Response};
 use serde_json::{Value, json};
@@ -142,7 +143,7 @@ impl World {
 
 /// A client as plain as can be.
 pub fn client() -> Client {
-    Client::builder().no_proxy().build().expect("a client")
+    plain_client_builder().no_proxy().build().expect("a client")
 }
 
 /// An answer over HTTP.

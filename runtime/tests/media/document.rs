@@ -7,7 +7,7 @@ use anteroom_runtime::media::document::DocumentProcessor;
 use anteroom_runtime::media::processor::{Failure, run_isolated};
 
 use crate::files::*;
-use crate::{ANTEROOM, documents, installed, read, stage, text, work};
+use crate::{ANTEROOM, documents, read, stage, text, work};
 
 fn is_unreadable(outcome: &Result<Outcome, Failure>) -> bool {
     matches!(outcome, Err(Failure::Permanent { error: FailureKind::Unreadable, .. }))
@@ -84,12 +84,9 @@ async fn text_files_are_read() {
     }
 }
 
-/// Goal: a PDF is read by `pdftotext` where it is installed.
+/// Goal: a PDF is read by `pdftotext`.
 #[tokio::test]
-async fn pdf_is_read_by_pdftotext_where_installed() {
-    if !installed("pdftotext", "pdf_is_read_by_pdftotext_where_installed") {
-        return;
-    }
+async fn pdf_is_read_by_pdftotext() {
     let file = pdf(&["The invoice is due", "on Friday."]);
     assert_eq!(text(read(&file, PDF).await), "The invoice is due\non Friday.");
 }

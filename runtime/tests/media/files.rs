@@ -176,3 +176,49 @@ pub fn encrypted_pdf(file: &[u8], user_password: &str) -> Vec<u8> {
     document.save_to(&mut bytes).expect("saved");
     bytes
 }
+
+/// A PDF of pages that are pictures: a JPEG each, and no text.
+pub fn scanned_pdf(pages: &[Vec<u8>]) -> Vec<u8> {
+    let mut file = b"%PDF-1.4\n%\xe2\xe3\xcf\xd3\n".to_vec();
+    let mut offsets = Vec::new();
+    let mut add = |file: &mut Vec<u8>, content: &[u8]| {
+        offsets.push(file.len());
+        file.extend(format!("{} 0 obj\n", offsets.len()).bytes());
+        file.extend(content);
+        file.extend(b"\nendobj\n");
+    };
+    let kids: String = (0..pages.len()).map(|page| format!("{} 0 R ", 3 + 3 * page)).collect();
+    add(&mut file, b"<< /Type /Catalog /Pages 2 0 R >>");
+    let count = pages.len();
+    add(&mut file, format!("<< /Type /Pages /Kids [{kids}] /Count {count} >>").as_bytes());
+    for (index, jpeg) in pages.iter().enumerate() {
+        let decoded = image::load_from_memory(jpeg).expect("a picture");
+        let (width, height) = (decoded.width(), decoded.height());
+        let (content, picture) = (4 + 3 * index, 5 + 3 * index);
+        let page = format!(
+            "<< /Type /Page /Parent 2 0 R /MediaBox [0 0 {width} {height}] /Contents {content} 0 R \
+             /Resources << /XObject << /I {picture} 0 R >> >> >>"
+        );
+        add(&mut file, page.as_bytes());
+        let drawing = format!("q {width} 0 0 {height} 0 0 cm /I Do Q");
+        let stream = format!("<< /Length {} >>\nstream\n{drawing}\nendstream", drawing.len());
+        add(&mut file, stream.as_bytes());
+        let mut object = format!(
+            "<< /Type /XObject /Subtype /Image /Width {width} /Height {height} /ColorSpace /DeviceRGB \
+             /BitsPerComponent 8 /Filter /DCTDecode /Length {} >>\nstream\n",
+            jpeg.len()
+        )
+        .into_bytes();
+        object.extend(jpeg);
+        object.extend(b"\nendstream");
+        add(&mut file, &object);
+    }
+    let (table, size) = (file.len(), offsets.len() + 1);
+    file.extend(format!("xref\n0 {size}\n0000000000 65535 f \n").bytes());
+    for offset in offsets {
+        file.extend(format!("{offset:010} 00000 n \n").bytes());
+    }
+    let trailer = format!("trailer\n<< /Size {size} /Root 1 0 R >>\nstartxref\n{table}\n%%EOF\n");
+    file.extend(trailer.bytes());
+    file
+}

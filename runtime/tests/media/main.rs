@@ -1,11 +1,17 @@
 //! The media processors on real files, real programs and hostile ones of both.
 
 mod command;
+mod confined;
 mod document;
 mod engines;
 mod files;
 mod hostile;
+mod mutants;
+mod openai;
 mod picture;
+mod scan;
+mod server;
+mod video;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -62,14 +68,4 @@ fn text(outcome: Result<Outcome, Failure>) -> String {
         Ok(Outcome::Text(extracted)) => extracted.text,
         other => panic!("no text, but {other:?}"),
     }
-}
-
-/// Whether a program is installed; when it is not, the test says on standard error that it was skipped.
-fn installed(program: &str, test: &str) -> bool {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let found = std::env::split_paths(&path).any(|directory| directory.join(program).is_file());
-    if !found {
-        eprintln!("SKIPPED: {test} needs {program}, which is not installed");
-    }
-    found
 }

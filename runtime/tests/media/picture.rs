@@ -8,7 +8,7 @@ use anteroom_runtime::media::document::DocumentProcessor;
 use anteroom_runtime::media::processor::run_isolated;
 use image::{DynamicImage, ImageFormat, Rgba, RgbaImage};
 
-use crate::{ANTEROOM, installed, stage, text, work};
+use crate::{ANTEROOM, stage, text, work};
 
 /// Letters of seven rows of five dots, a bit a dot, the leftmost the highest.
 const LETTERS: [(char, [u8; 7]); 12] = [
@@ -30,7 +30,7 @@ const LETTERS: [(char, [u8; 7]); 12] = [
 const DOT: u32 = 6;
 
 /// Black words on `background`.
-fn picture(words: &str, background: Rgba<u8>) -> DynamicImage {
+pub fn picture(words: &str, background: Rgba<u8>) -> DynamicImage {
     let width = (words.len() as u32 * 6 + 10) * DOT;
     let mut picture = RgbaImage::from_pixel(width, 17 * DOT, background);
     for (index, letter) in words.chars().enumerate() {
@@ -47,7 +47,7 @@ fn picture(words: &str, background: Rgba<u8>) -> DynamicImage {
     DynamicImage::ImageRgba8(picture)
 }
 
-fn encoded(picture: &DynamicImage, format: ImageFormat) -> Vec<u8> {
+pub fn encoded(picture: &DynamicImage, format: ImageFormat) -> Vec<u8> {
     let mut bytes = Cursor::new(Vec::new());
     picture.write_to(&mut bytes, format).expect("encoded");
     bytes.into_inner()
@@ -55,7 +55,7 @@ fn encoded(picture: &DynamicImage, format: ImageFormat) -> Vec<u8> {
 
 /// An animated WebP of two frames, the second of which is empty: a still picture's only chunk, put
 /// twice into the container's animation chunks.
-fn animated_webp(picture: &DynamicImage) -> Vec<u8> {
+pub fn animated_webp(picture: &DynamicImage) -> Vec<u8> {
     let frame = |picture: &DynamicImage| {
         let still = encoded(picture, ImageFormat::WebP);
         let mut frame = vec![0; 6];
@@ -93,10 +93,7 @@ async fn words(content: &[u8], mime_type: &str) -> String {
 
 /// Goal: words are read in pictures of every usual format.
 #[tokio::test]
-async fn pictures_are_read_where_installed() {
-    if !installed("tesseract", "pictures_are_read_where_installed") {
-        return;
-    }
+async fn pictures_are_read_by_tesseract() {
     let picture = picture("CALL THE DOCTOR", Rgba([255; 4]));
     let opaque = DynamicImage::ImageRgb8(picture.to_rgb8());
     for (format, mime_type) in [
@@ -118,20 +115,14 @@ async fn pictures_are_read_where_installed() {
 /// Goal: stickers, which are transparent and move, are read by their first frame. Method: black words
 /// on nothing; without white behind them they are black on black.
 #[tokio::test]
-async fn animated_transparent_stickers_are_read_where_installed() {
-    if !installed("tesseract", "animated_transparent_stickers_are_read_where_installed") {
-        return;
-    }
+async fn animated_transparent_stickers_are_read_by_tesseract() {
     let sticker = picture("CALL ALL DOCTOR", Rgba([0, 0, 0, 0]));
     assert_eq!(words(&animated_webp(&sticker), "image/webp").await, "CALL ALL DOCTOR");
 }
 
 /// Goal: a picture without words holds nothing.
 #[tokio::test]
-async fn pictures_without_words_hold_nothing_where_installed() {
-    if !installed("tesseract", "pictures_without_words_hold_nothing_where_installed") {
-        return;
-    }
+async fn pictures_without_words_hold_nothing_for_tesseract() {
     for side in [1, 400] {
         let blank =
             DynamicImage::ImageRgba8(RgbaImage::from_pixel(side, side, Rgba([200, 220, 240, 255])));

@@ -69,7 +69,7 @@ impl Manner {
 impl Consumer {
     /// Reads until it is aborted; from `finale` on, it behaves.
     pub async fn run(mut self, finale: watch::Receiver<bool>) {
-        let client = reqwest::Client::new();
+        let client = crate::http_client();
         let url = format!("{}/callbacks", path_of_bot(&self.url, &self.bot_id));
         loop {
             let line = self.ledger.open_line(&self.name);

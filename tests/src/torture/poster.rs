@@ -26,7 +26,7 @@ pub struct Poster {
 impl Poster {
     /// POSTs one message after the other.
     pub async fn run(self, mut messages: mpsc::Receiver<Outgoing>) {
-        let client = reqwest::Client::new();
+        let client = crate::http_client();
         while let Some(outgoing) = messages.recv().await {
             while let Some(wait) = self.post(&client, &outgoing).await {
                 tokio::time::sleep(wait).await;

@@ -17,7 +17,7 @@ const UPLOAD_PATIENCE: Duration = Duration::from_secs(90);
 /// # Errors
 /// When the server refuses it, or does not take it for too long.
 pub async fn whole(url: &str, media_id: Uuid, file: &[u8]) -> Result<(), String> {
-    let client = reqwest::Client::new();
+    let client = crate::http_client();
     let deadline = Instant::now() + UPLOAD_PATIENCE;
     while Instant::now() < deadline {
         let request = client.put(format!("{url}/v1/media/{media_id}")).body(file.to_vec());

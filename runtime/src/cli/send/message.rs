@@ -17,7 +17,7 @@ use super::SendArgs;
 
 /// What a person would call the file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(super) enum Kind {
+pub(in crate::cli) enum Kind {
     Audio,
     Video,
     Image,
@@ -199,7 +199,7 @@ fn is_corrupt(mime_type: &str) -> bool {
 }
 
 /// The MIME type that a file's name stands for.
-fn mime_of(path: &Path) -> String {
+pub(in crate::cli) fn mime_of(path: &Path) -> String {
     let extension = path.extension().map(|extension| extension.to_ascii_lowercase());
     match extension.as_deref().and_then(|extension| extension.to_str()) {
         // Voice notes: every messenger that uses Ogg puts Opus into it.
@@ -209,7 +209,7 @@ fn mime_of(path: &Path) -> String {
 }
 
 /// What a person would call a file of this MIME type.
-fn kind_of(mime_type: &str) -> MediaKind {
+pub(in crate::cli) fn kind_of(mime_type: &str) -> MediaKind {
     let of = mime_type.strip_prefix(CORRUPT).unwrap_or(mime_type);
     match of.split('/').next().unwrap_or_default().to_ascii_lowercase().as_str() {
         "audio" => MediaKind::Audio,

@@ -16,7 +16,8 @@ use clap::{ArgGroup, Args};
 use tokio::time::{Instant, sleep, timeout_at};
 
 use self::connection::{Connection, Verdict};
-use self::message::{Kind, Outgoing};
+use self::message::Outgoing;
+pub(super) use self::message::{Kind, kind_of, mime_of};
 use super::ClientArgs;
 use super::back_off::BackOff;
 use super::exit::{Exit, complain};

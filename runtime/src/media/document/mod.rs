@@ -9,7 +9,6 @@
 //! others. None of them uses the network.
 
 mod capture;
-mod confine;
 mod epub;
 pub mod extract;
 mod format;
@@ -22,6 +21,7 @@ mod picture;
 mod plain;
 mod report;
 mod rtf;
+mod scans;
 mod text;
 mod workbook;
 mod xml;
@@ -34,21 +34,32 @@ use std::time::Duration;
 use anteroom_core::message::{Extracted, Outcome};
 use tokio::process::Command;
 
+use self::extract::Wanted;
 use self::report::{Reading, Report};
+pub use self::scans::{PAGES_MAX, Scans};
 use super::child::{self, End, Finished};
+use super::confine::VARIABLES_KEPT;
 use super::processor::{BoxFuture, Failure, Processor, Work, require_staged_file};
 
 /// How many bytes a report may have: the text's characters at four bytes each, and room for escapes.
 const REPORT_BYTES_MAX: usize = 8 * text::CHARACTERS_MAX + 16 * 1024;
 
-/// The environment that the child keeps: where programs and their data are, and nothing secret.
-const VARIABLES_KEPT: [&str; 5] = ["PATH", "HOME", "TMPDIR", "LD_LIBRARY_PATH", "TESSDATA_PREFIX"];
+/// How many bytes a report and the picture behind it may have.
+const STILL_BYTES_MAX: usize = 16 * 1024 * 1024;
+
+/// The child, seen from its parent: reads one file a call and nothing in this process.
+#[derive(Debug, Clone)]
+pub struct Reader {
+    program: PathBuf,
+}
 
 /// Reads documents, and pictures where an engine for them is installed.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct DocumentProcessor {
     name: &'static str,
-    program: PathBuf,
+    reader: Reader,
+    languages: String,
+    scans: Option<Scans>,
 }
 
 /// What became of a file, and what it turned out to be.
@@ -60,15 +71,82 @@ pub struct Document {
     pub actual_type: Option<String>,
 }
 
+impl Reader {
+    /// A reader whose children run `program`, which is this project's own binary.
+    pub fn new(program: PathBuf) -> Self {
+        Self { program }
+    }
+
+    /// Reads the text of a file; pictures in these languages, as `tesseract` calls them.
+    async fn text(&self, work: &Work, languages: &str) -> Result<Document, Failure> {
+        let wanted = Wanted::Text { languages: languages.to_owned() };
+        document(self.run(work, &wanted, REPORT_BYTES_MAX).await?)
+    }
+
+    /// Makes a JPEG of a picture's first frame, its longer side at most `side_pixels_max`.
+    ///
+    /// # Errors
+    /// As [`DocumentProcessor::read`].
+    pub(super) async fn still(
+        &self,
+        work: &Work,
+        side_pixels_max: u32,
+    ) -> Result<Vec<u8>, Failure> {
+        still(self.run(work, &Wanted::Still { side_pixels_max }, STILL_BYTES_MAX).await?)
+    }
+
+    async fn run(
+        &self,
+        work: &Work,
+        wanted: &Wanted,
+        stdout_bytes_max: usize,
+    ) -> Result<Finished, Failure> {
+        require_staged_file(&work.path).await?;
+        child::run(self.command(work, wanted), stdout_bytes_max, &work.cancel)
+            .await
+            .map_err(|error| child::start_failure(&self.program.display().to_string(), &error))
+    }
+
+    fn command(&self, work: &Work, wanted: &Wanted) -> Command {
+        let mut command = Command::new(&self.program);
+        command.env_clear().env("OMP_THREAD_LIMIT", "1");
+        for name in VARIABLES_KEPT {
+            if let Some(value) = std::env::var_os(name) {
+                command.env(name, value);
+            }
+        }
+        command.args(extract::arguments(&work.mime_type, processor_seconds(work.timeout), wanted));
+        command.arg(absolute(&work.path));
+        command
+    }
+}
+
 impl DocumentProcessor {
     /// Reads documents through `program`, which is this project's own binary.
     pub fn new(program: PathBuf) -> Self {
-        Self { name: "document", program }
+        Self {
+            name: "document",
+            reader: Reader::new(program),
+            languages: String::new(),
+            scans: None,
+        }
     }
 
     /// The same, under the name of the engine that reads pictures.
     pub fn for_pictures(program: PathBuf) -> Self {
-        Self { name: "tesseract", program }
+        Self { name: "tesseract", ..Self::new(program) }
+    }
+
+    /// Reads pictures in these languages, as `tesseract` calls them (`eng+deu`).
+    pub fn with_languages(mut self, languages: impl Into<String>) -> Self {
+        self.languages = languages.into();
+        self
+    }
+
+    /// Reads PDF files without text of their own page by page.
+    pub fn with_scans(mut self, scans: Scans) -> Self {
+        self.scans = Some(scans);
+        self
     }
 
     /// Reads one file. A real type that is not the declared one is told beside the outcome.
@@ -77,25 +155,21 @@ impl DocumentProcessor {
     /// `Permanent`: the file is missing or unreadable, or the reader broke on it. `Transient`: the
     /// child could not be started. `Cancelled`.
     pub async fn read(&self, work: &Work) -> Result<Document, Failure> {
-        require_staged_file(&work.path).await?;
-        let finished = child::run(self.command(work), REPORT_BYTES_MAX, &work.cancel)
-            .await
-            .map_err(|error| child::start_failure(&self.program.display().to_string(), &error))?;
-        document(finished)
-    }
-
-    fn command(&self, work: &Work) -> Command {
-        let mut command = Command::new(&self.program);
-        command.env_clear().env("OMP_THREAD_LIMIT", "1");
-        for name in VARIABLES_KEPT {
-            if let Some(value) = std::env::var_os(name) {
-                command.env(name, value);
+        let document = self.reader.text(work, &self.languages).await?;
+        match &self.scans {
+            Some(scans) if document.outcome == Outcome::Nothing && is_pdf(work, &document) => {
+                Ok(Document { outcome: scans.read(work).await?, ..document })
             }
+            Some(_) | None => Ok(document),
         }
-        command.args(extract::arguments(&work.mime_type, processor_seconds(work.timeout)));
-        command.arg(absolute(&work.path));
-        command
     }
+}
+
+/// Whether the file is really a PDF.
+fn is_pdf(work: &Work, document: &Document) -> bool {
+    let mime_type = document.actual_type.as_deref().unwrap_or(&work.mime_type);
+    let essence = mime_type.split(';').next().unwrap_or_default().trim();
+    essence.eq_ignore_ascii_case("application/pdf")
 }
 
 impl Processor for DocumentProcessor {
@@ -131,8 +205,36 @@ fn processor_seconds(timeout: Duration) -> u64 {
     timeout.as_secs().saturating_add(5)
 }
 
-/// Reads the end of the child.
+/// Reads the end of the child that was asked for text.
 fn document(finished: Finished) -> Result<Document, Failure> {
+    let Report { reading, actual_type } = reported(&finished)?.0;
+    let outcome = match reading {
+        Reading::Text { text, truncated } => {
+            Outcome::Text(Extracted { text, truncated, ..Extracted::default() })
+        }
+        Reading::Nothing => Outcome::Nothing,
+        Reading::Unsupported { detail } => Outcome::Unsupported { detail: Some(detail) },
+        Reading::Failed { error, detail } => return Err(Failure::Permanent { error, detail }),
+        Reading::Still { .. } => return Err(Failure::engine("the reader answers with a picture")),
+    };
+    Ok(Document { outcome, actual_type })
+}
+
+/// Reads the end of the child that was asked for a picture.
+fn still(finished: Finished) -> Result<Vec<u8>, Failure> {
+    let (report, picture) = reported(&finished)?;
+    match report.reading {
+        Reading::Still { bytes } if picture.len() == bytes => Ok(picture.to_vec()),
+        Reading::Failed { error, detail } => Err(Failure::Permanent { error, detail }),
+        Reading::Unsupported { detail } => Err(Failure::unreadable(detail)),
+        Reading::Still { .. } | Reading::Text { .. } | Reading::Nothing => {
+            Err(Failure::engine("the reader answers without the picture"))
+        }
+    }
+}
+
+/// The report of a child that ended well, and what stands behind it.
+fn reported(finished: &Finished) -> Result<(Report, &[u8]), Failure> {
     let status = match finished.end {
         End::Cancelled => return Err(Failure::Cancelled),
         End::SaidTooMuch => return Err(Failure::engine("the reader's report was too long")),
@@ -141,17 +243,11 @@ fn document(finished: Finished) -> Result<Document, Failure> {
     if !status.success() {
         return Err(Failure::engine(broke(status, &finished.stderr)));
     }
-    let report: Report = serde_json::from_slice(&finished.stdout)
+    let line_end = finished.stdout.iter().position(|byte| *byte == b'\n');
+    let (line, rest) = finished.stdout.split_at(line_end.unwrap_or(finished.stdout.len()));
+    let report = serde_json::from_slice(line)
         .map_err(|error| Failure::engine(format!("the reader's report is none: {error}")))?;
-    let outcome = match report.reading {
-        Reading::Text { text, truncated } => {
-            Outcome::Text(Extracted { text, truncated, ..Extracted::default() })
-        }
-        Reading::Nothing => Outcome::Nothing,
-        Reading::Unsupported { detail } => Outcome::Unsupported { detail: Some(detail) },
-        Reading::Failed { error, detail } => return Err(Failure::Permanent { error, detail }),
-    };
-    Ok(Document { outcome, actual_type: report.actual_type })
+    Ok((report, rest.get(1..).unwrap_or_default()))
 }
 
 /// What is said of a child that did not get to its report: it broke, or met one of its limits.

@@ -1,18 +1,18 @@
-//! Pictures and stickers: the text that `tesseract` reads in them.
+//! Pictures and stickers: the text that `tesseract` reads in them, and a small copy for engines
+//! elsewhere.
 //!
-//! The first frame is decoded here, laid on white, turned upright, made grey and handed over as a plain
-//! PNG: the engine itself fails on animated WebP and sees nothing in transparent stickers. Pictures are
-//! bounded in their dimensions before a pixel is decoded, and in what they unpack to.
+//! The first frame is decoded here, laid on white, turned upright, and handed over in a plain format:
+//! engines fail on animated WebP and see nothing in transparent stickers. Pictures are bounded in their
+//! dimensions before a pixel is decoded, and in what they unpack to.
 
 use std::fs::File;
 use std::io::{BufReader, Cursor};
 use std::path::Path;
 use std::process::Command;
 
+use image::codecs::jpeg::JpegEncoder;
 use image::metadata::Orientation;
-use image::{
-    DynamicImage, GrayImage, ImageDecoder, ImageFormat, ImageReader, Limits, Luma, imageops,
-};
+use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits, imageops};
 
 use super::capture::capture;
 use super::report::Unread;
@@ -28,12 +28,15 @@ const PIXELS_BYTES_MAX: u64 = 256 * 1024 * 1024;
 /// How long the longer side is that the engine gets; more costs time and finds nothing more.
 const ENGINE_SIDE_PIXELS_MAX: u32 = 4_000;
 
-/// Reads a picture.
-pub(super) fn read(path: &Path, text: &mut Text) -> Result<(), Unread> {
+/// How good the small copy is, in percent.
+const STILL_QUALITY: u8 = 85;
+
+/// Reads a picture in these languages, as `tesseract` calls them; in its own default without any.
+pub(super) fn read(path: &Path, languages: &str, text: &mut Text) -> Result<(), Unread> {
     let Some(program) = programs::find("tesseract") else {
         return Err(Unread::Unsupported("no processor configured for image".to_owned()));
     };
-    let picture = first_frame(path)?;
+    let picture = first_frame(path, ENGINE_SIDE_PIXELS_MAX)?.into_luma8();
     let mut png = Vec::new();
     picture
         .write_to(&mut Cursor::new(&mut png), ImageFormat::Png)
@@ -41,6 +44,9 @@ pub(super) fn read(path: &Path, text: &mut Text) -> Result<(), Unread> {
     drop(picture);
     let mut command = Command::new(program);
     command.args(["stdin", "stdout"]);
+    if !languages.is_empty() {
+        command.args(["-l", languages]);
+    }
     let said = capture(command, png, 4 * CHARACTERS_MAX as u64)
         .map_err(|error| Unread::Broke(format!("tesseract could not be run: {error}")))?;
     if !said.was_cut && !said.status.success() {
@@ -54,8 +60,19 @@ pub(super) fn read(path: &Path, text: &mut Text) -> Result<(), Unread> {
     Ok(())
 }
 
-/// Decodes the first frame, as a person would see it, in grey.
-fn first_frame(path: &Path) -> Result<GrayImage, Unread> {
+/// A JPEG of the first frame, its longer side at most `side_pixels_max`.
+pub(super) fn still(path: &Path, side_pixels_max: u32) -> Result<Vec<u8>, Unread> {
+    let picture = first_frame(path, side_pixels_max)?.into_rgb8();
+    let mut jpeg = Vec::new();
+    let encoder = JpegEncoder::new_with_quality(&mut jpeg, STILL_QUALITY);
+    picture
+        .write_with_encoder(encoder)
+        .map_err(|error| Unread::Broke(format!("the picture could not be passed on: {error}")))?;
+    Ok(jpeg)
+}
+
+/// Decodes the first frame, as a person would see it, its longer side at most `side_pixels_max`.
+fn first_frame(path: &Path, side_pixels_max: u32) -> Result<DynamicImage, Unread> {
     let mut limits = Limits::default();
     limits.max_image_width = Some(SIDE_PIXELS_MAX);
     limits.max_image_height = Some(SIDE_PIXELS_MAX);
@@ -71,28 +88,24 @@ fn first_frame(path: &Path) -> Result<GrayImage, Unread> {
     let mut picture = on_white(picture);
     picture.apply_orientation(orientation);
     let longer = picture.width().max(picture.height());
-    let picture = match longer > ENGINE_SIDE_PIXELS_MAX {
-        true => picture.resize(
-            ENGINE_SIDE_PIXELS_MAX,
-            ENGINE_SIDE_PIXELS_MAX,
-            imageops::FilterType::Triangle,
-        ),
+    Ok(match longer > side_pixels_max {
+        true => picture.resize(side_pixels_max, side_pixels_max, imageops::FilterType::Triangle),
         false => picture,
-    };
-    Ok(picture.into_luma8())
+    })
 }
 
-/// Makes a picture grey and puts white behind what is transparent.
+/// Puts white behind what is transparent.
 fn on_white(picture: DynamicImage) -> DynamicImage {
     if !picture.color().has_alpha() {
-        return DynamicImage::ImageLuma8(picture.into_luma8());
+        return picture;
     }
-    let picture = picture.into_luma_alpha8();
-    let grey = GrayImage::from_fn(picture.width(), picture.height(), |x, y| {
-        let [light, alpha] = picture.get_pixel(x, y).0.map(u32::from);
-        Luma([((light * alpha + 255 * (255 - alpha)) / 255) as u8])
-    });
-    DynamicImage::ImageLuma8(grey)
+    let mut picture = picture.into_rgba8();
+    for pixel in picture.pixels_mut() {
+        let [red, green, blue, alpha] = pixel.0.map(u32::from);
+        let over = |light: u32| ((light * alpha + 255 * (255 - alpha)) / 255) as u8;
+        pixel.0 = [over(red), over(green), over(blue), 255];
+    }
+    DynamicImage::ImageRgba8(picture)
 }
 
 fn not_readable(error: impl std::fmt::Display) -> Unread {
@@ -101,14 +114,14 @@ fn not_readable(error: impl std::fmt::Display) -> Unread {
 
 #[cfg(test)]
 mod tests {
-    use image::RgbaImage;
+    use image::{GrayImage, RgbaImage};
 
     use super::*;
 
     fn grey(picture: RgbaImage) -> Result<GrayImage, Unread> {
         let file = tempfile::Builder::new().suffix(".png").tempfile().expect("a file");
         picture.save(file.path()).expect("encoded");
-        first_frame(file.path())
+        first_frame(file.path(), ENGINE_SIDE_PIXELS_MAX).map(DynamicImage::into_luma8)
     }
 
     /// Goal: what is transparent is white, whatever colour it hides; what is half so is between.

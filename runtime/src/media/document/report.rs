@@ -26,6 +26,11 @@ pub(super) enum Reading {
     },
     /// It was read and holds no words.
     Nothing,
+    /// A picture: a JPEG of so many bytes follows the report.
+    Still {
+        /// How many.
+        bytes: usize,
+    },
     /// It is of a type that is not read.
     Unsupported {
         /// Which type.

@@ -4,10 +4,11 @@
 //! sent. A file appears whole or not at all: it is written under another name, made durable, and
 //! renamed. Quota and free space are reserved *before* a byte is written, so parallel uploads cannot
 //! overshoot together, and an upload that fails gives back its space and leaves nothing behind.
-//! Providers that share the directory write into it themselves; what they wrote counts from the next
-//! [`Staging::rescan`] on.
+//! Providers that share the directory write into it themselves; what they wrote counts from the message
+//! on that speaks of it ([`Staging::expect`]), or from the next [`Staging::rescan`].
 
 mod ledger;
+mod space;
 #[cfg(test)]
 mod tests;
 
@@ -23,6 +24,7 @@ use tempfile::TempPath;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 
 use self::ledger::{Ledger, Reservation, Room, SharedLedger};
+pub use self::space::{Level, Levels, Limit};
 
 const GIB: u64 = 1024 * 1024 * 1024;
 
@@ -132,10 +134,14 @@ impl Staging {
         let staging = Self {
             directory: directory.into(),
             limits,
-            ledger: SharedLedger::default(),
+            ledger: SharedLedger::new(Room {
+                quota_bytes: limits.quota_bytes,
+                min_free_bytes: limits.min_free_bytes,
+            }),
             scan: Arc::default(),
         };
         staging.rescan().await?;
+        staging.look_at_disk().await?;
         Ok(staging)
     }
 
@@ -159,6 +165,47 @@ impl Staging {
         self.ledger.lock().used()
     }
 
+    /// How staging stands, as it changes: whether there is room, and whether files are refused.
+    pub fn level(&self) -> Levels {
+        self.ledger.lock().watch()
+    }
+
+    /// Bytes that this process may still write to the directory's disk. What is learned shows in
+    /// [`Self::level`].
+    ///
+    /// # Errors
+    /// [`StagingError::Io`].
+    pub async fn look_at_disk(&self) -> Result<u64, StagingError> {
+        let (directory, ledger) = (self.directory.clone(), self.ledger.clone());
+        blocking(move || {
+            let free_bytes = free_bytes(&directory)?;
+            ledger.lock().look_at_disk(free_bytes);
+            Ok(free_bytes)
+        })
+        .await
+    }
+
+    /// A provider speaks of a file: it is counted if it is there, and otherwise as large as it was
+    /// announced to be, until it comes or two scans have not seen it.
+    pub async fn expect(&self, media_id: MediaId, announced_bytes: Option<u64>) {
+        let (path, ledger) = (self.path(media_id), self.ledger.clone());
+        let looked = blocking(move || {
+            // Under the lock, so that a deletion comes before both or after both.
+            let mut ledger = ledger.lock();
+            match fs::symlink_metadata(path) {
+                Ok(metadata) if metadata.is_file() => ledger.insert(media_id, metadata.len()),
+                Ok(_) | Err(_) => {
+                    if let Some(bytes) = announced_bytes {
+                        ledger.announce(media_id, bytes);
+                    }
+                }
+            }
+            Ok(())
+        });
+        // It cannot fail; what a lost thread did not count, the next scan does.
+        let _ = looked.await;
+    }
+
     /// Stages `content` as the file of `media_id` and returns its size. When this returns, the file
     /// is durable; a file that was there before is replaced. `expected_bytes` is reserved at once, if
     /// known.
@@ -171,6 +218,7 @@ impl Staging {
         content: impl AsyncRead + Unpin,
         expected_bytes: Option<u64>,
     ) -> Result<u64, StagingError> {
+        self.ledger.lock().forget_announcement(media_id);
         let mut reservation = self.ledger.reservation();
         if let Some(bytes) = expected_bytes {
             self.require_allowed(bytes)?;
@@ -252,10 +300,8 @@ impl Staging {
         bytes: u64,
     ) -> Result<Reservation, StagingError> {
         let directory = self.directory.clone();
-        let StagingLimits { quota_bytes, min_free_bytes, .. } = self.limits;
         blocking(move || {
-            let room = Room { quota_bytes, min_free_bytes };
-            reservation.grow(bytes, room, || free_bytes(&directory))?;
+            reservation.grow(bytes, || free_bytes(&directory))?;
             Ok(reservation)
         })
         .await
@@ -393,7 +439,7 @@ fn is_older(entry: &fs::DirEntry, age: Duration) -> bool {
 }
 
 /// Bytes that this process may still write to the directory's disk.
-fn free_bytes(directory: &Path) -> Result<u64, StagingError> {
+pub(super) fn free_bytes(directory: &Path) -> Result<u64, StagingError> {
     let disk = rustix::fs::statvfs(directory).map_err(io::Error::from)?;
     Ok(disk.f_bavail.saturating_mul(disk.f_frsize))
 }
@@ -406,4 +452,29 @@ async fn blocking<T: Send + 'static>(
         Ok(result) => result,
         Err(error) => Err(StagingError::Io(io::Error::other(error))),
     }
+}
+
+/// What stands in a staging directory, for those who only look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Inspection {
+    /// Media files.
+    pub files: usize,
+    /// Their bytes.
+    pub bytes: u64,
+    /// Bytes that may still be written to the directory's disk.
+    pub free_bytes: u64,
+    /// Whether this process may write into the directory.
+    pub is_writable: bool,
+}
+
+/// Looks at a staging directory and changes nothing.
+///
+/// # Errors
+/// [`StagingError::Io`]; of a directory that is not there, with that kind.
+pub fn inspect(directory: &Path) -> Result<Inspection, StagingError> {
+    let seen = scan(directory)?;
+    let bytes = seen.values().fold(0, |sum: u64, bytes| sum.saturating_add(*bytes));
+    let access = rustix::fs::access(directory, rustix::fs::Access::WRITE_OK);
+    let free_bytes = free_bytes(directory)?;
+    Ok(Inspection { files: seen.len(), bytes, free_bytes, is_writable: access.is_ok() })
 }

@@ -257,3 +257,66 @@ async fn abandoned_parts_are_deleted() {
     Staging::open(directory.path(), limits).await.expect("opened");
     assert_eq!(names(directory.path()), [id(2).to_string(), "notes.part-abc".to_owned()]);
 }
+
+/// Goal: what a provider wrote into the shared directory counts from its message on, and what it only
+/// announced counts until the file comes, is uploaded, is deleted, or does not come for two scans.
+#[tokio::test]
+async fn what_is_spoken_of_is_counted_once() {
+    let (_directory, staging) = staging(limits()).await;
+    fs::write(staging.path(id(1)), bytes(30)).expect("written");
+    staging.expect(id(1), Some(50 * KIB)).await;
+    assert_eq!(staging.used_bytes(), 30, "the file itself tells its size");
+    staging.expect(id(2), None).await;
+    staging.expect(id(3), Some(100)).await;
+    staging.expect(id(3), Some(200)).await;
+    assert_eq!(staging.used_bytes(), 230);
+    staging.put(id(3), &b"hello"[..], None).await.expect("put");
+    assert_eq!(staging.used_bytes(), 35);
+    staging.expect(id(4), Some(100)).await;
+    staging.delete(id(4)).await.expect("gone already");
+    assert_eq!(staging.used_bytes(), 35);
+    staging.expect(id(5), Some(100)).await;
+    staging.expect(id(6), Some(100)).await;
+    fs::write(staging.path(id(6)), bytes(10)).expect("written");
+    assert_eq!(staging.rescan().await.expect("scanned"), 145);
+    assert_eq!(staging.rescan().await.expect("scanned"), 45);
+}
+
+/// Goal: an announcement takes room from uploads, as it is room that a file will take.
+#[tokio::test]
+async fn announced_files_take_room() {
+    let (_directory, staging) = staging(limits()).await;
+    staging.expect(id(1), Some(90 * KIB)).await;
+    let refused = staging.put(id(2), &bytes(20 * KIB)[..], Some(20 * KIB)).await;
+    assert!(matches!(refused, Err(StagingError::QuotaExceeded { .. })), "{refused:?}");
+    staging.put(id(1), &bytes(80 * KIB)[..], Some(80 * KIB)).await.expect("it is its own room");
+    staging.put(id(2), &bytes(20 * KIB)[..], Some(20 * KIB)).await.expect("the rest fits");
+}
+
+/// Goal: staging says when it gets tight, when it is full, and when space has returned, by itself.
+#[tokio::test]
+async fn staging_says_how_it_stands() {
+    let (_directory, staging) = staging(limits()).await;
+    let mut level = staging.level();
+    assert_eq!(level.current(), Level::Roomy);
+    staging.put(id(1), &bytes(60 * KIB)[..], None).await.expect("put");
+    staging.put(id(2), &bytes(32 * KIB)[..], None).await.expect("put");
+    assert_eq!(level.current(), Level::Tight);
+    staging.put(id(3), &bytes(9 * KIB)[..], Some(9 * KIB)).await.expect_err("refused");
+    assert_eq!(level.current(), Level::Full(Limit::Quota));
+    staging.put(id(4), &bytes(KIB)[..], None).await.expect("small ones still fit");
+    assert_eq!(level.current(), Level::Full(Limit::Quota), "nothing was freed");
+    staging.delete(id(1)).await.expect("deleted");
+    assert_eq!(level.current(), Level::Roomy);
+    staging.put(id(3), &bytes(9 * KIB)[..], Some(9 * KIB)).await.expect("it fits again");
+}
+
+/// Goal: a disk that others filled is told apart from the quota, and looked at again.
+#[tokio::test]
+async fn a_full_disk_is_told() {
+    let (_directory, full) = staging(StagingLimits { min_free_bytes: u64::MAX, ..limits() }).await;
+    assert_eq!(full.level().current(), Level::Full(Limit::Disk));
+    let (_directory, roomy) = staging(limits()).await;
+    assert!(roomy.look_at_disk().await.expect("looked") > 0);
+    assert_eq!(roomy.level().current(), Level::Roomy);
+}
