@@ -5,6 +5,7 @@
 #[cfg(not(madsim))]
 pub mod cli;
 pub mod clock;
+pub mod consumer;
 pub mod driver;
 #[cfg(not(madsim))]
 pub mod http;
@@ -14,3 +15,7 @@ pub mod serve;
 pub mod store;
 #[cfg(not(madsim))]
 pub mod telemetry;
+#[cfg(not(madsim))]
+pub mod tokens;
+#[cfg(not(madsim))]
+pub mod webhook;

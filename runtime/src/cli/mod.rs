@@ -6,10 +6,15 @@
 mod answer;
 mod back_off;
 mod exit;
+mod listen;
+mod print;
+mod seen;
 mod send;
 mod serve;
 mod server_url;
 mod tail;
+mod token;
+mod webhook;
 
 use std::env;
 use std::process::ExitCode;
@@ -49,6 +54,12 @@ enum Command {
     Send(send::SendArgs),
     /// Play a consumer: print a bot's callbacks as they come, and acknowledge them
     Tail(tail::TailArgs),
+    /// Play a webhook's receiver: verify, print and acknowledge what is POSTed
+    Listen(listen::ListenArgs),
+    /// Make webhook secrets; sign and verify requests by hand
+    Webhook(webhook::WebhookArgs),
+    /// Make a token for a bot or an operator, and the hash that the configuration holds
+    Token(token::TokenArgs),
 }
 
 /// Where the clients find the server.
@@ -83,6 +94,9 @@ pub fn main() -> ExitCode {
         Command::Serve(args) => serve::run(args),
         Command::Send(args) => on_one_thread(send::run(args, client)),
         Command::Tail(args) => on_one_thread(tail::run(args, client)),
+        Command::Listen(args) => on_one_thread(listen::run(args)),
+        Command::Webhook(args) => webhook::run(args),
+        Command::Token(args) => token::run(&args),
     }
     .into()
 }
@@ -115,6 +129,13 @@ mod tests {
             "anteroom send --bot demo --from alice --file note.pdf --caption invoice",
             "anteroom send --bot demo --from alice --text hello --server http://127.0.0.1:9",
             "anteroom --server http://127.0.0.1:9 tail --bot demo --json --count 3 --timeout 5",
+            "anteroom listen --listen 127.0.0.1:9099 --secret whsec_x --reply hello --count 3",
+            "anteroom listen --insecure --json --remember seen.txt",
+            "anteroom webhook secret",
+            "anteroom webhook sign --secret whsec_x --id demo/alice/1 body.json",
+            "anteroom webhook verify --secret whsec_x --id a --timestamp 7 --signature v1,x body.json",
+            "anteroom token",
+            "anteroom token --hash",
         ] {
             Cli::try_parse_from(line.split(' ')).expect(line);
         }
@@ -133,6 +154,9 @@ mod tests {
             "anteroom tail --bot demo --server https://127.0.0.1",
             "anteroom tail --bot demo --server 127.0.0.1:8787",
             "anteroom tail",
+            "anteroom listen --secret whsec_x --insecure",
+            "anteroom webhook",
+            "anteroom webhook sign",
             "anteroom",
         ] {
             assert!(Cli::try_parse_from(line.split(' ')).is_err(), "{line}");
