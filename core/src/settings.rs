@@ -380,6 +380,16 @@ impl Default for CallbackSettings {
     }
 }
 
+impl Default for Debounce {
+    fn default() -> Self {
+        Self {
+            window: Millis::from_secs(2),
+            max_wait: Millis::from_secs(10),
+            max_messages: NonZeroU32::MIN.saturating_add(9),
+        }
+    }
+}
+
 impl CallbackSettings {
     /// How many callbacks of one correspondent may be open at once: one, or a burst.
     pub fn together_max(&self) -> usize {

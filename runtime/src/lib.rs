@@ -5,6 +5,8 @@
 #[cfg(not(madsim))]
 pub mod cli;
 pub mod clock;
+#[cfg(not(madsim))]
+pub mod config;
 pub mod consumer;
 pub mod driver;
 #[cfg(not(madsim))]

@@ -15,7 +15,7 @@ use std::collections::BTreeMap;
 use std::env;
 use std::io::{self, Write};
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process;
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,10 +23,9 @@ use std::time::Duration;
 use anteroom_core::Seed;
 use anteroom_core::id::{NodeId, PoolName};
 use anteroom_core::pool::routing::RoutingError;
-use anteroom_core::settings::NodeSettings;
 use anteroom_core::store::StoreError;
-use anteroom_core::time::Millis;
 use anteroom_core::time::Timestamp;
+use secrecy::ExposeSecret;
 use tokio::net::TcpListener;
 use tokio::task::{JoinError, JoinHandle};
 use tokio::time::timeout;
@@ -37,40 +36,26 @@ use uuid::Uuid;
 
 use self::signals::Signals;
 use self::staged_files::OnDisk;
-use self::store_place::{StorePlace, StorePlaceError};
+pub(crate) use self::store_place::StorePlace;
+use self::store_place::StorePlaceError;
 use crate::clock::{BootClock, Clock};
+use crate::config::{Config, NodeSection};
 use crate::driver::{self, Handle, Node, Ports};
 use crate::http::{self, HttpState};
 use crate::media::engines::{self, Engines};
 use crate::media::processor::Processor;
-use crate::media::staging::{Staging, StagingError, StagingLimits};
+use crate::media::staging::{Staging, StagingError};
 use crate::store::Store;
 use crate::store::mongodb::{self, MongoSettings, MongoStore, StoreTime};
 use crate::store::sqlite::{OpenError, SqliteSettings, SqliteStore};
-use crate::telemetry::{self, LogOptions, TelemetryError};
-
-/// How long stopping may take: a bot's drain, the workers' grace, and some.
-const STOP_MAX: Duration = Duration::from_secs(40);
+use crate::telemetry::{self, TelemetryError};
+use crate::webhook::WebhookError;
 
 /// How long the store may take to close when there is nothing to wait for before.
 const CLOSE_MAX: Duration = Duration::from_secs(5);
 
 /// The exit code of a process that was told twice to end.
 const EXIT_INTERRUPTED: i32 = 130;
-
-/// What `anteroom serve` was asked for.
-#[derive(Debug, Clone)]
-pub struct ServeOptions {
-    /// Where to listen. Port 0 takes any free one.
-    pub listen: SocketAddr,
-    /// Where media files wait, and where the embedded store is unless `store` says otherwise.
-    pub data_dir: PathBuf,
-    /// Which store: `sqlite:DIRECTORY` or `mongodb://…`; none for the embedded one in the data
-    /// directory.
-    pub store: Option<String>,
-    /// What is logged, and how.
-    pub log: LogOptions,
-}
 
 /// Why a node did not start, or did not end well.
 #[derive(Debug, thiserror::Error)]
@@ -80,8 +65,9 @@ pub enum ServeError {
     Telemetry(#[from] TelemetryError),
     /// The address can be reached from elsewhere.
     #[error(
-        "{0} can be reached from other machines, and this version asks nobody for a token: listen on \
-         a loopback address (127.0.0.1 or [::1])"
+        "{0} can be reached from other machines, and there is no operator's token: put the hash of one \
+         into tokens.operators (`anteroom token` makes it), or listen on a loopback address (127.0.0.1 \
+         or [::1])"
     )]
     NotLoopback(SocketAddr),
     /// The store is none that is known.
@@ -120,6 +106,9 @@ pub enum ServeError {
         /// What it said.
         detail: String,
     },
+    /// A bot's webhook cannot be called.
+    #[error(transparent)]
+    Webhook(#[from] WebhookError),
     /// The pools make no sense.
     #[error(transparent)]
     Pools(#[from] RoutingError),
@@ -138,21 +127,23 @@ pub enum ServeError {
 ///
 /// # Errors
 /// Whatever kept it from starting or from ending well; the process should then exit with a failure.
-pub async fn serve(options: ServeOptions) -> Result<(), ServeError> {
-    if !options.listen.ip().to_canonical().is_loopback() {
-        return Err(ServeError::NotLoopback(options.listen));
+pub async fn serve(config: Config) -> Result<(), ServeError> {
+    let NodeSection { listen, data_dir, store, log, .. } = &config.node;
+    let tokens = config.tokens();
+    if !listen.ip().to_canonical().is_loopback() && !tokens.has_operator() {
+        return Err(ServeError::NotLoopback(*listen));
     }
-    let place = StorePlace::parse(options.store.as_deref(), &options.data_dir)?;
-    telemetry::init(&options.log)?;
+    let place = StorePlace::parse(store.as_ref().map(ExposeSecret::expose_secret), data_dir)?;
+    telemetry::init(log)?;
     let signals = Signals::listen()
         .map_err(|error| ServeError::System { what: "signals", detail: error.to_string() })?;
     // Bound first: an address that is taken is found out before anything else is touched.
-    let listener = TcpListener::bind(options.listen)
+    let listener = TcpListener::bind(listen)
         .await
-        .map_err(|source| ServeError::Listen { address: options.listen, source })?;
+        .map_err(|source| ServeError::Listen { address: *listen, source })?;
     let clock = Arc::new(BootClock::start());
     let store = open_store(place, Arc::clone(&clock)).await?;
-    let served = match Running::start(&options, listener, clock, Arc::clone(&store)).await {
+    let served = match Running::start(&config, listener, clock, Arc::clone(&store)).await {
         Ok(running) => running.until_told(signals).await,
         Err(error) => Err(error),
     };
@@ -196,34 +187,44 @@ struct Running {
     driver: JoinHandle<()>,
     http: JoinHandle<io::Result<()>>,
     stop_http: CancellationToken,
+    /// How long stopping may take.
+    stop_max: Duration,
     _measuring: AbortOnDropHandle<()>,
 }
 
 impl Running {
     async fn start(
-        options: &ServeOptions,
+        config: &Config,
         listener: TcpListener,
         clock: Arc<BootClock>,
         store: Arc<dyn Store>,
     ) -> Result<Self, ServeError> {
         let address = listener
             .local_addr()
-            .map_err(|source| ServeError::Listen { address: options.listen, source })?;
-        let staging = open_staging(&options.data_dir).await?;
+            .map_err(|source| ServeError::Listen { address: config.node.listen, source })?;
+        let staging = open_staging(config).await?;
         let bots = store.list_bots().await.map_err(ServeError::Bots)?;
-        let node =
-            Node { settings: settings(), seed: seed()?, bots, runs_bots: true, runs_workers: true };
+        let settings = config.node_settings(NodeId::from(Uuid::new_v4()));
+        let node = Node { settings, seed: seed()?, bots, runs_bots: true, runs_workers: true };
         info!(node_id = %node.settings.node_id, bots = node.bots.len(), "starting");
         let processors = processors().await?;
         let files = Arc::new(OnDisk(Arc::clone(&staging)));
+        let webhooks = config.webhooks()?;
         let (handle, driver) = driver::start(node, Ports { clock, store, processors, files })?;
+        for (bot_id, webhook) in webhooks {
+            info!(bot_id = bot_id.as_str(), "callbacks are POSTed to the bot's webhook");
+            let called = handle.call_consumer(bot_id, Arc::new(webhook)).await;
+            called.map_err(|_| ServeError::DriverBroke)?;
+        }
         let measuring = tokio::spawn(usage::keep_measured(Arc::clone(&staging)));
         let stop_http = CancellationToken::new();
-        let state = HttpState::new(handle.clone(), staging);
+        let state = HttpState::new(handle.clone(), staging).with_limits(config.http);
+        let state = state.with_tokens(config.tokens());
         let http = tokio::spawn(http::serve(listener, state, stop_http.clone()));
         announce(address);
         let _measuring = AbortOnDropHandle::new(measuring);
-        Ok(Self { handle, driver, http, stop_http, _measuring })
+        let stop_max = config.stop_max();
+        Ok(Self { handle, driver, http, stop_http, stop_max, _measuring })
     }
 
     /// Works until it is told to end, then stops in order.
@@ -242,15 +243,16 @@ impl Running {
                     Err(error) => error.to_string(),
                 };
                 error!(reason, "the listener ended by itself");
-                let _ = timeout(STOP_MAX, self.handle.shutdown()).await;
+                let _ = timeout(self.stop_max, self.handle.shutdown()).await;
                 return Err(ServeError::ListenerEnded(reason));
             }
             signal = signals.next() => info!(signal, "stopping; once more to exit at once"),
         }
+        let stop_max = self.stop_max;
         tokio::select! {
             biased;
-            stopped = timeout(STOP_MAX, self.stop()) => {
-                stopped.unwrap_or(Err(ServeError::StopTimeout(STOP_MAX)))
+            stopped = timeout(stop_max, self.stop()) => {
+                stopped.unwrap_or(Err(ServeError::StopTimeout(stop_max)))
             }
             signal = signals.next() => {
                 warn!(signal, "exiting at once");
@@ -272,15 +274,6 @@ impl Running {
     }
 }
 
-/// The settings of a node that is reached from this machine only, and by everyone on it.
-fn settings() -> NodeSettings {
-    let mut settings = NodeSettings::new(NodeId::from(Uuid::new_v4()));
-    settings.session.auto_create_bots = true;
-    // A node hears of all work, its own and that of others: looking is only a safety net.
-    settings.lease.poll_every = Millis::from_minutes(1);
-    settings
-}
-
 fn seed() -> Result<Seed, ServeError> {
     let mut bytes = [0; 32];
     match getrandom::fill(&mut bytes) {
@@ -289,9 +282,9 @@ fn seed() -> Result<Seed, ServeError> {
     }
 }
 
-async fn open_staging(data_dir: &Path) -> Result<Arc<Staging>, ServeError> {
-    let directory = Staging::default_directory(data_dir);
-    match Staging::open(&directory, StagingLimits::default()).await {
+async fn open_staging(config: &Config) -> Result<Arc<Staging>, ServeError> {
+    let directory = config.staging_directory();
+    match Staging::open(&directory, config.staging_limits()).await {
         Ok(staging) => Ok(Arc::new(staging)),
         Err(source) => Err(ServeError::Staging { directory, source }),
     }
@@ -322,16 +315,13 @@ mod tests {
     use super::*;
 
     /// Serves on any free loopback port, in a directory of its own, but for what `change` changes.
-    async fn refused(change: impl FnOnce(&mut ServeOptions)) -> String {
+    async fn refused(change: impl FnOnce(&mut NodeSection)) -> String {
         let directory = tempfile::tempdir().expect("a temporary directory");
-        let mut options = ServeOptions {
-            listen: SocketAddr::from(([127, 0, 0, 1], 0)),
-            data_dir: directory.path().join("data"),
-            store: None,
-            log: LogOptions::default(),
-        };
-        change(&mut options);
-        let error = serve(options).await.expect_err("it is refused");
+        let mut config = Config::default();
+        config.node.listen = SocketAddr::from(([127, 0, 0, 1], 0));
+        config.node.data_dir = directory.path().join("data");
+        change(&mut config.node);
+        let error = serve(config).await.expect_err("it is refused");
         assert!(!directory.path().join("data").exists(), "nothing was touched");
         error.to_string()
     }
@@ -342,7 +332,7 @@ mod tests {
     async fn an_address_that_others_reach_is_refused() {
         for address in ["0.0.0.0:0", "[::]:0", "192.0.2.1:0", "[::ffff:192.0.2.1]:0"] {
             let listen = address.parse().expect("an address");
-            let why = refused(|options| options.listen = listen).await;
+            let why = refused(|node| node.listen = listen).await;
             assert!(why.contains("other machines"), "{why}");
         }
     }
@@ -351,9 +341,9 @@ mod tests {
     /// kind, and an address of MongoDB that makes no sense.
     #[tokio::test]
     async fn a_store_that_is_none_is_refused() {
-        let why = refused(|options| options.store = Some("postgres://localhost".to_owned())).await;
+        let why = refused(|node| node.store = Some("postgres://localhost".into())).await;
         assert!(why.contains("sqlite:DIRECTORY"), "{why}");
-        let why = refused(|options| options.store = Some("mongodb://".to_owned())).await;
+        let why = refused(|node| node.store = Some("mongodb://".into())).await;
         assert!(why.contains("the address of MongoDB is not understood"), "{why}");
     }
 }

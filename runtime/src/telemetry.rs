@@ -65,6 +65,14 @@ pub fn init(options: &LogOptions) -> Result<(), TelemetryError> {
     set_up.map_err(|_| TelemetryError::AlreadySetUp)
 }
 
+/// Whether a level or directives make sense.
+///
+/// # Errors
+/// [`TelemetryError::Level`].
+pub fn check_level(level: &str) -> Result<(), TelemetryError> {
+    filter(Some(level.to_owned())).map(drop)
+}
+
 /// The filter that `directives` ask for; `info` when there are none.
 fn filter(directives: Option<String>) -> Result<EnvFilter, TelemetryError> {
     let directives = directives.filter(|directives| !directives.trim().is_empty());

@@ -61,10 +61,18 @@ async fn send(provider: &Provider, numbers: std::ops::Range<usize>, text: &str) 
     }
 }
 
+/// Waits until so many messages have been confirmed, for as long as more and more of them are.
 async fn passed_through(consumer: &Consumer, count: usize) {
-    let confirmed =
-        |seen: &anteroom_tests::consumer::Seen| (seen.confirmed.len() >= count).then_some(());
-    let patience = Duration::from_secs(120);
-    let passed = consumer.seen().seen_within(patience, confirmed).await;
-    assert!(passed.is_some(), "{count} messages did not pass through within {patience:?}");
+    let patience = Duration::from_secs(60);
+    let mut confirmed = 0;
+    while confirmed < count {
+        let before = confirmed;
+        let more = |seen: &anteroom_tests::consumer::Seen| {
+            Some(seen.confirmed.len()).filter(|confirmed| *confirmed > before)
+        };
+        let counted = consumer.seen().seen_within(patience, more).await;
+        confirmed = counted.unwrap_or_else(|| {
+            panic!("nothing passed through for {patience:?}, after {before} of {count} messages")
+        });
+    }
 }

@@ -5,6 +5,8 @@
 
 mod answer;
 mod back_off;
+mod config;
+mod config_args;
 mod exit;
 mod listen;
 mod print;
@@ -50,6 +52,8 @@ Exit codes:
 enum Command {
     /// Run a node: listeners, bots and workers in one process
     Serve(serve::ServeArgs),
+    /// Check, print or explain the configuration
+    Config(config::ConfigCommand),
     /// Play a provider: hand one message over, and wait for its receipt
     Send(send::SendArgs),
     /// Play a consumer: print a bot's callbacks as they come, and acknowledge them
@@ -92,6 +96,7 @@ pub fn main() -> ExitCode {
     let Cli { client, command } = Cli::parse();
     match command {
         Command::Serve(args) => serve::run(args),
+        Command::Config(command) => config::run(command),
         Command::Send(args) => on_one_thread(send::run(args, client)),
         Command::Tail(args) => on_one_thread(tail::run(args, client)),
         Command::Listen(args) => on_one_thread(listen::run(args)),
@@ -126,6 +131,10 @@ mod tests {
     fn the_first_screen_is_understood() {
         for line in [
             "anteroom serve",
+            "anteroom serve --config anteroom.toml --listen 127.0.0.1:9 --log-format json",
+            "anteroom config check --config anteroom.toml",
+            "anteroom config print --json",
+            "anteroom config reference",
             "anteroom send --bot demo --from alice --file note.pdf --caption invoice",
             "anteroom send --bot demo --from alice --text hello --server http://127.0.0.1:9",
             "anteroom --server http://127.0.0.1:9 tail --bot demo --json --count 3 --timeout 5",

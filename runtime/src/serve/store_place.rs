@@ -1,11 +1,11 @@
-//! Which store a node uses, as it is written on the command line.
+//! Which store a node uses, as it is written in a configuration.
 
 use std::path::{Path, PathBuf};
 
 /// Where the store is.
 #[derive(Clone, PartialEq, Eq)]
 #[cfg_attr(test, derive(Debug))]
-pub(super) enum StorePlace {
+pub(crate) enum StorePlace {
     /// The embedded one.
     Sqlite {
         /// The directory of its files.
@@ -22,11 +22,11 @@ pub(super) enum StorePlace {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum StorePlaceError {
     /// No directory.
-    #[error("--store sqlite: needs a directory, as in sqlite:./anteroom-data")]
+    #[error("sqlite: needs a directory, as in sqlite:./anteroom-data")]
     NoDirectory,
     /// Something else. It is not repeated, since it may hold a password.
     #[error(
-        "--store is not understood: write sqlite:DIRECTORY, mongodb://HOST/DATABASE, or leave it out"
+        "the store is not understood: write sqlite:DIRECTORY, mongodb://HOST/DATABASE, or leave it out"
     )]
     Unknown,
 }
