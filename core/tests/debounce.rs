@@ -161,17 +161,20 @@ fn nothing_joins_what_has_gone_out_once() {
 /// time is over, and comes again alone, before what has come since.
 #[test]
 fn what_is_left_of_a_burst_comes_again_alone() {
-    let mut node = running();
+    let mut settings = settings();
+    settings.bot_defaults.callbacks.ack_timeout = Millis::from_secs(2);
+    let mut node = Node::running(settings);
+    node.step(attach(1));
     archived(&mut node, 1..=3);
     let keys = vec![key("alice", 1), key("alice", 3)];
     node.step(bot(BotEvent::Acknowledge { request_id: RequestId(1), keys }));
     marked(&mut node);
     assert_eq!(called(&archived(&mut node, 4..=4)), [""; 0]);
     assert_eq!(
-        called(&node.wait(Millis::from_secs(30))),
+        called(&node.wait(Millis::from_secs(2))),
         ["wa-7: abort callback alice/2/r0 attempt 1"]
     );
-    node.wait(Millis::from_secs(5));
+    node.wait(Millis::from_secs(3));
     assert_eq!(
         called(&raised(&mut node, 2)),
         ["wa-7: callbacks stream 1 [alice/2/r0 attempt 2 \"text 2\"]"]
@@ -234,9 +237,9 @@ fn a_burst_waits_for_room_as_a_whole() {
         ]
     );
     let keys = vec![key("alice", 1)];
-    node.step(bot(BotEvent::Acknowledge { request_id: RequestId(1), keys }));
+    let acknowledge = bot(BotEvent::Acknowledge { request_id: RequestId(1), keys });
     assert_eq!(
-        called(&marked(&mut node)),
+        called(&node.step(acknowledge)),
         ["wa-7: callbacks stream 1 [bert/1/r0 attempt 1 \"hello\"; bert/2/r0 attempt 1 \"hello\"]"]
     );
 }
