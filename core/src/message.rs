@@ -10,6 +10,7 @@ use crate::time::Timestamp;
 
 /// One message of a correspondent.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Message {
     /// Number within the correspondent.
     pub id: MessageId,
@@ -65,6 +66,7 @@ impl Message {
 
 /// A person or a group, under the names the provider knows.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Participant {
     /// The permanent id.
     pub identifier: String,
@@ -79,6 +81,7 @@ pub struct Participant {
 /// On whose behalf a message was written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub enum Source {
     /// The correspondent.
     User,
@@ -90,6 +93,7 @@ pub enum Source {
 
 /// The media of a message.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Media {
     /// The media's id; also the job's and the staged file's.
     pub media_id: MediaId,
@@ -111,6 +115,7 @@ pub struct Media {
 /// What a person would call the media.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub enum MediaKind {
     /// A voice note or other sound.
     Audio,
@@ -127,6 +132,7 @@ pub enum MediaKind {
 /// What became of a media job.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub enum Outcome {
     /// It became text.
     Text(Extracted),
@@ -167,6 +173,7 @@ pub enum Outcome {
 
 /// Text that a processor found in media.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Extracted {
     /// The bare text, without wrapper or caption.
     pub text: String,
@@ -184,6 +191,7 @@ pub struct Extracted {
 /// Why a processor gave up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub enum FailureKind {
     /// The staged file is not there.
     FileMissing,

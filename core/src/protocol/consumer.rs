@@ -16,6 +16,7 @@ use crate::message::Message;
 
 /// One callback: a message that the consumer is to act upon.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct CallbackFrame {
     /// Whether the message is new or revised.
     #[serde(rename = "type")]
@@ -34,6 +35,7 @@ pub struct CallbackFrame {
 
 /// What a callback is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub enum CallbackType {
     /// A message.
     #[serde(rename = "message")]
@@ -46,6 +48,7 @@ pub enum CallbackType {
 /// Callbacks of one correspondent that travel together; each is acknowledged by itself.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "type", rename = "messages")]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct CallbackBatch {
     /// The callbacks, in order.
     pub callbacks: Vec<CallbackFrame>,
@@ -53,6 +56,7 @@ pub struct CallbackBatch {
 
 /// The body of an acknowledgement.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct AckRequest {
     /// The callbacks that are acknowledged.
     pub callback_ids: Vec<CallbackId>,
@@ -63,6 +67,7 @@ pub struct AckRequest {
 
 /// The answer to an acknowledgement, given once it is durable.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct AckResponse {
     /// How many callbacks have ended.
     pub acknowledged: u64,

@@ -25,6 +25,7 @@ pub enum ConsumerFrame {
 /// What Anteroom says on a stream.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub enum StreamFrame {
     /// Callbacks that travel together.
     Batch(CallbackBatch),
@@ -37,6 +38,7 @@ pub enum StreamFrame {
 /// What Anteroom says on a stream besides callbacks.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub enum StreamWord {
     /// An acknowledgement is durable.
     Acked(AckResponse),
@@ -52,6 +54,7 @@ pub enum StreamWord {
 
 /// Why an acknowledgement is not durable, and when to send it again.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct NotAcked {
     /// Why, for people.
     pub detail: String,

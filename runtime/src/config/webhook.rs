@@ -1,8 +1,8 @@
 //! `[bots.BOT.webhook]`: where a bot's callbacks are POSTed.
 
-use reqwest::Url;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value as Json, json};
+use url::Url;
 
 use super::raw::Raw;
 use super::section::{Faults, Keys, Section};

@@ -7,10 +7,13 @@
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::task::{Context, Poll};
 
-use reqwest::Url;
-use reqwest::dns::{Addrs, Name, Resolve, Resolving};
-use url::Host;
+use hyper_util::client::legacy::connect::dns::Name;
+use tower_service::Service;
+use url::{Host, Url};
+
+use crate::driver::ports::BoxFuture;
 
 /// Which addresses may be called.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,7 +57,7 @@ pub fn judge_url(url: &Url, allowed: Allowed) -> Result<(), &'static str> {
 }
 
 /// Resolves names, and drops the addresses that may not be called.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub(super) struct Resolver {
     pub allowed: Allowed,
 }
@@ -67,19 +70,27 @@ pub(super) struct Resolver {
 )]
 struct Forbidden(String);
 
-impl Resolve for Resolver {
-    fn resolve(&self, name: Name) -> Resolving {
-        let allowed = self.allowed;
-        Box::pin(async move {
-            let found = tokio::net::lookup_host((name.as_str(), 0)).await?;
-            let addresses = permitted(found, allowed);
-            if addresses.is_empty() {
-                let error = io::Error::other(Forbidden(name.as_str().to_owned()));
-                return Err(error.into());
-            }
-            Ok(Box::new(addresses.into_iter()) as Addrs)
-        })
+impl Service<Name> for Resolver {
+    type Response = std::vec::IntoIter<SocketAddr>;
+    type Error = io::Error;
+    type Future = BoxFuture<'static, io::Result<Self::Response>>;
+
+    fn poll_ready(&mut self, _cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
     }
+
+    fn call(&mut self, name: Name) -> Self::Future {
+        Box::pin(resolve(name.as_str().to_owned(), self.allowed))
+    }
+}
+
+async fn resolve(name: String, allowed: Allowed) -> io::Result<std::vec::IntoIter<SocketAddr>> {
+    let found = tokio::net::lookup_host((name.as_str(), 0)).await?;
+    let addresses = permitted(found, allowed);
+    if addresses.is_empty() {
+        return Err(io::Error::other(Forbidden(name)));
+    }
+    Ok(addresses.into_iter())
 }
 
 fn permitted(found: impl Iterator<Item = SocketAddr>, allowed: Allowed) -> Vec<SocketAddr> {
@@ -249,11 +260,8 @@ mod tests {
         let mixed = ["127.0.0.1:0", "8.8.8.8:0", "[fe80::1]:0"].map(|it| it.parse().expect("one"));
         let left = permitted(mixed.into_iter(), Allowed::Public);
         assert_eq!(left, ["8.8.8.8:0".parse().expect("one")]);
-        let resolve = |allowed| {
-            let name = "localhost".parse().expect("a name");
-            Resolver { allowed }.resolve(name)
-        };
-        let refused = resolve(Allowed::Public).await.err().expect("it is this machine");
+        let resolve = |allowed| resolve("localhost".to_owned(), allowed);
+        let refused = resolve(Allowed::Public).await.expect_err("it is this machine");
         assert!(refused.to_string().contains("allow_private_addresses"), "{refused}");
         let found = resolve(Allowed::All).await.expect("it resolves");
         assert!(found.count() > 0);

@@ -12,8 +12,11 @@ use anteroom_core::protocol::FrameError;
 use anteroom_core::protocol::consumer::parse_webhook_answer;
 use anteroom_core::protocol::limits::WEBHOOK_ANSWER_BYTES_MAX;
 use anteroom_core::time::Millis;
-use reqwest::header::{HeaderMap, RETRY_AFTER};
-use reqwest::{Response, StatusCode};
+use axum::body::Body;
+use futures_util::StreamExt;
+use hyper::body::Incoming;
+use hyper::header::{HeaderMap, RETRY_AFTER};
+use hyper::{Response, StatusCode};
 
 /// How long a webhook may ask to be left alone; what it asks beyond is not heeded.
 const RETRY_AFTER_MAX: Duration = Duration::from_secs(60 * 60);
@@ -36,7 +39,7 @@ impl Answer {
 ///
 /// # Errors
 /// When it acknowledges and breaks off.
-pub(super) async fn read(response: Response) -> Result<Answer, reqwest::Error> {
+pub(super) async fn read(response: Response<Incoming>) -> Result<Answer, axum::Error> {
     let status = response.status();
     if !status.is_success() {
         let meaning = refusal(status, response.headers(), SystemTime::now());
@@ -53,10 +56,11 @@ pub(super) async fn read(response: Response) -> Result<Answer, reqwest::Error> {
 }
 
 /// The body; none when it is larger than it may be, and then the rest is not read.
-async fn body(mut response: Response) -> Result<Option<Vec<u8>>, reqwest::Error> {
+async fn body(response: Response<Incoming>) -> Result<Option<Vec<u8>>, axum::Error> {
+    let mut chunks = Body::new(response.into_body()).into_data_stream();
     let mut body = Vec::new();
-    while let Some(chunk) = response.chunk().await? {
-        body.extend_from_slice(&chunk);
+    while let Some(chunk) = chunks.next().await {
+        body.extend_from_slice(&chunk?);
         if body.len() > WEBHOOK_ANSWER_BYTES_MAX {
             return Ok(None);
         }

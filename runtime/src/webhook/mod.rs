@@ -18,15 +18,22 @@ pub mod answer;
 pub mod signature;
 
 use std::fmt::Write;
-use std::sync::{Arc, Once};
+use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anteroom_core::bot::event::ConsumerAnswer;
 use anteroom_core::protocol::CallbackBatch;
-use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
-use reqwest::redirect::Policy;
-use reqwest::{Client, Url};
+use axum::body::Body;
+use hyper::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, USER_AGENT};
+use hyper::{Request, Uri};
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+use rustls::{ClientConfig, RootCertStore};
+use tokio::time::timeout;
 use tracing::{debug, warn};
+use url::Url;
 
 use self::address::{Allowed, Resolver};
 use self::signature::{Secret, signatures};
@@ -64,9 +71,14 @@ pub enum WebhookError {
     /// Nothing could be signed, or by too many.
     #[error("a webhook has one secret, or two while they are being changed, not {0}")]
     Secrets(usize),
-    /// The HTTP client could not be made.
-    #[error("the webhook's client: {0}")]
-    Client(#[from] reqwest::Error),
+    /// There are no certificates to tell its server by.
+    #[error("the webhook's url {url}: TLS cannot be used here: {why}")]
+    Tls {
+        /// The address, without what only its owner may know.
+        url: String,
+        /// What is wrong.
+        why: String,
+    },
 }
 
 /// A bot's webhook.
@@ -77,10 +89,12 @@ pub struct Webhook {
 
 #[derive(Debug)]
 struct Endpoint {
-    client: Client,
-    url: Url,
+    client: Client<Connector, Body>,
+    uri: Uri,
     secrets: Vec<Secret>,
 }
+
+type Connector = HttpsConnector<HttpConnector<Resolver>>;
 
 impl Webhook {
     /// A webhook that is set so.
@@ -96,17 +110,41 @@ impl Webhook {
         if !(1..=2).contains(&secrets.len()) {
             return Err(WebhookError::Secrets(secrets.len()));
         }
-        choose_cryptography();
-        let client = Client::builder()
-            .user_agent(concat!("anteroom/", env!("CARGO_PKG_VERSION")))
-            .no_proxy()
-            .redirect(Policy::none())
-            .dns_resolver(Arc::new(Resolver { allowed }))
-            .connect_timeout(CONNECT_TIME_MAX)
+        let uri = url.as_str().parse::<Uri>().map_err(|_| WebhookError::Url {
+            url: shown(&url),
+            why: "it cannot be asked for over HTTP",
+        })?;
+        let connector = connector(&url, allowed)?;
+        let client = Client::builder(TokioExecutor::new())
             .pool_idle_timeout(IDLE_MAX)
-            .build()?;
-        Ok(Self { endpoint: Arc::new(Endpoint { client, url, secrets }) })
+            .pool_timer(TokioTimer::new())
+            .build(connector);
+        Ok(Self { endpoint: Arc::new(Endpoint { client, uri, secrets }) })
     }
+}
+
+/// What connects to the webhook: to judged addresses only, and by TLS where its address says so.
+fn connector(url: &Url, allowed: Allowed) -> Result<Connector, WebhookError> {
+    let mut plain = HttpConnector::new_with_resolver(Resolver { allowed });
+    plain.enforce_http(false);
+    plain.set_nodelay(true);
+    plain.set_connect_timeout(Some(CONNECT_TIME_MAX));
+    let cryptography = Arc::new(rustls::crypto::ring::default_provider());
+    let failed = |why: String| WebhookError::Tls { url: shown(url), why };
+    let builder = HttpsConnectorBuilder::new();
+    let builder = if url.scheme() == "https" {
+        builder
+            .with_provider_and_platform_verifier(cryptography)
+            .map_err(|error| failed(error.to_string()))?
+    } else {
+        // No certificate is looked at, so a machine without any will do.
+        let config = ClientConfig::builder_with_provider(cryptography)
+            .with_safe_default_protocol_versions()
+            .map_err(|error| failed(error.to_string()))?;
+        let config = config.with_root_certificates(RootCertStore::empty());
+        builder.with_tls_config(config.with_no_client_auth())
+    };
+    Ok(builder.https_or_http().enable_http1().wrap_connector(plain))
 }
 
 impl Consumer for Webhook {
@@ -119,49 +157,50 @@ impl Consumer for Webhook {
 impl Endpoint {
     async fn call(&self, call: Call) -> ConsumerAnswer {
         let unavailable = ConsumerAnswer::Unavailable { retry_after: None };
-        let (timeout, bot_id) = (call.timeout, call.bot_id.clone());
-        let Some(Request { id, body }) = request(call) else { return unavailable };
+        let (time_max, bot_id) = (call.timeout, call.bot_id.clone());
+        let Some(Posted { id, body }) = posted(call) else { return unavailable };
         let Some(headers) = headers(&self.secrets, &id, unix_now(), &body) else {
             warn!(bot_id = bot_id.as_str(), id, "a callback's id is no header: it is not called");
             return ConsumerAnswer::Refused;
         };
-        let request = self.client.post(self.url.clone()).headers(headers).body(body);
+        let mut request = Request::new(Body::from(body));
+        *request.method_mut() = hyper::Method::POST;
+        *request.uri_mut() = self.uri.clone();
+        *request.headers_mut() = headers;
         let answered = async {
-            let response = request.timeout(timeout).send().await?;
-            answer::read(response).await
+            let response = self.client.request(request).await.map_err(|error| sources(&error))?;
+            answer::read(response).await.map_err(|error| sources(&error))
         };
-        match answered.await {
-            Ok(answer) => {
+        let why = match timeout(time_max, answered).await {
+            Ok(Ok(answer)) => {
                 if let Some(error) = &answer.spoilt {
                     warn!(bot_id = bot_id.as_str(), id, %error, "a webhook's reply is not sent");
                 }
-                answer.into_consumer_answer()
+                return answer.into_consumer_answer();
             }
-            Err(error) => {
-                let error = error.without_url();
-                let why = sources(&error);
-                debug!(bot_id = bot_id.as_str(), id, why, "a webhook did not answer");
-                unavailable
-            }
-        }
+            Ok(Err(why)) => why,
+            Err(_) => format!("no answer in {time_max:?}"),
+        };
+        debug!(bot_id = bot_id.as_str(), id, why, "a webhook did not answer");
+        unavailable
     }
 }
 
 /// What is POSTed, and its name.
-struct Request {
+struct Posted {
     id: String,
     body: String,
 }
 
-fn request(call: Call) -> Option<Request> {
+fn posted(call: Call) -> Option<Posted> {
     if call.together {
         let id = batch_id(&call.callbacks);
         let body = serde_json::to_string(&CallbackBatch { callbacks: call.callbacks }).ok()?;
-        return Some(Request { id, body });
+        return Some(Posted { id, body });
     }
     let callback = call.callbacks.first()?;
     let body = serde_json::to_string(callback).ok()?;
-    Some(Request { id: callback.callback_id.to_string(), body })
+    Some(Posted { id: callback.callback_id.to_string(), body })
 }
 
 fn headers(secrets: &[Secret], id: &str, timestamp: u64, body: &str) -> Option<HeaderMap> {
@@ -171,6 +210,7 @@ fn headers(secrets: &[Secret], id: &str, timestamp: u64, body: &str) -> Option<H
     let signatures = signatures(secrets, id, timestamp, body.as_bytes());
     Some(HeaderMap::from_iter([
         (CONTENT_TYPE, HeaderValue::from_static("application/json")),
+        (USER_AGENT, HeaderValue::from_static(concat!("anteroom/", env!("CARGO_PKG_VERSION")))),
         (ID, HeaderValue::from_str(id).ok()?),
         (TIMESTAMP, HeaderValue::from(timestamp)),
         (SIGNATURE, HeaderValue::from_str(&signatures).ok()?),
@@ -196,15 +236,6 @@ fn sources(error: &(dyn std::error::Error + 'static)) -> String {
         source = error.source();
     }
     words
-}
-
-/// Says once which implementation of cryptography TLS uses, before the first client is made.
-fn choose_cryptography() {
-    static ONCE: Once = Once::new();
-    ONCE.call_once(|| {
-        // Somebody who embeds the library may have chosen before.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-    });
 }
 
 #[cfg(test)]

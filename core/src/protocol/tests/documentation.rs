@@ -16,7 +16,7 @@ use crate::protocol::{
 const PAGE: &str = include_str!("../../../../docs/protocol/v1.md");
 
 /// The examples of the page, with what stands behind `json` on their fence.
-fn examples() -> Vec<(&'static str, &'static str)> {
+pub(super) fn examples() -> Vec<(&'static str, &'static str)> {
     let mut examples = Vec::new();
     let mut rest = PAGE;
     while let Some((_, after)) = rest.split_once("```json") {
