@@ -219,7 +219,7 @@ impl Running {
         let measuring = tokio::spawn(usage::keep_measured(Arc::clone(&staging)));
         let stop_http = CancellationToken::new();
         let state = HttpState::new(handle.clone(), staging).with_limits(config.http);
-        let state = state.with_tokens(config.tokens());
+        let state = state.with_tokens(config.tokens()).accepting_v0(config.protocol.accept_v0);
         let http = tokio::spawn(http::serve(listener, state, stop_http.clone()));
         announce(address);
         let _measuring = AbortOnDropHandle::new(measuring);

@@ -23,6 +23,7 @@ Commands:
   bench store [--full] [--repetitions N]
                                 Media jobs through SQLite and MongoDB; rewrites its part as well
   bench latency                 How long a text takes through an idle server
+  bench wire                    A thousand providers: texts a second, receipts, memory of a connection
   bench sim                     How fast the simulation is, with every rule looking
   mutate [FILES]                Which rules of the core can be broken without a test noticing
   mutants [--only NAME] [--tier 0] [--jobs 1]
@@ -45,6 +46,7 @@ fn main() -> ExitCode {
         ["bench", "instructions"] => bench::instructions::run(),
         ["bench", "store", arguments @ ..] => bench::store::run(arguments),
         ["bench", "latency"] => bench::latency(),
+        ["bench", "wire"] => bench::wire(),
         ["bench", "sim"] => bench::sim::run(),
         ["sim", arguments @ ..] => match sim::run(arguments) {
             Ok(code) => return code,

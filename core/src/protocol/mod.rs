@@ -4,8 +4,8 @@
 //! The contract, frame by frame, is `docs/protocol/v1.md`; a test parses every example there.
 //!
 //! **Architecture invariant:** whatever comes from outside passes through [`parse_provider_frame`],
-//! [`parse_ack`], [`parse_consumer_frame`], [`parse_webhook_answer`](consumer::parse_webhook_answer)
-//! or the readers of [`posted`], and nothing else. They are total: any text gives a
+//! [`parse_ack`], [`parse_consumer_frame`], [`parse_webhook_answer`](consumer::parse_webhook_answer),
+//! [`v0::parse`] or the readers of [`posted`], and nothing else. They are total: any text gives a
 //! frame or a [`FrameError`] that names the field and the reason, in memory and time bounded by the
 //! text's length. What they let through is within [`limits`].
 //!
@@ -16,6 +16,7 @@
 //! | [`consumer`] | callbacks and their acknowledgement |
 //! | [`stream`] | the WebSocket of callbacks |
 //! | [`parse`] | the strict reading, over `fields`, `envelope` and `surrogate` |
+//! | [`v0`] | the messages of the earlier backend's bridges |
 //! | [`posted`] | the bodies of requests that stand for frames |
 //! | [`error`] | what is wrong with a frame, and how it is told |
 //! | [`limits`] | every bound of the protocol |
@@ -34,6 +35,7 @@ pub mod secret;
 pub mod server;
 pub mod stream;
 mod surrogate;
+pub mod v0;
 
 #[cfg(test)]
 mod tests;

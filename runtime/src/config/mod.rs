@@ -37,6 +37,7 @@ mod ownership;
 mod pools;
 mod print;
 mod problem;
+mod protocol;
 mod raw;
 mod reading;
 mod reference;
@@ -81,6 +82,8 @@ pub struct Config {
     pub http: HttpLimits,
     /// How provider connections are kept.
     pub session: session::Session,
+    /// Which versions of the protocol are spoken.
+    pub protocol: protocol::ProtocolSection,
     /// Who may do everything.
     pub tokens: tokens::TokensSection,
     /// Where media files wait, and how much of them.
@@ -109,6 +112,7 @@ impl Default for Config {
             node: NodeSection::default(),
             http: HttpLimits::default(),
             session: session::Session::default(),
+            protocol: protocol::ProtocolSection::default(),
             tokens: tokens::TokensSection::default(),
             media: media::Media::default(),
             pools: settings.pools,
@@ -129,6 +133,7 @@ impl Section for Config {
             node,
             http,
             session,
+            protocol,
             tokens,
             media,
             pools,
@@ -142,6 +147,7 @@ impl Section for Config {
         node.visit(keys);
         keys.section("http", http, "The bounds of the listeners");
         keys.section("session", session, "How provider connections are kept");
+        keys.section("protocol", protocol, "Which versions of the protocol are spoken");
         keys.section(
             "tokens",
             tokens,

@@ -13,6 +13,7 @@
 //! | [`problem`] | errors as problem documents |
 //! | [`path`], [`body`] | reading what an address names, and a bounded body |
 //! | [`provider`], [`writer`], [`frames`] | `GET /v1/provider`: one provider connection |
+//! | [`earlier`] | messages of payload version 0 |
 //! | [`media`] | `PUT /v1/media/{media_id}` |
 //! | [`messages`] | `POST /v1/bots/{bot}/messages` |
 //! | [`callbacks`], [`callback_socket`] | `GET /v1/bots/{bot}/callbacks`, as events or over a WebSocket |
@@ -28,6 +29,7 @@ mod acknowledgements;
 mod body;
 mod callback_socket;
 mod callbacks;
+mod earlier;
 mod frames;
 mod guard;
 mod health;
@@ -67,6 +69,7 @@ pub struct HttpState {
     /// Ends streams and sessions, which no graceful shutdown of HTTP would end.
     shutdown: CancellationToken,
     access: Access,
+    accepts_v0: bool,
 }
 
 /// The bounds of the listeners.
@@ -125,6 +128,7 @@ impl HttpState {
             limits: HttpLimits::default(),
             shutdown: CancellationToken::new(),
             access: Access::Loopback,
+            accepts_v0: false,
         }
     }
 
@@ -134,6 +138,12 @@ impl HttpState {
         if !tokens.is_empty() {
             self.access = Access::Tokens(Arc::new(tokens));
         }
+        self
+    }
+
+    /// The same that takes messages of payload version 0 too, or not.
+    pub fn accepting_v0(mut self, accepts_v0: bool) -> Self {
+        self.accepts_v0 = accepts_v0;
         self
     }
 

@@ -23,6 +23,7 @@ use tracing::debug;
 use uuid::Uuid;
 
 use super::HttpState;
+use super::earlier::Earlier;
 use super::guard;
 use super::listener::KeptPlace;
 use super::pace::Pace;
@@ -60,7 +61,8 @@ pub(super) async fn connect(
         .on_upgrade(async move |socket| {
             let _kept = place;
             let session_id = SessionId::from(Uuid::new_v4());
-            Connection { state, session_id, token }.run(socket).await;
+            let earlier = Earlier::default();
+            Connection { state, session_id, token, earlier }.run(socket).await;
         })
 }
 
@@ -68,6 +70,7 @@ struct Connection {
     state: HttpState,
     session_id: SessionId,
     token: Option<Secret>,
+    earlier: Earlier,
 }
 
 impl Connection {
@@ -114,6 +117,17 @@ impl Connection {
         let mut pace = Pace::new(self.state.limits.frames);
         while let Some(message) = stream.next().await {
             pace.step().await;
+            if self.state.accepts_v0
+                && let Ok(Message::Text(text)) = &message
+                && let Some(events) = self.earlier.read(text.as_str())
+            {
+                for event in events {
+                    if self.told(event).await.is_err() {
+                        return STOPPING;
+                    }
+                }
+                continue;
+            }
             let event = match message {
                 Ok(Message::Text(text)) => self.read(&text),
                 Ok(Message::Binary(bytes)) => {
@@ -156,7 +170,8 @@ impl Connection {
     ) -> Ending {
         let now = || self.state.driver.now();
         let media = || super::media::welcome(&self.state.staging);
-        match writer::write_all(sink, effects, self.session_id, now, media).await {
+        let name = |seq| self.earlier.name(seq);
+        match writer::write_all(sink, effects, self.session_id, now, media, name).await {
             Written::Broken => None,
             Written::Late => LATE,
             // The session was closed, and everything it had to say has been said.

@@ -157,3 +157,47 @@ async fn a_silent_peer_is_gone() {
     let receipt = stays.receipt(&frames::text("ada", "m1", "here")).await;
     assert_eq!(receipt["outcome"], "accepted");
 }
+
+/// Goal: where the earlier version is accepted, its messages are taken beside those of the present one, one bad
+/// one takes no neighbour along, and receipts name the provider's id (K40); a connection of the present version
+/// resumes as ever. Where it is not accepted, they are refused.
+#[tokio::test]
+async fn messages_of_version_0_are_taken_where_they_are_accepted() {
+    let earlier = |name: &str| {
+        json!({"provider_message_id": name, "sender": "ada", "direction": "incoming",
+            "originating_time": 1_790_000_000_000_u64, "message": name})
+    };
+    let world = Configured::start("[protocol]\naccept_v0 = true\n").await;
+    let mut connection = Connection::hello(&world.server, "demo").await;
+    let mut bad = earlier("bad");
+    bad["direction"] = "sideways".into();
+    connection.send(&json!([earlier("m1"), bad, earlier("m2"), {"sender": "nobody"}])).await;
+    connection.send(&earlier("m1")).await;
+    let now = connection.receipt(&frames::text("ada", "m3", "present")).await;
+    assert_eq!((&now["outcome"], &now["seq"]), (&json!("accepted"), &json!(1)));
+    let mut outcomes = std::collections::BTreeMap::new();
+    let mut errors = 0;
+    while outcomes.len() < 3 || errors < 1 {
+        let frame = connection.next().await.expect("an answer");
+        if frame["type"] == "error" {
+            errors += 1;
+            continue;
+        }
+        assert_eq!(
+            (&frame["type"], &frame["payload_version"]),
+            (&json!("receipt"), &json!(0)),
+            "{frame}"
+        );
+        assert_eq!(frame["seq"], Value::Null, "{frame}");
+        let name = frame["provider_message_id"].as_str().expect("a name").to_owned();
+        outcomes.entry(name).or_insert(frame["outcome"].clone());
+    }
+    assert_eq!(outcomes["m1"], "accepted");
+    assert_eq!(outcomes["m2"], "accepted");
+    assert_eq!(outcomes["bad"], "rejected");
+
+    let world = Configured::start("").await;
+    let mut connection = Connection::hello(&world.server, "demo").await;
+    connection.send(&earlier("m1")).await;
+    refused(&mut connection, "missing_field", false).await;
+}

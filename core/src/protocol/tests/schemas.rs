@@ -12,8 +12,8 @@ use serde_json::Value;
 use super::documentation::examples;
 use crate::id::{CallbackId, CorrespondentId};
 use crate::protocol::{
-    AckRequest, AckResponse, CallbackBatch, CallbackFrame, PayloadVersion, ServerFrame, StreamFrame,
-    provider,
+    AckRequest, AckResponse, CallbackBatch, CallbackFrame, PayloadVersion, ServerFrame,
+    StreamFrame, provider,
 };
 
 /// Names the directory into which the schemas are written, when it is set to anything.
@@ -83,7 +83,8 @@ fn the_schemas_are_up_to_date() {
         let mut generated = serde_json::to_string_pretty(&schema).expect("a schema is JSON");
         generated.push('\n');
         if std::env::var_os(WRITE).is_some() {
-            std::fs::create_dir_all(path(name).parent().expect("a file has a directory")).expect("it can be made");
+            std::fs::create_dir_all(path(name).parent().expect("a file has a directory"))
+                .expect("it can be made");
             std::fs::write(path(name), &generated).expect("it can be written");
         }
         let published = std::fs::read_to_string(path(name)).unwrap_or_default();
