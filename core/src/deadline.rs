@@ -60,6 +60,8 @@ pub enum Deadline {
     CircuitProbe,
     /// A message has waited long enough for the media in front of it.
     GatingMaxWait,
+    /// A burst of messages may be over.
+    Debounce,
     /// An outgoing echo has waited long enough to be told apart.
     EchoWait,
     /// Silent correspondents are to be released.

@@ -42,6 +42,7 @@ pub struct Draft {
 /// Which way a message went, seen from the bot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub enum Direction {
     /// To the bot.
     Incoming,
@@ -51,6 +52,7 @@ pub enum Direction {
 
 /// Media as its provider tells it; the file is in staging, or could not be brought there.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct DraftMedia {
     /// The media's id, which the provider chose; also the staged file's name.
     pub media_id: MediaId,

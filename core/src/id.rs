@@ -18,6 +18,7 @@ macro_rules! text_id {
         $(#[$doc])*
         #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
         #[serde(transparent)]
+        #[cfg_attr(test, derive(schemars::JsonSchema))]
         pub struct $name(Arc<str>);
 
         impl $name {
@@ -69,7 +70,8 @@ macro_rules! uuid_id {
         $(#[$doc])*
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
         #[serde(transparent)]
-        pub struct $name(Uuid);
+        #[cfg_attr(test, derive(schemars::JsonSchema))]
+        pub struct $name(#[cfg_attr(test, schemars(with = "String"))] Uuid);
 
         impl $name {
             /// The id as a UUID.
@@ -247,6 +249,7 @@ pub type WorkerId = NodeId;
 /// The number of a message within its correspondent, counted from 1, never reused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct MessageId(NonZeroU64);
 
 impl MessageId {
@@ -283,6 +286,7 @@ impl fmt::Display for MessageId {
     Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize,
 )]
 #[serde(transparent)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Attempt(pub u32);
 
 /// Which callback of a bot: the message, and which revision of it (0 for the message itself).

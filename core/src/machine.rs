@@ -328,6 +328,7 @@ impl Machine {
             | BotEvent::Store { .. }
             | BotEvent::ConsumerDetached { .. }
             | BotEvent::Answered { .. }
+            | BotEvent::AnsweredTogether { .. }
             | BotEvent::ResultsWaiting => {}
         }
         if !self.with_bot(&bot_id, effects, |bot, cx| bot.on_event(cx, event)) {

@@ -10,6 +10,7 @@ use crate::time::Timestamp;
 
 /// One message of a correspondent.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Message {
     /// Number within the correspondent.
     pub id: MessageId,
@@ -66,6 +67,7 @@ impl Message {
 
 /// A person or a group, under the names the provider knows.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Participant {
     /// The permanent id.
     pub identifier: String,
@@ -84,6 +86,7 @@ pub struct Participant {
 /// On whose behalf a message was written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub enum Source {
     /// The correspondent.
     User,
@@ -95,6 +98,7 @@ pub enum Source {
 
 /// The media of a message.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Media {
     /// The media's id; also the job's and the staged file's.
     pub media_id: MediaId,
@@ -124,6 +128,7 @@ pub struct Media {
 /// What a person would call the media.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub enum MediaKind {
     /// A voice note or other sound.
     Audio,
@@ -140,6 +145,7 @@ pub enum MediaKind {
 /// What became of a media job.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub enum Outcome {
     /// It became text.
     Text(Extracted),
@@ -192,6 +198,7 @@ pub enum Outcome {
 
 /// Text that a processor found in media.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Extracted {
     /// The bare text, without wrapper or caption.
     #[serde(serialize_with = "crate::contents::text")]
@@ -210,6 +217,7 @@ pub struct Extracted {
 /// Why a processor gave up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub enum FailureKind {
     /// The staged file is not there.
     FileMissing,

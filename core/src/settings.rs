@@ -264,6 +264,21 @@ pub struct CallbackSettings {
     pub refused_back_off: BackOff,
     /// Refusals after which a message is undeliverable.
     pub refusals_max: u32,
+    /// Whether messages of one correspondent that come in a burst travel together.
+    #[serde(default)]
+    pub debounce: Option<Debounce>,
+}
+
+/// How messages of one correspondent that come in a burst are gathered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Debounce {
+    /// How long nothing must have come for a burst to be over.
+    pub window: Millis,
+    /// How long the first message of a burst waits at the most.
+    pub max_wait: Millis,
+    /// How many messages travel together at the most. What is in memory of a correspondent, and what a
+    /// bot may have open, are bounds too.
+    pub max_messages: NonZeroU32,
 }
 
 impl Default for OwnershipSettings {
@@ -360,11 +375,29 @@ impl Default for CallbackSettings {
                 most: Millis::from_minutes(5),
             },
             refusals_max: 20,
+            debounce: None,
+        }
+    }
+}
+
+impl Default for Debounce {
+    fn default() -> Self {
+        Self {
+            window: Millis::from_secs(2),
+            max_wait: Millis::from_secs(10),
+            max_messages: NonZeroU32::MIN.saturating_add(9),
         }
     }
 }
 
 impl CallbackSettings {
+    /// How many callbacks of one correspondent may be open at once: one, or a burst.
+    pub fn together_max(&self) -> usize {
+        let Some(debounce) = self.debounce else { return 1 };
+        let most = usize::try_from(debounce.max_messages.get()).unwrap_or(usize::MAX);
+        most.min(self.correspondent_window).min(self.max_in_flight).max(1)
+    }
+
     /// How long a stopping bot waits for the store and for open callbacks.
     pub fn drain_timeout(&self) -> Millis {
         Millis::from_ms(self.ack_timeout.as_ms().saturating_add(5_000))

@@ -7,6 +7,7 @@ pub mod cli;
 pub mod clock;
 #[cfg(not(madsim))]
 pub mod config;
+pub mod consumer;
 pub mod driver;
 #[cfg(not(madsim))]
 pub mod http;
@@ -20,3 +21,7 @@ pub mod store;
 pub mod telemetry;
 #[cfg(not(madsim))]
 pub mod tls;
+#[cfg(not(madsim))]
+pub mod tokens;
+#[cfg(not(madsim))]
+pub mod webhook;

@@ -51,6 +51,7 @@ use crate::store::Store;
 use crate::store::mongodb::{self, MongoSettings, MongoStore, StoreTime};
 use crate::store::sqlite::{OpenError, SqliteSettings, SqliteStore};
 use crate::telemetry::{self, TelemetryError};
+use crate::webhook::WebhookError;
 
 /// How long the store may take to close when there is nothing to wait for before.
 const CLOSE_MAX: Duration = Duration::from_secs(5);
@@ -66,8 +67,9 @@ pub enum ServeError {
     Telemetry(#[from] TelemetryError),
     /// The address can be reached from elsewhere.
     #[error(
-        "{0} can be reached from other machines, and this version asks nobody for a token: listen on \
-         a loopback address (127.0.0.1 or [::1])"
+        "{0} can be reached from other machines, and there is no operator's token: put the hash of one \
+         into tokens.operators (`anteroom token` makes it), or listen on a loopback address (127.0.0.1 \
+         or [::1])"
     )]
     NotLoopback(SocketAddr),
     /// The store is none that is known.
@@ -120,6 +122,9 @@ pub enum ServeError {
         /// What it said.
         detail: String,
     },
+    /// A bot's webhook cannot be called.
+    #[error(transparent)]
+    Webhook(#[from] WebhookError),
     /// The pools make no sense.
     #[error(transparent)]
     Pools(#[from] RoutingError),
@@ -141,7 +146,8 @@ pub enum ServeError {
 /// Whatever kept it from starting or from ending well; the process should then exit with a failure.
 pub async fn serve(config: Config, record: Option<RecordOptions>) -> Result<(), ServeError> {
     let NodeSection { listen, data_dir, store, log, .. } = &config.node;
-    if !listen.ip().to_canonical().is_loopback() {
+    let tokens = config.tokens();
+    if !listen.ip().to_canonical().is_loopback() && !tokens.has_operator() {
         return Err(ServeError::NotLoopback(*listen));
     }
     let place = StorePlace::parse(store.as_ref().map(ExposeSecret::expose_secret), data_dir)?;
@@ -226,11 +232,18 @@ impl Running {
         info!(node_id = %node.settings.node_id, bots = node.bots.len(), "starting");
         let processors = processors(config).await?;
         let files = Arc::new(OnDisk(Arc::clone(&staging)));
+        let webhooks = config.webhooks()?;
         let ports = Ports { clock, store, processors, files };
         let (handle, driver) = driver::start_recorded(node, ports, recording)?;
+        for (bot_id, webhook) in webhooks {
+            info!(bot_id = bot_id.as_str(), "callbacks are POSTed to the bot's webhook");
+            let called = handle.call_consumer(bot_id, Arc::new(webhook)).await;
+            called.map_err(|_| ServeError::DriverBroke)?;
+        }
         let measuring = tokio::spawn(usage::keep_measured(Arc::clone(&staging)));
         let stop_http = CancellationToken::new();
         let state = HttpState::new(handle.clone(), staging).with_limits(config.http);
+        let state = state.with_tokens(config.tokens()).accepting_v0(config.protocol.accept_v0);
         let http = tokio::spawn(http::serve(listener, state, stop_http.clone()));
         announce(address);
         let _measuring = AbortOnDropHandle::new(measuring);

@@ -27,6 +27,18 @@ pub fn anteroom() -> PathBuf {
     })
 }
 
+/// The target directory that this executable was built in.
+///
+/// # Panics
+/// When it lives nowhere.
+pub fn target_directory() -> PathBuf {
+    let executable = std::env::current_exe().expect("a running process knows its executable");
+    // Test executables live in `<target>/<profile>/deps`, others in `<target>/<profile>`.
+    let profile = executable.ancestors().skip(1).find(|directory| !directory.ends_with("deps"));
+    let target = profile.and_then(Path::parent).expect("an executable lives in a target directory");
+    target.to_owned()
+}
+
 /// Makes `command` independent of the environment that the tests happen to run in.
 pub fn isolate(command: &mut tokio::process::Command) -> &mut tokio::process::Command {
     for (name, _) in std::env::vars_os() {

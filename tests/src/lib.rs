@@ -22,6 +22,7 @@ pub mod model_store;
 pub mod mongod;
 pub mod observed;
 pub mod process;
+pub mod programs;
 pub mod provider;
 pub mod proxy;
 pub mod recordings;

@@ -95,6 +95,18 @@ impl Server {
         Self::at(Home::Lent(home.to_owned()), arguments)
     }
 
+    /// As [`Self::lent`], on all of the machine's addresses; [`Self::local_url`] reaches it.
+    pub fn lent_everywhere(home: &Path, arguments: &[&str]) -> Self {
+        let mut server = Self::at(Home::Lent(home.to_owned()), arguments);
+        server.url = server.url.replace("127.0.0.1", "0.0.0.0");
+        server
+    }
+
+    /// The address by which this machine reaches it.
+    pub fn local_url(&self) -> String {
+        self.url.replace("0.0.0.0", "127.0.0.1")
+    }
+
     fn at_home(arguments: &[&str]) -> Self {
         let home = tempfile::tempdir().expect("a temporary directory can be made");
         Self::at(Home::Temporary(home), arguments)
@@ -290,7 +302,10 @@ pub struct NotReady(pub String);
 
 /// A free port that the system gives to no client by itself. While a killed server is away, a
 /// client that reconnects to an ephemeral port may be given that very port, and meet itself there.
-pub(crate) fn quiet_port() -> u16 {
+///
+/// # Panics
+/// When there is none.
+pub fn quiet_port() -> u16 {
     const QUIET: std::ops::Range<u16> = 20_000..32_000;
     let random = uuid::Uuid::new_v4().as_u128();
     let count = u128::from(QUIET.end - QUIET.start);

@@ -96,6 +96,12 @@ pub(crate) fn of_bot_event(event: &BotEvent) -> String {
         BotEvent::Answered { key, attempt, answer } => {
             format!("answered {} attempt {}: {}", callback_key(key), attempt.0, words(answer))
         }
+        BotEvent::AnsweredTogether { callbacks, answer } => {
+            let callbacks = all(callbacks, |(key, attempt)| {
+                format!("{} attempt {}", callback_key(key), attempt.0)
+            });
+            format!("answered together {callbacks}: {}", words(answer))
+        }
         BotEvent::Enqueue { request_id, send } => {
             format!("enqueue request {request_id} {} {:?}", send.send_id, send.message)
         }
@@ -175,6 +181,14 @@ pub(crate) fn of_bot_effect(effect: &BotEffect) -> String {
             let Callback { attempt, message, .. } = callback.get();
             let key = callback_key(&callback.get().key());
             format!("callback {key} attempt {} stream {stream_id} {:?}", attempt.0, message.content)
+        }
+        BotEffect::Callbacks { stream_id, callbacks, .. } => {
+            let callbacks = all(callbacks, |callback| {
+                let Callback { attempt, message, .. } = callback.get();
+                let key = callback_key(&callback.get().key());
+                format!("{key} attempt {} {:?}", attempt.0, message.content)
+            });
+            format!("callbacks stream {stream_id} {callbacks}")
         }
         BotEffect::AbortCallback { key, attempt } => {
             format!("abort callback {} attempt {}", callback_key(key), attempt.0)

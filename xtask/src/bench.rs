@@ -22,3 +22,14 @@ pub(crate) fn latency() -> Result<()> {
     let run = ["run", "--release", "--package", "anteroom-tests", "--bin", "bench_latency"];
     step::run_last("latency", &mut step::cargo(run))
 }
+
+/// A thousand providers, texts in and called back over the stream, and the memory of an idle connection.
+///
+/// # Errors
+/// When something does not build, or a promise is broken meanwhile.
+pub(crate) fn wire() -> Result<()> {
+    let build = ["build", "--release", "--package", "anteroom-runtime", "--bin", "anteroom"];
+    step::run("the binary under test", &mut step::cargo(build))?;
+    let run = ["run", "--release", "--package", "anteroom-tests", "--bin", "bench_wire"];
+    step::run_last("wire", &mut step::cargo(run))
+}

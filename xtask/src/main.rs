@@ -26,6 +26,7 @@ Commands:
                                 Media jobs through SQLite and MongoDB; rewrites its part as well
   bench media                   How full media pools are while work waits; rewrites its part as well
   bench latency                 How long a text takes through an idle server
+  bench wire                    A thousand providers: texts a second, receipts, memory of a connection
   bench sim                     How fast the simulation is, with every rule looking
   flows                         Draws the sequence diagrams of docs/flows.md from the scenarios
   mutate [FILES]                Which rules of the core can be broken without a test noticing
@@ -51,6 +52,7 @@ fn main() -> ExitCode {
         ["bench", "store", arguments @ ..] => bench::store::run(arguments),
         ["bench", "media"] => bench::media::run(),
         ["bench", "latency"] => bench::latency(),
+        ["bench", "wire"] => bench::wire(),
         ["bench", "sim"] => bench::sim::run(),
         ["sim", arguments @ ..] => match sim::run(arguments) {
             Ok(code) => return code,

@@ -241,7 +241,7 @@ impl Bot {
             CallbackPlan::OwedInWindow => {
                 let callback =
                     Callback { correspondent_id, attempt: Attempt(1), revision: 0, message };
-                self.outbox.enter(&self.settings, seq, Durable::by(reply, callback));
+                self.outbox.enter(cx.now, &self.settings, seq, Durable::by(reply, callback));
             }
         }
     }

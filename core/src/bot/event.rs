@@ -62,6 +62,13 @@ pub enum BotEvent {
         /// What.
         answer: ConsumerAnswer,
     },
+    /// A consumer that is called answered one attempt at callbacks that went out together.
+    AnsweredTogether {
+        /// Which callbacks, and which attempt at each.
+        callbacks: Vec<(CallbackKey, Attempt)>,
+        /// What. Its reply goes with the last of them.
+        answer: ConsumerAnswer,
+    },
     /// Somebody wants a message sent, and waits until that is durable.
     Enqueue {
         /// Which request waits for the answer.
@@ -123,7 +130,17 @@ pub enum BotEffect {
         /// Not to be written at or after this moment.
         valid_until: Timestamp,
     },
-    /// Stop waiting for the answer to one attempt.
+    /// Hand callbacks of one correspondent, which came in a burst, to the consumer together.
+    Callbacks {
+        /// To which stream; none for a consumer that is called.
+        stream_id: StreamId,
+        /// The callbacks in their order, at least one; messages and attempt numbers are durable.
+        callbacks: Vec<Durable<Callback>>,
+        /// Not to be written at or after this moment.
+        valid_until: Timestamp,
+    },
+    /// Stop waiting for the answer to one attempt. Of callbacks that went out together, each that is
+    /// still open is named in turn.
     AbortCallback {
         /// Which callback.
         key: CallbackKey,

@@ -163,6 +163,9 @@ impl Bot {
             BotEvent::Answered { key, attempt, answer } => {
                 self.with_outbox(cx, |outbox, cx| outbox.answered(cx, key, attempt, answer));
             }
+            BotEvent::AnsweredTogether { callbacks, answer } => {
+                self.with_outbox(cx, |outbox, cx| outbox.answered_together(cx, callbacks, answer));
+            }
             BotEvent::Enqueue { request_id, send } => self.enqueue_send(cx, request_id, send),
             BotEvent::ResultsWaiting => self.results_waiting(),
         }

@@ -7,13 +7,16 @@ use serde_json::Value;
 
 use super::error::{ErrorCode, FrameError};
 use super::fields::{Fields, Reading, text};
-use super::limits::{ACK_BODY_BYTES_MAX, ACK_IDS_MAX, CALLBACK_ID_BYTES_MAX};
+use super::limits::{
+    ACK_BODY_BYTES_MAX, ACK_IDS_MAX, CALLBACK_ID_BYTES_MAX, WEBHOOK_ANSWER_BYTES_MAX,
+};
 use super::parse::{frame_object, json};
 use crate::id::{Attempt, BotId, CallbackId, CorrespondentId};
 use crate::message::Message;
 
 /// One callback: a message that the consumer is to act upon.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct CallbackFrame {
     /// Whether the message is new or revised.
     #[serde(rename = "type")]
@@ -32,6 +35,7 @@ pub struct CallbackFrame {
 
 /// What a callback is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub enum CallbackType {
     /// A message.
     #[serde(rename = "message")]
@@ -44,6 +48,7 @@ pub enum CallbackType {
 /// Callbacks of one correspondent that travel together; each is acknowledged by itself.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "type", rename = "messages")]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct CallbackBatch {
     /// The callbacks, in order.
     pub callbacks: Vec<CallbackFrame>,
@@ -51,6 +56,7 @@ pub struct CallbackBatch {
 
 /// The body of an acknowledgement.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct AckRequest {
     /// The callbacks that are acknowledged.
     pub callback_ids: Vec<CallbackId>,
@@ -61,6 +67,7 @@ pub struct AckRequest {
 
 /// The answer to an acknowledgement, given once it is durable.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct AckResponse {
     /// How many callbacks have ended.
     pub acknowledged: u64,
@@ -97,7 +104,11 @@ pub fn parse_ack(body: &str) -> Result<AckRequest, FrameError> {
         let detail = format!("at most {ACK_BODY_BYTES_MAX} bytes, not {}", body.len());
         return Err(FrameError::new(ErrorCode::FrameTooLarge, None, detail));
     }
-    let mut fields = Fields::of_frame(frame_object(json(body)?)?);
+    ack_request(&mut Fields::of_frame(frame_object(json(body)?)?))
+}
+
+/// An acknowledgement's fields.
+pub(super) fn ack_request(fields: &mut Fields) -> Result<AckRequest, FrameError> {
     let entries = fields
         .list("callback_ids", ACK_IDS_MAX, entry)?
         .ok_or_else(|| fields.missing("callback_ids"))?;
@@ -109,6 +120,23 @@ pub fn parse_ack(body: &str) -> Result<AckRequest, FrameError> {
         }
     }
     Ok(request)
+}
+
+/// Reads the body with which a webhook acknowledges: the `reply` that it wants sent, if it has one.
+///
+/// A body that is no JSON object has none: many a framework answers `OK`, or nothing.
+///
+/// # Errors
+/// A [`FrameError`] when the body is larger than [`WEBHOOK_ANSWER_BYTES_MAX`], or its `reply` is no text. It
+/// acknowledges all the same.
+pub fn parse_webhook_answer(body: &[u8]) -> Result<Option<String>, FrameError> {
+    if body.len() > WEBHOOK_ANSWER_BYTES_MAX {
+        return Err(FrameError::too_large(body.len() as u64));
+    }
+    let Ok(body) = std::str::from_utf8(body) else { return Ok(None) };
+    let Ok(object) = json(body).and_then(frame_object) else { return Ok(None) };
+    let reply = Fields::of_frame(object).optional("reply", text)?;
+    Ok(reply.filter(|reply| !reply.is_empty()))
 }
 
 /// A callback id, or the text that is none.
@@ -156,6 +184,23 @@ mod tests {
         let request = AckRequest { callback_ids: vec![callback_id], unknown: Vec::new() };
         let body = serde_json::to_string(&request).expect("JSON");
         assert_eq!(parse_ack(&body), Ok(request));
+    }
+
+    /// Goal: a webhook's reply is read where there is one; what is no object has none, and a reply that is
+    /// no text is told.
+    #[test]
+    fn a_webhook_may_reply() {
+        let read = |body: &str| parse_webhook_answer(body.as_bytes());
+        assert_eq!(read(r#"{"reply":"see you","more":1}"#), Ok(Some("see you".to_owned())));
+        for body in ["", "OK", "null", "[]", "{", "7", r#"{"reply":null}"#, r#"{"reply":""}"#, "{}"]
+        {
+            assert_eq!(read(body), Ok(None), "{body}");
+        }
+        assert_eq!(parse_webhook_answer(b"\xff"), Ok(None));
+        let error = read(r#"{"reply":{"text":"hi"}}"#).expect_err("no text");
+        assert_eq!((error.code, error.field.as_deref()), (ErrorCode::InvalidField, Some("reply")));
+        let large = parse_webhook_answer(&[b' '; WEBHOOK_ANSWER_BYTES_MAX + 1]);
+        assert_eq!(large.expect_err("too large").code, ErrorCode::FrameTooLarge);
     }
 
     /// Goal: a body that is no acknowledgement is refused with the field that is wrong.

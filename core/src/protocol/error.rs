@@ -12,6 +12,7 @@ use crate::id::BotId;
 /// What is wrong, for programs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub enum ErrorCode {
     /// The text is not JSON, or not a JSON object.
     MalformedJson,

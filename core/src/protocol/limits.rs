@@ -46,5 +46,8 @@ pub const ACK_IDS_MAX: usize = 1_000;
 /// Bytes of one acknowledgement's body.
 pub const ACK_BODY_BYTES_MAX: usize = 1024 * 1024;
 
+/// Bytes of a webhook's answer; a larger one acknowledges, and its reply is not sent.
+pub const WEBHOOK_ANSWER_BYTES_MAX: usize = 64 * 1024;
+
 /// Characters of a stranger's value that an error's detail shows; the rest is cut.
 pub(super) const SHOWN_CHARACTERS_MAX: u64 = 40;

@@ -4,7 +4,8 @@
 //! The contract, frame by frame, is `docs/protocol/v1.md`; a test parses every example there.
 //!
 //! **Architecture invariant:** whatever comes from outside passes through [`parse_provider_frame`],
-//! [`parse_ack`] or the readers of [`posted`], and nothing else. They are total: any text gives a
+//! [`parse_ack`], [`parse_consumer_frame`], [`parse_webhook_answer`](consumer::parse_webhook_answer),
+//! [`v0::parse`] or the readers of [`posted`], and nothing else. They are total: any text gives a
 //! frame or a [`FrameError`] that names the field and the reason, in memory and time bounded by the
 //! text's length. What they let through is within [`limits`].
 //!
@@ -13,7 +14,9 @@
 //! | [`provider`] | frames provider → Anteroom |
 //! | [`server`], [`receipt`] | frames Anteroom → provider |
 //! | [`consumer`] | callbacks and their acknowledgement |
+//! | [`stream`] | the WebSocket of callbacks |
 //! | [`parse`] | the strict reading, over `fields`, `envelope` and `surrogate` |
+//! | [`v0`] | the messages of the earlier backend's bridges |
 //! | [`posted`] | the bodies of requests that stand for frames |
 //! | [`error`] | what is wrong with a frame, and how it is told |
 //! | [`limits`] | every bound of the protocol |
@@ -30,7 +33,9 @@ pub mod provider;
 pub mod receipt;
 pub mod secret;
 pub mod server;
+pub mod stream;
 mod surrogate;
+pub mod v0;
 
 #[cfg(test)]
 mod tests;
@@ -46,6 +51,7 @@ pub use provider::{Hello, MessageFrame, ProviderFrame, ProviderStatus, Sent, Sta
 pub use receipt::{Receipt, ReceiptOutcome, Rejection};
 pub use secret::Secret;
 pub use server::{ErrorFrame, Pong, Quota, SendFrame, ServerFrame, Welcome, WelcomeMedia};
+pub use stream::{ConsumerFrame, NotAcked, StreamFrame, StreamWord, parse_consumer_frame};
 
 /// The versions of the payload that [`parse_provider_frame`] reads.
 pub const SUPPORTED_VERSIONS: &[u32] = &[PayloadVersion::NUMBER];

@@ -91,7 +91,7 @@ const STATUSES: &[(&str, ProviderStatus)] = &[
     ("logged_out", ProviderStatus::LoggedOut),
 ];
 
-const DIRECTIONS: &[(&str, Direction)] =
+pub(super) const DIRECTIONS: &[(&str, Direction)] =
     &[("incoming", Direction::Incoming), ("outgoing", Direction::Outgoing)];
 
 const MEDIA_KINDS: &[(&str, MediaKind)] = &[

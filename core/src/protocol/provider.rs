@@ -57,6 +57,7 @@ pub struct MessageFrame {
 
 /// How a provider stands with its network.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct StatusFrame {
     /// Which bot; none while the connection has only one.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -71,6 +72,7 @@ pub struct StatusFrame {
 /// How a provider stands with its network.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub enum ProviderStatus {
     /// Messages flow.
     Connected,
@@ -84,6 +86,7 @@ pub enum ProviderStatus {
 
 /// The confirmation of a send: it left, under this id of the provider.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Sent {
     /// Which bot; none while the connection has only one.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -96,6 +99,7 @@ pub struct Sent {
 
 /// A question whether the other side lives.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Ping {
     /// Which bot; none while the connection has only one.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -154,6 +158,7 @@ impl<'de> Deserialize<'de> for ProviderFrame {
 /// A frame in the order and under the names of the wire.
 #[derive(Serialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 enum Wire<'a> {
     Hello(WireHello<'a>),
     Message(WireMessage<'a>),
@@ -163,6 +168,7 @@ enum Wire<'a> {
 }
 
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 struct WireHello<'a> {
     payload_version: PayloadVersion,
     bot_id: &'a BotId,
@@ -186,6 +192,7 @@ impl<'a> WireHello<'a> {
 }
 
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 struct WireMessage<'a> {
     payload_version: PayloadVersion,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -199,8 +206,11 @@ struct WireMessage<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     send_id: Option<&'a SendId>,
     originating_time: Timestamp,
+    // What is written always, and may be left out.
+    #[cfg_attr(test, schemars(default))]
     replayed: bool,
     #[serde(serialize_with = "crate::contents::text")]
+    #[cfg_attr(test, schemars(default))]
     message: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     media: Option<&'a DraftMedia>,
@@ -225,4 +235,10 @@ impl<'a> From<&'a MessageFrame> for WireMessage<'a> {
             media: draft.media.as_ref(),
         }
     }
+}
+
+/// The schema of a provider's frames.
+#[cfg(test)]
+pub(super) fn schema() -> schemars::Schema {
+    schemars::schema_for!(Wire<'_>)
 }

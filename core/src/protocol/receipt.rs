@@ -10,6 +10,7 @@ use crate::time::Millis;
 
 /// The answer to one message frame.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Receipt {
     /// Which bot; none while the connection has only one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -24,6 +25,7 @@ pub struct Receipt {
 /// What became of a message.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "outcome", rename_all = "snake_case")]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub enum ReceiptOutcome {
     /// It is durable.
     Accepted {
@@ -50,6 +52,7 @@ pub enum ReceiptOutcome {
 /// Why a message was not taken in.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "reason", rename_all = "snake_case")]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub enum Rejection {
     /// The correspondent's queue is full.
     Overflow {
@@ -89,6 +92,7 @@ pub enum Rejection {
 /// Which limit a message gave way to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub enum EvictionReason {
     /// It was older than `max_age`.
     Age,

@@ -12,6 +12,7 @@ use crate::id::{BotId, CorrespondentId, SendId, SessionId};
 /// What Anteroom says to a provider.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub enum ServerFrame {
     /// The bot is known and may talk.
     Welcome(Welcome),
@@ -29,6 +30,7 @@ pub enum ServerFrame {
 
 /// The answer to a `hello`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Welcome {
     /// The version that both sides speak.
     pub payload_version: PayloadVersion,
@@ -48,6 +50,7 @@ pub struct Welcome {
 
 /// Where a provider brings media, and how much of it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct WelcomeMedia {
     /// The staging directory, for a provider that shares it; none when it is not to be shared.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -64,6 +67,7 @@ pub struct WelcomeMedia {
 
 /// A message of the bot, repeated until the provider has answered `sent`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct SendFrame {
     /// Which bot; none while the connection has only one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -78,6 +82,7 @@ pub struct SendFrame {
 
 /// How much space staging has.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Quota {
     /// Which bot; none while the connection has only one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -90,6 +95,7 @@ pub struct Quota {
 
 /// Something is wrong with a frame, or with the connection.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct ErrorFrame {
     /// Which bot; none while the connection has only one, or when the frame did not tell.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -116,6 +122,7 @@ pub struct ErrorFrame {
 
 /// The answer to a `ping`.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Pong {
     /// Which bot; none while the connection has only one.
     #[serde(default, skip_serializing_if = "Option::is_none")]

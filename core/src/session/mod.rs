@@ -18,7 +18,7 @@ use crate::deadline::Deadline;
 use crate::effect::Effect;
 use crate::id::{BotId, ProviderName, SessionId};
 use crate::notice::Notice;
-use crate::protocol::{ErrorCode, FrameError, Hello, MessageFrame, ProviderFrame};
+use crate::protocol::{ErrorCode, FrameError, Hello, MessageFrame, ProviderFrame, v0};
 use crate::receipt::{Origin, Receipt, RejectReason};
 use crate::settings::Run;
 use crate::signal::{BotSignal, SessionSignal, Signal};
@@ -477,10 +477,12 @@ impl Binding {
     /// All messages up to this number have their final receipt, and need not be sent again.
     fn resume_after_seq(&self) -> Option<u64> {
         let unsettled = self.open.first().map(|(seq, ())| *seq).into_iter().chain(self.kept).min();
-        match unsettled {
+        let resumed = match unsettled {
             Some(seq) => seq.checked_sub(1),
             None => self.highest,
-        }
+        };
+        // A number that was given here says nothing to the provider.
+        resumed.filter(|seq| *seq < v0::FIRST_SEQ)
     }
 }
 

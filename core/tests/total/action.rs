@@ -8,6 +8,7 @@ pub struct Choice {
     pub gated: bool,
     pub auto_create: bool,
     pub reject_overflow: bool,
+    pub debounced: bool,
     pub seed: u8,
     /// Begin with a running node, rather than with whatever comes.
     pub started: bool,
@@ -153,6 +154,11 @@ pub enum Talk {
         how: u8,
         early: bool,
     },
+    /// Of the latest callbacks of one correspondent.
+    AnsweredTogether {
+        which: usize,
+        how: u8,
+    },
     Enqueue {
         send: u8,
         correspondent: u8,
@@ -162,13 +168,16 @@ pub enum Talk {
 
 pub fn any_choice() -> impl Strategy<Value = Choice> {
     let flags = (any::<bool>(), any::<bool>(), any::<bool>(), prop::bool::weighted(0.95));
-    (flags, any::<u8>()).prop_map(|((gated, auto_create, reject_overflow, started), seed)| Choice {
-        gated,
-        auto_create,
-        reject_overflow,
-        seed,
-        started,
-    })
+    (flags, any::<u8>(), any::<bool>()).prop_map(
+        |((gated, auto_create, reject_overflow, started), seed, debounced)| Choice {
+            gated,
+            auto_create,
+            reject_overflow,
+            debounced,
+            seed,
+            started,
+        },
+    )
 }
 
 /// Whatever may happen; `lies` says whether the store's answers are to be trusted.
@@ -256,6 +265,8 @@ fn bot_talk() -> impl Strategy<Value = Talk> {
         }),
         5 => (any::<usize>(), 0..5u8, prop::bool::weighted(0.1))
             .prop_map(|(which, how, early)| Talk::Answered { which, how, early }),
+        2 => (any::<usize>(), 0..5u8)
+            .prop_map(|(which, how)| Talk::AnsweredTogether { which, how }),
         2 => (0..4u8, 0..3u8).prop_map(|(send, correspondent)| Talk::Enqueue { send, correspondent }),
         1 => Just(Talk::ResultsWaiting),
     ]

@@ -111,6 +111,19 @@ impl World {
                 let answer = consumer_answer(*how);
                 return self.step(Event::Bot(bot_id, BotEvent::Answered { key, attempt, answer }));
             }
+            Talk::AnsweredTogether { which, how } => {
+                let Some((bot_id, key, _)) = self.pick(*which) else { return };
+                let latest = self.callbacks.iter().rev().take(4).rev();
+                let callbacks = latest
+                    .filter(|(bot, other, _)| {
+                        *bot == bot_id && other.correspondent_id == key.correspondent_id
+                    })
+                    .map(|(_, key, attempt)| (key.clone(), *attempt))
+                    .collect();
+                let answer = consumer_answer(*how);
+                let event = BotEvent::AnsweredTogether { callbacks, answer };
+                return self.step(Event::Bot(bot_id, event));
+            }
             Talk::Enqueue { send, correspondent } => BotEvent::Enqueue {
                 request_id,
                 send: Send {

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use anteroom_core::bot::event::{BotEffect, BotEvent};
+use anteroom_core::bot::event::{BotEffect, BotEvent, Callback};
 use anteroom_core::effect::Effect;
 use anteroom_core::event::Event;
 use anteroom_core::id::{
@@ -167,18 +167,24 @@ impl Watch {
         assert!(self.durable.contains(&named), "{named:?} was said to be durable too early");
     }
 
+    fn called_back(&mut self, bot_id: &BotId, callback: &Callback) {
+        let (key, attempt) = ((bot_id.clone(), callback.key()), callback.attempt);
+        assert!(!self.acknowledged.contains(&key), "{key:?} was acknowledged");
+        let before = self.attempts.insert(key.clone(), attempt);
+        assert!(before < Some(attempt), "{key:?}: {attempt:?} comes after {before:?}");
+        assert!(attempt > Attempt(0), "{key:?}: attempts count from 1");
+    }
+
     fn bot_effect(&mut self, bot_id: &BotId, effect: &BotEffect) {
         if self.fenced.contains(bot_id) {
             assert_leaves_alone(effect);
         }
         match effect {
             BotEffect::Callback { callback, .. } if self.trust == Trust::Truth => {
-                let (key, attempt) = (callback.get().key(), callback.get().attempt);
-                let key = (bot_id.clone(), key);
-                assert!(!self.acknowledged.contains(&key), "{key:?} was acknowledged");
-                let before = self.attempts.insert(key.clone(), attempt);
-                assert!(before < Some(attempt), "{key:?}: {attempt:?} comes after {before:?}");
-                assert!(attempt > Attempt(0), "{key:?}: attempts count from 1");
+                self.called_back(bot_id, callback.get());
+            }
+            BotEffect::Callbacks { callbacks, .. } if self.trust == Trust::Truth => {
+                callbacks.iter().for_each(|callback| self.called_back(bot_id, callback.get()));
             }
             BotEffect::PostReceipt { request_id, receipt, .. } => {
                 let origin = Origin::Request { request_id: *request_id };
@@ -193,6 +199,7 @@ impl Watch {
             }
             BotEffect::Store { .. }
             | BotEffect::Callback { .. }
+            | BotEffect::Callbacks { .. }
             | BotEffect::AbortCallback { .. }
             | BotEffect::StreamReplaced { .. }
             | BotEffect::AckAnswer { answer: None, .. }
@@ -216,7 +223,9 @@ fn assert_leaves_alone(effect: &BotEffect) {
             Receipt::Rejected { .. } | Receipt::Evicted { .. } => true,
             Receipt::Accepted { .. } | Receipt::Duplicate { .. } => false,
         },
-        BotEffect::Callback { .. } | BotEffect::DeleteMedia { .. } => false,
+        BotEffect::Callback { .. }
+        | BotEffect::Callbacks { .. }
+        | BotEffect::DeleteMedia { .. } => false,
         BotEffect::AckAnswer { answer, .. } => answer.is_none(),
         BotEffect::AbortCallback { .. }
         | BotEffect::StreamReplaced { .. }

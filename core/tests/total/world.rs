@@ -14,7 +14,7 @@ use anteroom_core::machine::Machine;
 use anteroom_core::message::{FailureKind, Outcome};
 use anteroom_core::pool::event::{PoolEffect, PoolEvent, ProcessorFailure, Work};
 use anteroom_core::protocol::ProviderFrame;
-use anteroom_core::settings::{NodeSettings, Overflow, Run};
+use anteroom_core::settings::{Debounce, NodeSettings, Overflow, Run};
 use anteroom_core::store::{BotRecord, StoreError, StoreReply, StoreRequest};
 use anteroom_core::time::{Millis, Timestamp};
 use anteroom_sim::store::StoreModel;
@@ -222,6 +222,11 @@ impl World {
                     let (key, attempt) = (callback.get().key(), callback.get().attempt);
                     self.callbacks.push((bot_id.clone(), key, attempt));
                 }
+                Effect::Bot(bot_id, BotEffect::Callbacks { callbacks, .. }) => {
+                    let named = callbacks.iter().map(|callback| callback.get());
+                    let named = named.map(|it| (bot_id.clone(), it.key(), it.attempt));
+                    self.callbacks.extend(named);
+                }
                 _ => {}
             }
         }
@@ -326,6 +331,11 @@ fn settings(choice: &Choice) -> NodeSettings {
     bot.callbacks.outbox_window = 4;
     bot.callbacks.correspondent_window = 2;
     bot.callbacks.refusals_max = 2;
+    bot.callbacks.debounce = choice.debounced.then_some(Debounce {
+        window: Millis::from_ms(100),
+        max_wait: Millis::from_ms(250),
+        max_messages: two,
+    });
     let limits = &mut bot.limits;
     limits.max_messages = 4;
     limits.max_characters = 60;

@@ -11,13 +11,18 @@ mod config_args;
 mod doctor;
 mod engines_here;
 mod exit;
+mod listen;
+mod print;
 mod record;
 mod replay;
+mod seen;
 mod send;
 mod serve;
 mod server_url;
 mod tail;
+mod token;
 mod transcribe;
+mod webhook;
 
 use std::env;
 use std::process::ExitCode;
@@ -69,6 +74,12 @@ enum Command {
     Doctor(doctor::DoctorArgs),
     /// Read one file as a node here would, and print what it says
     Transcribe(transcribe::TranscribeArgs),
+    /// Play a webhook's receiver: verify, print and acknowledge what is POSTed
+    Listen(listen::ListenArgs),
+    /// Make webhook secrets; sign and verify requests by hand
+    Webhook(webhook::WebhookArgs),
+    /// Make a token for a bot or an operator, and the hash that the configuration holds
+    Token(token::TokenArgs),
 }
 
 /// Where the clients find the server.
@@ -109,6 +120,9 @@ pub fn main() -> ExitCode {
         Command::Replay(args) => replay::run(&args),
         Command::Doctor(args) => on_one_thread(doctor::run(args)),
         Command::Transcribe(args) => on_one_thread(transcribe::run(args)),
+        Command::Listen(args) => on_one_thread(listen::run(args)),
+        Command::Webhook(args) => webhook::run(args),
+        Command::Token(args) => token::run(&args),
     }
     .into()
 }
@@ -145,6 +159,13 @@ mod tests {
             "anteroom send --bot demo --from alice --file note.pdf --caption invoice",
             "anteroom send --bot demo --from alice --text hello --server http://127.0.0.1:9",
             "anteroom --server http://127.0.0.1:9 tail --bot demo --json --count 3 --timeout 5",
+            "anteroom listen --listen 127.0.0.1:9099 --secret whsec_x --reply hello --count 3",
+            "anteroom listen --insecure --json --remember seen.txt",
+            "anteroom webhook secret",
+            "anteroom webhook sign --secret whsec_x --id demo/alice/1 body.json",
+            "anteroom webhook verify --secret whsec_x --id a --timestamp 7 --signature v1,x body.json",
+            "anteroom token",
+            "anteroom token --hash",
         ] {
             Cli::try_parse_from(line.split(' ')).expect(line);
         }
@@ -163,6 +184,9 @@ mod tests {
             "anteroom tail --bot demo --server https://127.0.0.1",
             "anteroom tail --bot demo --server 127.0.0.1:8787",
             "anteroom tail",
+            "anteroom listen --secret whsec_x --insecure",
+            "anteroom webhook",
+            "anteroom webhook sign",
             "anteroom",
         ] {
             assert!(Cli::try_parse_from(line.split(' ')).is_err(), "{line}");

@@ -8,14 +8,22 @@ use anteroom_core::settings::{
     BackOff, BotSettings, CallbackSettings, Gating, Limits, Overflow, Run,
 };
 
+use super::debounce::DebounceSection;
 use super::section::{Faults, Keys, Section};
+use super::tokens::Hashes;
 use super::value::{count, count_or_none, size, time, time_or_none, word, words, written};
+use super::webhook::WebhookSection;
+use crate::tokens::TokenHash;
 
 /// What a bot can choose.
 #[derive(Debug, Clone, Default)]
 pub struct Bot {
     /// What the core knows of it.
     pub settings: BotSettings,
+    /// Where its callbacks are POSTed, if they are.
+    pub webhook: WebhookSection,
+    /// The hashes of the tokens that speak for it.
+    pub tokens: Vec<TokenHash>,
 }
 
 /// Bots by their ids.
@@ -30,7 +38,7 @@ const RUNS: &[(&str, Run)] = &[("while_connected", Run::WhileConnected), ("alway
 
 impl Section for Bot {
     fn visit(&mut self, keys: &mut dyn Keys) {
-        let Self { settings } = self;
+        let Self { settings, webhook, tokens } = self;
         let BotSettings { run, disconnect_grace, limits, gating, gating_overrides, callbacks } =
             settings;
         keys.key(
@@ -56,6 +64,12 @@ impl Section for Bot {
         );
         gating.write_back();
         keys.section("callbacks", callbacks, "How callbacks are made");
+        keys.section("webhook", webhook, "Where its callbacks are POSTed");
+        keys.key(
+            "tokens",
+            &mut Hashes(tokens),
+            "Hashes of the tokens that its provider and its consumer show; several while they are changed",
+        );
     }
 }
 
@@ -298,6 +312,7 @@ impl Section for CallbackSettings {
             unavailable_back_off,
             refused_back_off,
             refusals_max,
+            debounce,
         } = self;
         keys.key(
             "sources",
@@ -327,6 +342,13 @@ impl Section for CallbackSettings {
             refused_back_off,
             "Waits between attempts at a message that the consumer refuses",
         );
+        let mut debounce = DebounceSection::new(debounce);
+        keys.section(
+            "debounce",
+            &mut debounce,
+            "Whether messages of one correspondent that come in a burst travel together",
+        );
+        debounce.write_back();
     }
 
     fn check(&self, faults: &mut Faults) {

@@ -2,7 +2,7 @@
 
 use super::section::{Keys, Section};
 use super::value::{count, time, time_or_none};
-use crate::http::HttpLimits;
+use crate::http::{HttpLimits, Rate};
 
 impl Section for HttpLimits {
     fn visit(&mut self, keys: &mut dyn Keys) {
@@ -13,6 +13,8 @@ impl Section for HttpLimits {
             write_stall_max,
             keep_alive_every,
             shutdown_grace,
+            frames,
+            requests,
         } = self;
         keys.key(
             "connections_max",
@@ -40,5 +42,27 @@ impl Section for HttpLimits {
             &mut time_or_none(shutdown_grace),
             "How long connections may take to end when the node stops",
         );
+        keys.section(
+            "frames",
+            frames,
+            "How fast one WebSocket may talk; beyond it, it is read more slowly",
+        );
+        keys.section(
+            "requests",
+            requests,
+            "How fast one connection may ask; beyond it, it is answered more slowly",
+        );
+    }
+}
+
+impl Section for Rate {
+    fn visit(&mut self, keys: &mut dyn Keys) {
+        let Self { per_second, burst } = self;
+        keys.key(
+            "per_second",
+            &mut count(per_second),
+            "How often in a second, for as long as one likes",
+        );
+        keys.key("burst", &mut count(burst), "How often at once, after a pause");
     }
 }

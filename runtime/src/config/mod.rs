@@ -24,6 +24,7 @@
 //! the values before reading; every problem is found in one run; a secret is never shown.
 
 mod bots;
+mod debounce;
 mod engines;
 mod http;
 mod janitor;
@@ -37,6 +38,7 @@ mod ownership;
 mod pools;
 mod print;
 mod problem;
+mod protocol;
 mod raw;
 mod reading;
 mod reference;
@@ -44,12 +46,14 @@ pub mod section;
 mod session;
 #[cfg(test)]
 mod tests;
+mod tokens;
 pub mod value;
+mod webhook;
 
 use std::path::PathBuf;
 use std::time::Duration;
 
-use anteroom_core::id::NodeId;
+use anteroom_core::id::{BotId, NodeId};
 use anteroom_core::settings::{
     BackOff, JanitorSettings, LeaseSettings, NodeSettings, OwnershipSettings,
 };
@@ -71,6 +75,8 @@ use crate::media::engines::PoolChoice;
 use crate::media::scratch::Scratch;
 use crate::media::settings::{EngineSettings, EngineTable};
 use crate::media::staging::StagingLimits;
+use crate::tokens::Tokens;
+use crate::webhook::{Webhook, WebhookError};
 
 /// Everything that can be chosen.
 #[derive(Debug, Clone)]
@@ -81,6 +87,10 @@ pub struct Config {
     pub http: HttpLimits,
     /// How provider connections are kept.
     pub session: session::Session,
+    /// Which versions of the protocol are spoken.
+    pub protocol: protocol::ProtocolSection,
+    /// Who may do everything.
+    pub tokens: tokens::TokensSection,
     /// Where media files wait, and how much of them.
     pub media: media::Media,
     /// The pools.
@@ -109,6 +119,8 @@ impl Default for Config {
             node: NodeSection::default(),
             http: HttpLimits::default(),
             session: session::Session::default(),
+            protocol: protocol::ProtocolSection::default(),
+            tokens: tokens::TokensSection::default(),
             media: media::Media::default(),
             pools: settings.pools.into_iter().map(Pool::from).collect(),
             engines: EngineTable::new(),
@@ -117,7 +129,7 @@ impl Default for Config {
             ownership: settings.ownership,
             janitor: settings.janitor,
             store_retry: settings.store_retry,
-            bot_defaults: Bot { settings: settings.bot_defaults },
+            bot_defaults: Bot { settings: settings.bot_defaults, ..Bot::default() },
             bots: Bots::new(),
         }
     }
@@ -129,6 +141,8 @@ impl Section for Config {
             node,
             http,
             session,
+            protocol,
+            tokens,
             media,
             pools,
             engines,
@@ -142,6 +156,13 @@ impl Section for Config {
         node.visit(keys);
         keys.section("http", http, "The bounds of the listeners");
         keys.section("session", session, "How provider connections are kept");
+        keys.section("protocol", protocol, "Which versions of the protocol are spoken");
+        keys.section(
+            "tokens",
+            tokens,
+            "Who may do everything. With any token, here or of a bot, whoever asks has to show one; a \
+             listener that others reach needs an operator's",
+        );
         keys.section("media", media, "Where media files wait, and how much of them");
         keys.sections(
             "pools",
@@ -210,10 +231,12 @@ impl Config {
     /// What the core needs to know of it.
     pub fn node_settings(&self, node_id: NodeId) -> NodeSettings {
         let is_loopback = self.node.listen.ip().to_canonical().is_loopback();
+        // With tokens, only a bot that has one in the configuration is ever asked for.
+        let may_create_bots = is_loopback || !self.tokens().is_empty();
         NodeSettings {
             node_id,
             ownership: self.ownership,
-            session: self.session.settings(is_loopback),
+            session: self.session.settings(may_create_bots),
             pools: self.pools.iter().map(|pool| pool.settings.clone()).collect(),
             lease: self.lease,
             janitor: self.janitor,
@@ -222,6 +245,33 @@ impl Config {
             bots: bots::settings(&self.bots),
             shutdown_grace: self.node.shutdown_grace,
         }
+    }
+
+    /// The tokens that open the listeners.
+    pub fn tokens(&self) -> Tokens {
+        let mut tokens = Tokens::default();
+        for hash in &self.tokens.operators {
+            tokens.allow_operator(hash.clone());
+        }
+        for (id, bot) in &self.bots {
+            for hash in &bot.tokens {
+                tokens.allow_bot(BotId::from(id.as_str()), hash.clone());
+            }
+        }
+        tokens
+    }
+
+    /// The webhooks of the bots that have one.
+    ///
+    /// # Errors
+    /// When one of them cannot be called.
+    pub fn webhooks(&self) -> Result<Vec<(BotId, Webhook)>, WebhookError> {
+        let mut webhooks = Vec::new();
+        for (id, bot) in &self.bots {
+            let webhook = bot.webhook.webhook()?;
+            webhooks.extend(webhook.map(|webhook| (BotId::from(id.as_str()), webhook)));
+        }
+        Ok(webhooks)
     }
 
     /// How much staging may use.

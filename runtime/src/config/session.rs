@@ -15,9 +15,9 @@ pub struct Session {
 }
 
 impl Session {
-    /// What the core needs to know. `is_loopback`: whether the node is reached from its machine only.
-    pub(super) fn settings(&self, is_loopback: bool) -> SessionSettings {
-        let auto_create_bots = self.auto_create_bots.unwrap_or(is_loopback);
+    /// What the core needs to know. `may_create_bots`: whether whoever says `hello` may make a bot known.
+    pub(super) fn settings(&self, may_create_bots: bool) -> SessionSettings {
+        let auto_create_bots = self.auto_create_bots.unwrap_or(may_create_bots);
         SessionSettings { auto_create_bots, ..self.settings }
     }
 }
@@ -52,7 +52,7 @@ impl Section for Session {
             "auto_create_bots",
             auto_create_bots,
             "Whether an unknown bot is created at its first `hello`; without it, only by a node that \
-             listens on a loopback address",
+             listens on a loopback address, or that asks for the bot's token",
         );
     }
 

@@ -5,16 +5,20 @@
 
 use std::sync::Arc;
 
-use anteroom_core::bot::event::BotEffect;
+use anteroom_core::bot::event::{BotEffect, Callback};
+use anteroom_core::durable::Durable;
 use anteroom_core::effect::Effect;
 use anteroom_core::event::Event;
-use anteroom_core::id::{BotId, OpId};
+use anteroom_core::id::{BotId, OpId, StreamId};
 use anteroom_core::janitor::JanitorEffect;
 use anteroom_core::ownership::OwnershipEffect;
 use anteroom_core::pool::event::PoolEffect;
 use anteroom_core::store::{StoreError, StoreRequest};
+use anteroom_core::time::Timestamp;
 use tracing::{debug, warn};
 
+use super::calls::Waiting;
+use super::handle::StreamItem;
 use super::notices;
 use super::outlets::Timed;
 use super::run::{Driver, Phase};
@@ -58,22 +62,27 @@ impl Driver {
                 self.outlets.answer_post(request_id, Timed { value: receipt, valid_until });
             }
             BotEffect::Callback { stream_id, callback, valid_until } => {
-                return self.outlets.tell_stream(
-                    self.clock.now(),
-                    bot_id,
-                    stream_id,
-                    callback.into_inner(),
-                    valid_until,
-                );
+                let callbacks = vec![callback.into_inner()];
+                return self.call_back(bot_id, stream_id, callbacks, false, valid_until);
+            }
+            BotEffect::Callbacks { stream_id, callbacks, valid_until } => {
+                let callbacks = callbacks.into_iter().map(Durable::into_inner).collect();
+                return self.call_back(bot_id, stream_id, callbacks, true, valid_until);
             }
             // A stream has no call to abort: what it was told stays told.
-            BotEffect::AbortCallback { key, attempt } => debug!(
-                bot_id = bot_id.as_str(),
-                message_id = %key.message_id,
-                attempt = attempt.0,
-                "an attempt is not waited for"
-            ),
-            BotEffect::StreamReplaced { stream_id } => self.outlets.replace_stream(stream_id),
+            BotEffect::AbortCallback { key, attempt } => {
+                debug!(
+                    bot_id = bot_id.as_str(),
+                    message_id = %key.message_id,
+                    attempt = attempt.0,
+                    "an attempt is not waited for"
+                );
+                self.calls.abort(&bot_id, &key, attempt);
+            }
+            BotEffect::StreamReplaced { stream_id } => {
+                self.outlets.replace_stream(stream_id);
+                self.calls.detach(stream_id);
+            }
             BotEffect::AckAnswer { request_id, answer, valid_until } => {
                 let value = answer.map(|answer| answer.into_inner());
                 self.outlets.answer_acknowledge(request_id, Timed { value, valid_until });
@@ -87,6 +96,30 @@ impl Driver {
             }
         }
         None
+    }
+
+    /// Hands callbacks of one correspondent to whoever takes the bot's callbacks.
+    fn call_back(
+        &mut self,
+        bot_id: BotId,
+        stream_id: StreamId,
+        mut callbacks: Vec<Callback>,
+        together: bool,
+        valid_until: Timestamp,
+    ) -> Option<Event> {
+        let now = self.clock.now();
+        if self.calls.has(stream_id) {
+            let timeout = self.ack_timeout(&bot_id);
+            let call = Waiting { stream_id, callbacks, together, timeout, valid_until };
+            self.calls.begin(&mut self.tasks, now, bot_id, call);
+            return None;
+        }
+        let item = if together {
+            StreamItem::Callbacks { callbacks, bot_id, valid_until }
+        } else {
+            StreamItem::Callback { callback: callbacks.pop()?, bot_id, valid_until }
+        };
+        self.outlets.tell_stream(now, stream_id, item, valid_until)
     }
 
     /// Asks the store in a task; its answer comes back as the asker's event.

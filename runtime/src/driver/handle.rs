@@ -3,8 +3,9 @@
 //! Owns the commands. **Invariant:** the inbox is bounded and served in the order of arrival, so a
 //! caller that floods it waits behind its own flood, and everyone else at most once for each of it.
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use anteroom_core::bot::event::{AckAnswer, Callback};
 use anteroom_core::draft::Draft;
@@ -19,6 +20,7 @@ use tokio_util::sync::CancellationToken;
 use super::outlets::Timed;
 use super::tasks::Completion;
 use crate::clock::Clock;
+use crate::consumer::Consumer;
 
 /// Callers' side of a running node. Clones are equal.
 #[derive(Clone)]
@@ -29,6 +31,7 @@ pub struct Handle {
     pub(super) status: Arc<Status>,
     pub(super) last_stream: Arc<AtomicU64>,
     pub(super) stream_capacity: usize,
+    pub(super) called: Arc<Mutex<BTreeMap<BotId, Arc<dyn Consumer>>>>,
 }
 
 /// The node has shut down, or its driver is gone.
@@ -43,6 +46,15 @@ pub enum StreamItem {
     Callback {
         /// The callback.
         callback: Callback,
+        /// Whose.
+        bot_id: BotId,
+        /// Not to be written at or after this moment.
+        valid_until: Timestamp,
+    },
+    /// Callbacks of one correspondent, which came in a burst, to tell the consumer together.
+    Callbacks {
+        /// The callbacks, in their order; at least one.
+        callbacks: Vec<Callback>,
         /// Whose.
         bot_id: BotId,
         /// Not to be written at or after this moment.
@@ -94,6 +106,11 @@ pub(super) enum Command {
         bot_id: BotId,
         stream_id: StreamId,
         outlet: mpsc::Sender<StreamItem>,
+    },
+    AttachCalled {
+        bot_id: BotId,
+        stream_id: StreamId,
+        consumer: Arc<dyn Consumer>,
     },
     Acknowledge {
         bot_id: BotId,
@@ -157,6 +174,36 @@ impl Handle {
         let attached = Attached { stream_id, items, bot_id: bot_id.clone(), completions };
         self.command(Command::Attach { bot_id, stream_id, outlet }).await?;
         Ok(attached)
+    }
+
+    /// Has a bot's callbacks made by calling `consumer`, for as long as the node runs. A consumer that was
+    /// called before, or a stream, is replaced.
+    pub async fn call_consumer(
+        &self,
+        bot_id: BotId,
+        consumer: Arc<dyn Consumer>,
+    ) -> Result<(), Stopped> {
+        let stream_id = StreamId(self.last_stream.fetch_add(1, Ordering::Relaxed) + 1);
+        self.called_consumers().insert(bot_id.clone(), Arc::clone(&consumer));
+        self.command(Command::AttachCalled { bot_id, stream_id, consumer }).await
+    }
+
+    /// Whether a bot's consumer is called, so that it needs no stream.
+    pub fn has_called_consumer(&self, bot_id: &BotId) -> bool {
+        self.called_consumers().contains_key(bot_id)
+    }
+
+    /// Calls a bot's consumer again that has said that it is gone. False when the bot has none.
+    pub async fn resume_consumer(&self, bot_id: BotId) -> Result<bool, Stopped> {
+        let consumer = self.called_consumers().get(&bot_id).map(Arc::clone);
+        match consumer {
+            Some(consumer) => self.call_consumer(bot_id, consumer).await.map(|()| true),
+            None => Ok(false),
+        }
+    }
+
+    fn called_consumers(&self) -> MutexGuard<'_, BTreeMap<BotId, Arc<dyn Consumer>>> {
+        self.called.lock().expect("nothing panics while it holds the list")
     }
 
     /// Acknowledges callbacks and waits until that is durable; none when it cannot be made durable

@@ -12,6 +12,7 @@
 //! * [`handle`] is what listeners hold: the only way in from outside.
 //! * `run` is the loop, `carry_out` what it does with effects.
 //! * `outlets` are the ways out: one bounded channel a connection or stream, one answer a request.
+//! * `calls` are the consumers that are called, and who waits for an answer.
 //! * `tasks` runs whatever takes time and reports its end.
 //! * [`recording`] is what is handed over of each step where a trace is asked for.
 //! * [`ports`] are the world as the driver needs it. Nothing in here knows a socket, a database, a
@@ -31,6 +32,7 @@ pub mod handle;
 pub mod ports;
 pub mod recording;
 
+mod calls;
 mod carry_out;
 mod deletions;
 mod notices;

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use anteroom_core::bot::event::{AckAnswer, BotEvent, Callback};
+use anteroom_core::bot::event::{AckAnswer, BotEvent};
 use anteroom_core::event::Event;
 use anteroom_core::id::{BotId, RequestId, SessionId, StreamId};
 use anteroom_core::receipt::{Receipt, RejectReason};
@@ -124,14 +124,13 @@ impl Outlets {
         self.streams.remove(&stream_id).is_some()
     }
 
-    /// Hands a callback to a stream. Returns what the machine is to be told, when the stream turns out
+    /// Hands callbacks to a stream. Returns what the machine is to be told, when the stream turns out
     /// to be lost.
     pub fn tell_stream(
         &mut self,
         now: Timestamp,
-        bot_id: BotId,
         stream_id: StreamId,
-        callback: Callback,
+        item: StreamItem,
         valid_until: Timestamp,
     ) -> Option<Event> {
         let Some(stream) = self.streams.get(&stream_id) else {
@@ -142,7 +141,6 @@ impl Outlets {
             debug!(%stream_id, "a callback came too late and was dropped");
             return None;
         }
-        let item = StreamItem::Callback { callback, bot_id, valid_until };
         match stream.outlet.try_send(item) {
             Ok(()) => return None,
             Err(TrySendError::Full(_)) => info!(

@@ -4,7 +4,7 @@
 //! inputs and then lets other tasks run; completions come before commands, and neither can starve the
 //! other, because each has its share of a turn.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -12,18 +12,21 @@ use std::time::Duration;
 use anteroom_core::bot::event::BotEvent;
 use anteroom_core::effect::Effect;
 use anteroom_core::event::{Event, NodeEvent};
+use anteroom_core::id::BotId;
 use anteroom_core::janitor::JanitorEvent;
 use anteroom_core::machine::Machine;
 use anteroom_core::pool::event::PoolEvent;
 use anteroom_core::pool::routing::RoutingError;
 use anteroom_core::session::event::SessionEvent;
 use anteroom_core::settings::NodeSettings;
+use anteroom_core::time::Millis;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::DropGuard;
 use tracing::{trace, warn};
 
+use super::calls::Calls;
 use super::deletions::Deletions;
 use super::handle::{Command, Handle, Status};
 use super::outlets::{Outlets, Reply};
@@ -69,6 +72,7 @@ pub fn start_recorded(
     recording: Option<Recording>,
 ) -> Result<(Handle, JoinHandle<()>), RoutingError> {
     let stream_capacity = stream_capacity(&node.settings);
+    let ack_timeouts = AckTimeouts::of(&node.settings);
     let machine = Machine::new(node.settings, node.seed)?;
     let (inbox_sender, inbox) = mpsc::channel(INBOX_CAPACITY);
     let (completions_sender, completions) = mpsc::unbounded_channel();
@@ -80,6 +84,7 @@ pub fn start_recorded(
         status: Arc::clone(&status),
         last_stream: Arc::new(AtomicU64::new(0)),
         stream_capacity,
+        called: Arc::default(),
     };
     let driver = Driver {
         machine,
@@ -87,6 +92,8 @@ pub fn start_recorded(
         inbox,
         completions,
         outlets: Outlets::default(),
+        calls: Calls::default(),
+        ack_timeouts,
         tasks: Tasks::new(completions_sender),
         hints: ports.store.hints(),
         store: ports.store,
@@ -117,12 +124,30 @@ fn stream_capacity(settings: &NodeSettings) -> usize {
     open.clamp(8, 4_096) * 2
 }
 
+/// How long a bot's consumer may take to answer.
+struct AckTimeouts {
+    of_most: Millis,
+    of_bots: BTreeMap<BotId, Millis>,
+}
+
+impl AckTimeouts {
+    fn of(settings: &NodeSettings) -> Self {
+        let bots = settings.bots.iter();
+        Self {
+            of_most: settings.bot_defaults.callbacks.ack_timeout,
+            of_bots: bots.map(|(id, bot)| (id.clone(), bot.callbacks.ack_timeout)).collect(),
+        }
+    }
+}
+
 pub(super) struct Driver {
     machine: Machine,
     pub(super) clock: Arc<dyn Clock>,
     inbox: mpsc::Receiver<Command>,
     completions: mpsc::UnboundedReceiver<Completion>,
     pub(super) outlets: Outlets,
+    pub(super) calls: Calls,
+    ack_timeouts: AckTimeouts,
     pub(super) tasks: Tasks,
     pub(super) store: Arc<dyn Store>,
     /// What other nodes do; none when there are none, or the store has ended.
@@ -251,6 +276,12 @@ impl Driver {
         self.effects = effects;
     }
 
+    /// How long a bot's consumer may take to answer.
+    pub(super) fn ack_timeout(&self, bot_id: &BotId) -> Millis {
+        let own = self.ack_timeouts.of_bots.get(bot_id);
+        own.copied().unwrap_or(self.ack_timeouts.of_most)
+    }
+
     fn look(&mut self, hint: Option<Hint>) {
         match hint {
             Some(Hint::WorkWaiting { pool }) => {
@@ -292,6 +323,10 @@ impl Driver {
                     self.step(Event::Bot(bot_id, BotEvent::ConsumerAttached { stream_id }));
                 }
             }
+            Command::AttachCalled { bot_id, stream_id, consumer } => {
+                self.calls.attach(stream_id, consumer);
+                self.step(Event::Bot(bot_id, BotEvent::ConsumerAttached { stream_id }));
+            }
             Command::Acknowledge { bot_id, keys, reply } => {
                 if let Some(request_id) = self.outlets.expect(Reply::Acknowledged(reply)) {
                     self.step(Event::Bot(bot_id, BotEvent::Acknowledge { request_id, keys }));
@@ -327,6 +362,13 @@ impl Driver {
             }
             // The janitor looks again when its next sweep is due.
             Completion::NotListed => self.tasks.ended(),
+            Completion::Called { whose, answer } => {
+                self.tasks.ended();
+                if let Some(event) = self.calls.ended(&whose, answer) {
+                    self.step(event);
+                }
+                self.calls.go_on(&mut self.tasks, self.clock.now(), whose);
+            }
             Completion::Detached { bot_id, stream_id } => {
                 if self.outlets.detach(stream_id) {
                     self.step(Event::Bot(bot_id, BotEvent::ConsumerDetached { stream_id }));
@@ -346,6 +388,7 @@ impl Driver {
     /// The machine has said its last word: what is still under way is cancelled and waited for.
     async fn await_last_tasks(&mut self) {
         self.workers.cancel_all();
+        self.calls.cancel_all();
         let ending = async {
             while self.tasks.running() > 0 {
                 match self.completions.recv().await {
@@ -358,6 +401,7 @@ impl Driver {
                     Some(
                         Completion::Answered { .. }
                         | Completion::Worked { .. }
+                        | Completion::Called { .. }
                         | Completion::Listed { .. }
                         | Completion::NotListed,
                     ) => self.tasks.ended(),

@@ -8,7 +8,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::task::Poll;
 
-use anteroom_core::bot::event::BotEvent;
+use anteroom_core::bot::event::{BotEvent, ConsumerAnswer};
 use anteroom_core::event::Event;
 use anteroom_core::id::{BotId, LeaseToken, MediaId, OpId, StreamId};
 use anteroom_core::janitor::JanitorEvent;
@@ -17,6 +17,8 @@ use anteroom_core::ownership::OwnershipEvent;
 use anteroom_core::pool::event::{PoolEvent, ProcessorFailure};
 use anteroom_core::store::StoreResult;
 use tokio::sync::mpsc;
+
+use super::calls::Whose;
 
 /// What comes back to the loop from inside the node.
 #[derive(Debug)]
@@ -31,6 +33,8 @@ pub(super) enum Completion {
     Listed { files: Vec<MediaId> },
     /// The staged files could not be listed.
     NotListed,
+    /// A call to a consumer has ended; without an answer when it was cancelled.
+    Called { whose: Whose, answer: Option<ConsumerAnswer> },
     /// A consumer let go of its stream. Said once a stream, by no task.
     Detached { bot_id: BotId, stream_id: StreamId },
 }

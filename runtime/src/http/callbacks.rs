@@ -1,5 +1,5 @@
-//! `GET /v1/bots/{bot}/callbacks`: a bot's callbacks as server-sent events, and
-//! `POST /v1/bots/{bot}/callbacks/ack`: their acknowledgement.
+//! `GET /v1/bots/{bot}/callbacks`: a bot's callbacks as server-sent events, or over a WebSocket for who asks
+//! for one.
 //!
 //! The stream pulls: a callback leaves the driver's bounded channel when the socket has room for it,
 //! and is dropped when it is too late to be true. Whatever is not acknowledged comes again, so
@@ -7,27 +7,27 @@
 
 use std::convert::Infallible;
 
-use anteroom_core::bot::event::{AckAnswer, Callback};
+use anteroom_core::bot::event::Callback;
 use anteroom_core::id::{BotId, CallbackId};
 use anteroom_core::protocol::consumer::CallbackType;
-use anteroom_core::protocol::limits::ACK_BODY_BYTES_MAX;
-use anteroom_core::protocol::{AckResponse, CallbackFrame, parse_ack};
+use anteroom_core::protocol::{CallbackBatch, CallbackFrame};
 use anteroom_core::time::Timestamp;
-use axum::Json;
-use axum::body::Body;
 use axum::extract::State;
-use axum::http::HeaderValue;
+use axum::extract::ws::WebSocketUpgrade;
+use axum::extract::ws::rejection::WebSocketUpgradeRejection;
 use axum::http::header::{self, HeaderName};
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use futures_util::stream::{self, Stream};
 use tracing::debug;
 
 use super::HttpState;
-use super::body;
+use super::callback_socket;
 use super::listener::KeptPlace;
 use super::path::OfBot;
 use super::problem::Problem;
+use crate::consumer::batch_id;
 use crate::driver::{Attached, StreamItem};
 
 /// Opens the stream; it lasts until the client goes, a newer stream takes its place, or the node
@@ -36,7 +36,16 @@ pub(super) async fn stream(
     State(state): State<HttpState>,
     OfBot(bot_id): OfBot,
     place: KeptPlace,
+    headers: HeaderMap,
+    upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Result<Response, Problem> {
+    if state.driver.has_called_consumer(&bot_id) {
+        let detail = "the bot's consumer is called by Anteroom: it has no stream";
+        return Err(Problem::new(StatusCode::CONFLICT, "consumer_is_called", detail));
+    }
+    if headers.contains_key(header::UPGRADE) {
+        return callback_socket::open(state, bot_id, place, upgrade);
+    }
     let attached = state.driver.attach_consumer(bot_id).await;
     let attached = attached.map_err(|_| Problem::stopping())?;
     let keep_alive = KeepAlive::new().interval(state.limits.keep_alive_every);
@@ -45,6 +54,21 @@ pub(super) async fn stream(
     let unbuffered =
         [(header::CACHE_CONTROL, HeaderValue::from_static("no-store")), (ACCEL_BUFFERING, NO)];
     Ok((unbuffered, Sse::new(events).keep_alive(keep_alive)).into_response())
+}
+
+/// Calls a webhook again that has said that it is gone.
+pub(super) async fn resume(
+    State(state): State<HttpState>,
+    OfBot(bot_id): OfBot,
+) -> Result<StatusCode, Problem> {
+    match state.driver.resume_consumer(bot_id).await {
+        Ok(true) => Ok(StatusCode::NO_CONTENT),
+        Ok(false) => {
+            let detail = "the bot's consumer is not called by Anteroom: it comes by itself";
+            Err(Problem::new(StatusCode::CONFLICT, "consumer_is_not_called", detail))
+        }
+        Err(_) => Err(Problem::stopping()),
+    }
 }
 
 const ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
@@ -80,11 +104,12 @@ impl Open {
                 item = self.attached.items.recv() => item,
             };
             match told(item?, self.state.driver.now()) {
-                Told::Event(event) => return Some(event),
+                Told::Callback(frame) => return Some(callback_event(&frame)),
+                Told::Batch(batch) => return Some(batch_event(&batch)),
                 Told::Nothing => debug!("a callback came too late to be true"),
-                Told::LastEvent(event) => {
+                Told::Replaced => {
                     self.ended = true;
-                    return Some(event);
+                    return Some(Event::default().event("replaced").data("{}"));
                 }
                 Told::End => return None,
             }
@@ -93,64 +118,59 @@ impl Open {
     }
 }
 
-/// What a consumer is told.
+/// What a consumer is told on its stream.
 #[derive(Debug)]
-enum Told {
-    Event(Event),
-    LastEvent(Event),
+pub(super) enum Told {
+    Callback(Box<CallbackFrame>),
+    Batch(CallbackBatch),
+    Replaced,
+    /// It is too late for it to be true.
     Nothing,
     End,
 }
 
-fn told(item: StreamItem, now: Timestamp) -> Told {
+/// What an item means right now.
+pub(super) fn told(item: StreamItem, now: Timestamp) -> Told {
     match item {
-        StreamItem::Callback { valid_until, .. } if now >= valid_until => Told::Nothing,
-        StreamItem::Callback { callback, bot_id, .. } => {
-            Told::Event(callback_event(callback, bot_id))
+        StreamItem::Callback { valid_until, .. } | StreamItem::Callbacks { valid_until, .. }
+            if now >= valid_until =>
+        {
+            Told::Nothing
         }
-        StreamItem::Replaced => Told::LastEvent(Event::default().event("replaced").data("{}")),
+        StreamItem::Callback { callback, bot_id, .. } => {
+            Told::Callback(Box::new(frame(&bot_id, callback)))
+        }
+        StreamItem::Callbacks { callbacks, bot_id, .. } => {
+            let callbacks = callbacks.into_iter().map(|callback| frame(&bot_id, callback));
+            Told::Batch(CallbackBatch { callbacks: callbacks.collect() })
+        }
+        StreamItem::Replaced => Told::Replaced,
         StreamItem::Ended => Told::End,
     }
 }
 
+fn frame(bot_id: &BotId, callback: Callback) -> CallbackFrame {
+    let callback_id = CallbackId { bot_id: bot_id.clone(), key: callback.key() };
+    CallbackFrame::new(callback_id, callback.attempt, callback.message)
+}
+
 /// A callback as an event. Its id is percent-encoded and JSON escapes line ends: neither can break
 /// the event's lines.
-fn callback_event(callback: Callback, bot_id: BotId) -> Event {
-    let callback_id = CallbackId { bot_id, key: callback.key() };
-    let id = callback_id.to_string();
-    let frame = CallbackFrame::new(callback_id, callback.attempt, callback.message);
+fn callback_event(frame: &CallbackFrame) -> Event {
     let event_type = match frame.callback_type {
         CallbackType::Message => "message",
         CallbackType::Revised => "message.revised",
     };
-    let data = serde_json::to_string(&frame)
+    let data = serde_json::to_string(frame)
         .expect("a callback is an object of strings, numbers and lists: JSON can write it");
-    Event::default().id(id).event(event_type).data(data)
+    Event::default().id(frame.callback_id.to_string()).event(event_type).data(data)
 }
 
-/// Acknowledges callbacks, and answers once that is durable.
-pub(super) async fn acknowledge(
-    State(state): State<HttpState>,
-    OfBot(bot_id): OfBot,
-    body: Body,
-) -> Result<Json<AckResponse>, Problem> {
-    let text = body::text(body, ACK_BODY_BYTES_MAX).await?;
-    let request = parse_ack(&text).map_err(Problem::invalid)?;
-    let mut unknown = request.unknown;
-    let (own, foreign): (Vec<CallbackId>, Vec<CallbackId>) =
-        request.callback_ids.into_iter().partition(|id| id.bot_id == bot_id);
-    unknown.extend(foreign.iter().map(ToString::to_string));
-    let keys: Vec<_> = own.into_iter().map(|id| id.key).collect();
-    if keys.is_empty() {
-        return Ok(Json(AckResponse { acknowledged: 0, unknown }));
-    }
-    let answer = state.driver.acknowledge(bot_id.clone(), keys).await;
-    let answer = answer.map_err(|_| Problem::stopping())?;
-    let AckAnswer { acknowledged, unknown: keys } =
-        answer.ok_or_else(|| Problem::not_durable("the acknowledgement"))?;
-    unknown
-        .extend(keys.into_iter().map(|key| CallbackId { bot_id: bot_id.clone(), key }.to_string()));
-    Ok(Json(AckResponse { acknowledged: acknowledged as u64, unknown }))
+/// Callbacks that travel together, as one event.
+fn batch_event(batch: &CallbackBatch) -> Event {
+    let data = serde_json::to_string(batch)
+        .expect("callbacks are objects of strings, numbers and lists: JSON can write them");
+    Event::default().id(batch_id(&batch.callbacks)).event("messages").data(data)
 }
 
 #[cfg(test)]
@@ -162,7 +182,7 @@ mod tests {
 
     use super::*;
 
-    fn callback(valid_until: u64) -> StreamItem {
+    fn callback() -> Callback {
         let message = Message {
             id: MessageId::FIRST,
             content: "x".to_owned(),
@@ -177,21 +197,31 @@ mod tests {
             truncated: false,
             media: None,
         };
-        let callback = Callback {
+        Callback {
             correspondent_id: "alice".into(),
             attempt: Attempt(1),
             revision: 0,
             message: Arc::new(message),
-        };
-        let valid_until = Timestamp::from_ms(valid_until);
-        StreamItem::Callback { callback, bot_id: "demo".into(), valid_until }
+        }
     }
 
     /// Goal: a callback is told while it is true, and not from the moment on at which it is not.
     #[test]
     fn a_callback_is_told_only_while_it_is_true() {
-        let now = Timestamp::from_ms(10);
-        assert!(matches!(told(callback(11), now), Told::Event(_)));
-        assert!(matches!(told(callback(10), now), Told::Nothing));
+        let (now, later) = (Timestamp::from_ms(10), Timestamp::from_ms(11));
+        let one = |valid_until| StreamItem::Callback {
+            callback: callback(),
+            bot_id: "demo".into(),
+            valid_until,
+        };
+        let several = |valid_until| StreamItem::Callbacks {
+            callbacks: vec![callback()],
+            bot_id: "demo".into(),
+            valid_until,
+        };
+        assert!(matches!(told(one(later), now), Told::Callback(_)));
+        assert!(matches!(told(one(now), now), Told::Nothing));
+        assert!(matches!(told(several(later), now), Told::Batch(_)));
+        assert!(matches!(told(several(now), now), Told::Nothing));
     }
 }

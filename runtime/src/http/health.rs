@@ -15,8 +15,9 @@ pub(super) async fn hello() -> &'static str {
         "GET  /v1/provider                    a provider's connection (WebSocket)\n",
         "PUT  /v1/media/{media_id}            a media file, before the message that names it\n",
         "POST /v1/bots/{bot}/messages         a message, without a connection\n",
-        "GET  /v1/bots/{bot}/callbacks        the bot's callbacks (server-sent events)\n",
+        "GET  /v1/bots/{bot}/callbacks        the bot's callbacks (server-sent events, WebSocket)\n",
         "POST /v1/bots/{bot}/callbacks/ack    acknowledge callbacks\n",
+        "POST /v1/bots/{bot}/callbacks/resume call a webhook again that was gone\n",
         "POST /v1/bots/{bot}/sends            send a message\n",
         "GET  /healthz, /readyz               is it there, is it ready\n",
     )

@@ -16,7 +16,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore};
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -24,6 +24,7 @@ use tokio_util::task::task_tracker::TaskTrackerToken;
 use tower_service::Service;
 use tracing::{debug, warn};
 
+use super::pace::Pace;
 use super::stall::StallGuard;
 use super::{Access, HttpLimits, HttpState, router};
 
@@ -55,7 +56,9 @@ pub async fn serve(
     mut state: HttpState,
     shutdown: CancellationToken,
 ) -> io::Result<()> {
-    state.access = access(listener.local_addr()?);
+    if !matches!(state.access, Access::Tokens(_)) {
+        state.access = access(listener.local_addr()?);
+    }
     state.shutdown = shutdown.clone();
     let connections = Connections {
         limits: state.limits,
@@ -117,9 +120,14 @@ impl Connections {
         }
         let place = Arc::new(Place { _permit: permit, _tracked: self.open.token() });
         let router = self.router.clone();
+        let pace = Arc::new(Mutex::new(Pace::new(self.limits.requests)));
         let service = service_fn(move |mut request: Request<Incoming>| {
             request.extensions_mut().insert(Arc::clone(&place));
-            router.clone().call(request.map(Body::new))
+            let (mut router, pace) = (router.clone(), Arc::clone(&pace));
+            async move {
+                pace.lock().await.step().await;
+                router.call(request.map(Body::new)).await
+            }
         });
         let connection = TokioIo::new(StallGuard::new(stream, self.limits.write_stall_max));
         let connection = http1::Builder::new()

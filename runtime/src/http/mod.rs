@@ -8,13 +8,16 @@
 //! |---|---|
 //! | [`listener`] | accepting connections, their bounds, their orderly end |
 //! | [`stall`] | a peer that does not read is let go |
-//! | [`guard`] | who may ask: loopback, and no foreign web page |
+//! | [`guard`] | who may ask: with a token, or from this machine and no foreign web page |
+//! | [`pace`] | how fast one connection may talk |
 //! | [`problem`] | errors as problem documents |
 //! | [`path`], [`body`] | reading what an address names, and a bounded body |
 //! | [`provider`], [`writer`], [`frames`] | `GET /v1/provider`: one provider connection |
+//! | [`earlier`] | messages of payload version 0 |
 //! | [`media`] | `PUT /v1/media/{media_id}` |
 //! | [`messages`] | `POST /v1/bots/{bot}/messages` |
-//! | [`callbacks`] | `GET /v1/bots/{bot}/callbacks` and its acknowledgements |
+//! | [`callbacks`], [`callback_socket`] | `GET /v1/bots/{bot}/callbacks`, as events or over a WebSocket |
+//! | [`acknowledgements`] | `POST /v1/bots/{bot}/callbacks/ack` |
 //! | [`sends`] | `POST /v1/bots/{bot}/sends` |
 //! | [`health`] | whether the node is there, and ready |
 //!
@@ -22,18 +25,23 @@
 //! what carries a `valid_until` is checked against it right before it is written; every task of a
 //! connection ends with the shutdown token.
 
+mod acknowledgements;
 mod body;
+mod callback_socket;
 mod callbacks;
+mod earlier;
 mod frames;
 mod guard;
 mod health;
 mod listener;
 mod media;
 mod messages;
+mod pace;
 mod path;
 mod problem;
 mod provider;
 mod sends;
+mod socket;
 mod stall;
 mod writer;
 
@@ -46,9 +54,11 @@ use axum::routing::{get, post, put};
 use tokio_util::sync::CancellationToken;
 
 pub use listener::serve;
+pub use pace::Rate;
 
 use crate::driver::Handle;
 use crate::media::staging::Staging;
+use crate::tokens::Tokens;
 
 /// What every endpoint needs.
 #[derive(Clone)]
@@ -59,6 +69,7 @@ pub struct HttpState {
     /// Ends streams and sessions, which no graceful shutdown of HTTP would end.
     shutdown: CancellationToken,
     access: Access,
+    accepts_v0: bool,
 }
 
 /// The bounds of the listeners.
@@ -76,6 +87,10 @@ pub struct HttpLimits {
     pub keep_alive_every: Duration,
     /// How long connections may take to end when the node stops.
     pub shutdown_grace: Duration,
+    /// Frames of one WebSocket; who talks faster is read more slowly.
+    pub frames: Rate,
+    /// Requests of one connection; who asks faster is answered more slowly.
+    pub requests: Rate,
 }
 
 impl Default for HttpLimits {
@@ -87,13 +102,17 @@ impl Default for HttpLimits {
             write_stall_max: Duration::from_secs(60),
             keep_alive_every: Duration::from_secs(15),
             shutdown_grace: Duration::from_secs(5),
+            frames: Rate { per_second: 10_000, burst: 20_000 },
+            requests: Rate { per_second: 2_000, burst: 4_000 },
         }
     }
 }
 
 /// Who may use the listener.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 enum Access {
+    /// Whoever shows a token.
+    Tokens(Arc<Tokens>),
     /// Everybody on this machine: it is bound to the loopback interface, and there are no tokens.
     Loopback,
     /// Nobody: it can be reached from elsewhere, and there is no token that could be shown.
@@ -109,7 +128,23 @@ impl HttpState {
             limits: HttpLimits::default(),
             shutdown: CancellationToken::new(),
             access: Access::Loopback,
+            accepts_v0: false,
         }
+    }
+
+    /// The same for those only who show one of these tokens. Without any, everybody on this machine may use a
+    /// loopback listener, and nobody any other.
+    pub fn with_tokens(mut self, tokens: Tokens) -> Self {
+        if !tokens.is_empty() {
+            self.access = Access::Tokens(Arc::new(tokens));
+        }
+        self
+    }
+
+    /// The same that takes messages of payload version 0 too, or not.
+    pub fn accepting_v0(mut self, accepts_v0: bool) -> Self {
+        self.accepts_v0 = accepts_v0;
+        self
     }
 
     /// The same within other limits.
@@ -123,7 +158,8 @@ impl HttpState {
 pub fn router(state: HttpState) -> Router {
     let requests = Router::new()
         .route("/v1/bots/{bot}/messages", post(messages::post))
-        .route("/v1/bots/{bot}/callbacks/ack", post(callbacks::acknowledge))
+        .route("/v1/bots/{bot}/callbacks/ack", post(acknowledgements::post))
+        .route("/v1/bots/{bot}/callbacks/resume", post(callbacks::resume))
         .route("/v1/bots/{bot}/sends", post(sends::post))
         .route_layer(from_fn_with_state(state.clone(), guard::in_time));
     let streams = Router::new()

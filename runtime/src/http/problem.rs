@@ -116,6 +116,9 @@ impl IntoResponse for Problem {
         let mut response = (self.0.status, body).into_response();
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        if self.0.status == StatusCode::UNAUTHORIZED {
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
         if let Some(retry_after) = self.0.retry_after {
             let secs = retry_after.as_ms().div_ceil(1_000);
             headers.insert(header::RETRY_AFTER, HeaderValue::from(secs));

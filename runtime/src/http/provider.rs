@@ -8,29 +8,27 @@
 //! What is no frame is told to the session, which answers it; only what the WebSocket protocol itself
 //! calls broken, and a message beyond [`MESSAGE_BYTES_MAX`], ends the connection.
 
-use std::time::Duration;
-
 use anteroom_core::id::SessionId;
 use anteroom_core::protocol::limits::FRAME_BYTES_MAX;
-use anteroom_core::protocol::{ErrorCode, FrameError, ProviderFrame, parse_provider_frame};
+use anteroom_core::protocol::{ErrorCode, FrameError, ProviderFrame, Secret, parse_provider_frame};
 use anteroom_core::session::event::{SessionEffect, SessionEvent};
 use axum::extract::State;
 use axum::extract::ws::rejection::WebSocketUpgradeRejection;
-use axum::extract::ws::{
-    CloseCode, CloseFrame, Message, Utf8Bytes, WebSocket, WebSocketUpgrade, close_code,
-};
-use axum::http::StatusCode;
+use axum::extract::ws::{Message, Utf8Bytes, WebSocket, WebSocketUpgrade, close_code};
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
-use futures_util::{Sink, SinkExt, Stream, StreamExt};
+use futures_util::{Sink, Stream, StreamExt};
 use tokio::sync::mpsc;
-use tokio::time::timeout;
-use tokio_tungstenite::tungstenite;
 use tracing::debug;
 use uuid::Uuid;
 
 use super::HttpState;
+use super::earlier::Earlier;
+use super::guard;
 use super::listener::KeptPlace;
+use super::pace::Pace;
 use super::problem::Problem;
+use super::socket::{self, CLOSED, Ending, STOPPING, WRITE_BUFFER_BYTES, WRITE_BUFFER_BYTES_MAX};
 use super::writer::{self, Written};
 use crate::driver::Stopped;
 
@@ -38,19 +36,11 @@ use crate::driver::Stopped;
 /// and the connection goes on; one beyond this ends it, since it cannot be skipped in bounded memory.
 const MESSAGE_BYTES_MAX: usize = 16 * 1024 * 1024;
 
-/// Bytes that wait for the socket before a write waits too.
-const WRITE_BUFFER_BYTES: usize = 16 * 1024;
-
-/// Bytes that may ever wait for the socket.
-const WRITE_BUFFER_BYTES_MAX: usize = 1024 * 1024;
-
-/// How long a peer may take to answer the closing of the connection.
-const CLOSING_TIME_MAX: Duration = Duration::from_secs(2);
-
 /// Begins a provider connection.
 pub(super) async fn connect(
     State(state): State<HttpState>,
     place: KeptPlace,
+    headers: HeaderMap,
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Response {
     let upgrade = match upgrade {
@@ -61,6 +51,8 @@ pub(super) async fn connect(
                 .into_response();
         }
     };
+    // One for all bots of the connection; a `hello` may bring its own.
+    let token = guard::bearer(&headers).map(Secret::from);
     upgrade
         .max_message_size(MESSAGE_BYTES_MAX)
         .max_frame_size(MESSAGE_BYTES_MAX)
@@ -69,16 +61,16 @@ pub(super) async fn connect(
         .on_upgrade(async move |socket| {
             let _kept = place;
             let session_id = SessionId::from(Uuid::new_v4());
-            Connection { state, session_id }.run(socket).await;
+            let earlier = Earlier::default();
+            Connection { state, session_id, token, earlier }.run(socket).await;
         })
 }
-
-/// Why a connection ends from this side; none when the peer ended it, or it broke.
-type Ending = Option<(CloseCode, &'static str)>;
 
 struct Connection {
     state: HttpState,
     session_id: SessionId,
+    token: Option<Secret>,
+    earlier: Earlier,
 }
 
 impl Connection {
@@ -94,7 +86,7 @@ impl Connection {
             }
         };
         if let Some((code, reason)) = ending {
-            close(&mut sink, &mut stream, code, reason).await;
+            socket::close(&mut sink, &mut stream, code, reason).await;
         }
         debug!(session_id = %self.session_id, "the provider connection has ended");
     }
@@ -122,16 +114,29 @@ impl Connection {
         &self,
         stream: &mut (impl Stream<Item = Result<Message, axum::Error>> + Unpin),
     ) -> Ending {
+        let mut pace = Pace::new(self.state.limits.frames);
         while let Some(message) = stream.next().await {
+            pace.step().await;
+            if self.state.accepts_v0
+                && let Ok(Message::Text(text)) = &message
+                && let Some(events) = self.earlier.read(text.as_str())
+            {
+                for event in events {
+                    if self.told(event).await.is_err() {
+                        return STOPPING;
+                    }
+                }
+                continue;
+            }
             let event = match message {
-                Ok(Message::Text(text)) => read(&text),
+                Ok(Message::Text(text)) => self.read(&text),
                 Ok(Message::Binary(bytes)) => {
                     SessionEvent::Malformed { error: binary(bytes.len()) }
                 }
                 Ok(Message::Ping(_) | Message::Pong(_)) => SessionEvent::Heard,
                 // The socket answers it by itself and then ends.
                 Ok(Message::Close(_)) => continue,
-                Err(error) => return unreadable(error),
+                Err(error) => return socket::unreadable(error),
             };
             if let SessionEvent::Frame { frame: ProviderFrame::Message(message), .. } = &event {
                 super::media::expect(&self.state.staging, &message.draft).await;
@@ -143,6 +148,24 @@ impl Connection {
         None
     }
 
+    /// What a text is to the session.
+    fn read(&self, text: &Utf8Bytes) -> SessionEvent {
+        match parse_provider_frame(text.as_str()) {
+            Ok(frame) => {
+                let authorized = self.authorizes(&frame);
+                SessionEvent::Frame { frame, authorized }
+            }
+            Err(error) => SessionEvent::Malformed { error },
+        }
+    }
+
+    /// Whether a frame's token opens its bot. Only a `hello` has to show one.
+    fn authorizes(&self, frame: &ProviderFrame) -> bool {
+        let ProviderFrame::Hello(hello) = frame else { return true };
+        let token = hello.token.as_ref().or(self.token.as_ref()).map(Secret::expose);
+        self.state.access.opens_bot(&hello.bot_id, token)
+    }
+
     async fn write_all(
         &self,
         sink: &mut (impl Sink<Message> + Unpin),
@@ -151,7 +174,8 @@ impl Connection {
         let now = || self.state.driver.now();
         let media = || super::media::welcome(&self.state.staging);
         let level = self.state.staging.level();
-        match writer::write_all(sink, effects, self.session_id, now, media, level).await {
+        let name = |seq| self.earlier.name(seq);
+        match writer::write_all(sink, effects, self.session_id, now, media, name, level).await {
             Written::Broken => None,
             Written::Late => LATE,
             // The session was closed, and everything it had to say has been said.
@@ -161,22 +185,8 @@ impl Connection {
     }
 }
 
-/// The node, or its part that this connection talks with, is stopping.
-const STOPPING: Ending = Some((close_code::RESTART, "the node is stopping; connect again"));
-
 /// A receipt is not true any more: the bot may have a new owner.
 const LATE: Ending = Some((close_code::RESTART, "a receipt came too late; connect again"));
-
-/// The session has ended.
-const CLOSED: Ending = Some((close_code::NORMAL, ""));
-
-/// What a text is to the session. Without tokens, whoever reaches the listener is authorized.
-fn read(text: &Utf8Bytes) -> SessionEvent {
-    match parse_provider_frame(text.as_str()) {
-        Ok(frame) => SessionEvent::Frame { frame, authorized: true },
-        Err(error) => SessionEvent::Malformed { error },
-    }
-}
 
 fn binary(bytes: usize) -> FrameError {
     if bytes > FRAME_BYTES_MAX {
@@ -190,37 +200,5 @@ fn binary(bytes: usize) -> FrameError {
         bot_id: None,
         supported: None,
         fatal: false,
-    }
-}
-
-/// How the WebSocket protocol has a connection end on which this was read.
-fn unreadable(error: axum::Error) -> Ending {
-    let error = error.into_inner().downcast::<tungstenite::Error>().ok()?;
-    match *error {
-        tungstenite::Error::Capacity(_) => {
-            Some((close_code::SIZE, "the message is too large to be skipped"))
-        }
-        tungstenite::Error::Utf8(_) => Some((close_code::INVALID, "the text is not UTF-8")),
-        tungstenite::Error::Protocol(_) => Some((close_code::PROTOCOL, "")),
-        _ => None,
-    }
-}
-
-/// Says why, and gives the peer a while to read it: a socket that is closed with unread bytes takes
-/// what was written last along.
-async fn close(
-    sink: &mut (impl Sink<Message, Error = axum::Error> + Unpin),
-    stream: &mut (impl Stream<Item = Result<Message, axum::Error>> + Unpin),
-    code: CloseCode,
-    reason: &'static str,
-) {
-    let farewell = CloseFrame { code, reason: Utf8Bytes::from_static(reason) };
-    let closing = async {
-        if sink.send(Message::Close(Some(farewell))).await.is_ok() {
-            while let Some(Ok(_)) = stream.next().await {}
-        }
-    };
-    if timeout(CLOSING_TIME_MAX, closing).await.is_err() {
-        debug!("the peer did not answer the closing of its connection");
     }
 }

@@ -3,9 +3,9 @@
 //! **Invariant:** what is true only for a while is checked against the clock right before it is
 //! written, however long it waited for the peer to read what came before it.
 
-use anteroom_core::id::SessionId;
-use anteroom_core::protocol::ServerFrame;
+use anteroom_core::id::{ProviderMessageId, SessionId};
 use anteroom_core::protocol::server::{Quota, WelcomeMedia};
+use anteroom_core::protocol::{ServerFrame, v0};
 use anteroom_core::session::event::SessionEffect;
 use anteroom_core::time::Timestamp;
 use axum::extract::ws::Message;
@@ -39,6 +39,7 @@ pub(super) async fn write_all(
     session_id: SessionId,
     now: impl Fn() -> Timestamp,
     media: impl Fn() -> WelcomeMedia,
+    name: impl Fn(u64) -> Option<ProviderMessageId>,
     mut levels: Levels,
 ) -> Written {
     let mut batch = Vec::with_capacity(EFFECTS_AT_ONCE);
@@ -72,7 +73,7 @@ pub(super) async fn write_all(
                     debug!(%session_id, "a frame came too late to be true");
                     return flushed(sink, Written::Late).await;
                 }
-                Write::Frame { frame, .. } => Message::Text(frame.to_wire().into()),
+                Write::Frame { frame, .. } => Message::Text(wire(&frame, &name).into()),
             };
             if sink.feed(message).await.is_err() {
                 return Written::Broken;
@@ -88,6 +89,16 @@ pub(super) async fn write_all(
 fn quota(media: &WelcomeMedia) -> ServerFrame {
     let (quota_bytes, used_bytes) = (media.quota_bytes, media.used_bytes);
     ServerFrame::Quota(Quota { bot_id: None, quota_bytes, used_bytes })
+}
+
+/// A frame as its provider reads it: a message without a number has a receipt that names its id.
+fn wire(frame: &ServerFrame, name: &impl Fn(u64) -> Option<ProviderMessageId>) -> String {
+    if let ServerFrame::Receipt(receipt) = frame
+        && let Some(name) = name(receipt.seq)
+    {
+        return v0::receipt(receipt, &name);
+    }
+    frame.to_wire()
 }
 
 async fn flushed(sink: &mut (impl Sink<Message> + Unpin), written: Written) -> Written {
@@ -132,7 +143,8 @@ mod tests {
         let session_id = SessionId::from(uuid::Uuid::nil());
         let media = || unreachable!("nobody is welcomed");
         let levels = levels().await;
-        let written = write_all(&mut sink, receiver, session_id, now, media, levels).await;
+        let name = |_| None;
+        let written = write_all(&mut sink, receiver, session_id, now, media, name, levels).await;
         (sink, written)
     }
 

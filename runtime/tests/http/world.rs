@@ -9,7 +9,7 @@ use std::time::Duration;
 use anteroom_core::context::Seed;
 use anteroom_core::id::{MediaId, NodeId};
 use anteroom_core::message::{Extracted, Outcome};
-use anteroom_core::settings::NodeSettings;
+use anteroom_core::settings::{BotSettings, NodeSettings};
 use anteroom_core::store::{BotRecord, StoreError, StoreRequest, StoreResult};
 use anteroom_runtime::clock::{BootClock, Clock};
 use anteroom_runtime::driver::ports::FileError;
@@ -20,6 +20,7 @@ use anteroom_runtime::media::staging::{Staging, StagingLimits};
 use anteroom_runtime::store::sqlite::{SqliteSettings, SqliteStore};
 use anteroom_runtime::store::{BoxFuture, Store};
 use anteroom_runtime::tls::plain_client_builder;
+use anteroom_runtime::tokens::Tokens;
 use futures_util::{FutureExt, SinkExt, StreamExt};
 use reqwest::{Client, Response};
 use serde_json::{Value, json};
@@ -28,6 +29,7 @@ use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::{self, Message};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, client_async, connect_async};
@@ -57,6 +59,25 @@ impl World {
     }
 
     pub async fn within(limits: HttpLimits, staging: StagingLimits) -> Self {
+        Self::set(limits, staging, Tokens::default(), |_| {}).await
+    }
+
+    /// A node whose bots are set so.
+    pub async fn with_bots(change: impl FnOnce(&mut BotSettings)) -> Self {
+        Self::set(HttpLimits::default(), StagingLimits::default(), Tokens::default(), change).await
+    }
+
+    /// A node whose listener asks for these tokens.
+    pub async fn with_tokens(tokens: Tokens) -> Self {
+        Self::set(HttpLimits::default(), StagingLimits::default(), tokens, |_| {}).await
+    }
+
+    pub async fn set(
+        limits: HttpLimits,
+        staging: StagingLimits,
+        tokens: Tokens,
+        change: impl FnOnce(&mut BotSettings),
+    ) -> Self {
         let directory = tempfile::tempdir().expect("a temporary directory can be made");
         let clock = Arc::new(BootClock::start());
         let now = Arc::clone(&clock);
@@ -67,6 +88,7 @@ impl World {
         let staging = Arc::new(staging.expect("staging opens"));
         let mut settings = NodeSettings::new(NodeId::from(Uuid::new_v4()));
         settings.session.auto_create_bots = true;
+        change(&mut settings.bot_defaults);
         let node = Node {
             settings,
             seed: Seed([7; 32]),
@@ -87,7 +109,9 @@ impl World {
         let socket = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
         let url = format!("http://{}", socket.local_addr().expect("it is bound"));
         let shutdown = CancellationToken::new();
-        let state = HttpState::new(handle.clone(), Arc::clone(&staging)).with_limits(limits);
+        let state = HttpState::new(handle.clone(), Arc::clone(&staging))
+            .with_limits(limits)
+            .with_tokens(tokens);
         let listener = tokio::spawn(http::serve(socket, state, shutdown.clone()));
         Self { url, handle, store, staging, shutdown, listener, _directory: directory }
     }
@@ -99,9 +123,25 @@ impl World {
 
     /// Opens a provider's socket, without a word.
     pub async fn socket(&self) -> Socket {
-        let address = self.at("/v1/provider").replacen("http", "ws", 1);
-        let (socket, _) = connect_async(address).await.expect("the listener takes it");
-        Socket { socket }
+        self.socket_at("/v1/provider", None).await.expect("the listener takes it")
+    }
+
+    /// Opens a WebSocket, with a token or without.
+    pub async fn socket_at(&self, path: &str, token: Option<&str>) -> tungstenite::Result<Socket> {
+        let address = self.at(path).replacen("http", "ws", 1);
+        let mut request = address.into_client_request().expect("an address");
+        if let Some(token) = token {
+            let value = format!("Bearer {token}").parse().expect("a header");
+            request.headers_mut().insert("authorization", value);
+        }
+        let (socket, _) = connect_async(request).await?;
+        Ok(Socket { socket })
+    }
+
+    /// A bot's stream of callbacks over a WebSocket.
+    pub async fn callback_socket(&self, bot: &str) -> Socket {
+        let path = format!("/v1/bots/{bot}/callbacks");
+        self.socket_at(&path, None).await.expect("the listener takes it")
     }
 
     /// Opens a provider's socket whose system takes next to nothing that its owner does not read.

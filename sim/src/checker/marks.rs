@@ -97,6 +97,12 @@ marks! {
     GatingReleased,
     /// A callback was sent again.
     CalledBackAgain,
+    /// Callbacks were sent together.
+    CalledBackTogether,
+    /// Callbacks that had been sent together were sent together again.
+    TogetherAgain,
+    /// Of callbacks that came together, a part was acknowledged.
+    PartAcknowledged,
     /// An attempt arrived behind a later one.
     LateAttemptArrived,
     /// A consumer was taken for unavailable.
@@ -187,6 +193,12 @@ impl Marks {
             }
             Seen::Noticed { notice, .. } => self.noticed(notice),
             Seen::Receipted { told, .. } => self.told(*told),
+            Seen::Together { callbacks, .. } if callbacks.len() > 1 => {
+                self.reach(Mark::CalledBackTogether);
+                if callbacks.iter().any(|callback| callback.attempt.0 > 1) {
+                    self.reach(Mark::TogetherAgain);
+                }
+            }
             Seen::CallbackSent { callback, .. } => {
                 if callback.attempt.0 > 1 {
                     self.reach(Mark::CalledBackAgain);

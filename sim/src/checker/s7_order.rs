@@ -1,7 +1,8 @@
 //! S7: callbacks of a correspondent come one by one and in order, and under gating not before the
-//! media in front of them, unless those had their time.
+//! media in front of them, unless those had their time. What comes together counts as one, and what
+//! came together once gets no company later, as long as its bot runs.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use anteroom_core::bot::event::Callback;
 use anteroom_core::id::{BotId, CallbackKey, CorrespondentId, Epoch, MessageId};
@@ -20,11 +21,58 @@ pub(super) struct Order {
     owned_since: BTreeMap<BotId, (Epoch, Timestamp)>,
     /// The last text called back for the first time, by correspondent.
     last_text: BTreeMap<(BotId, CorrespondentId), MessageId>,
-    /// The last callback sent, by correspondent, and whether it was sent under gating.
-    last_sent: BTreeMap<(BotId, CorrespondentId), (CallbackKey, bool)>,
+    /// The last callbacks sent at once, by correspondent, and whether they were sent under gating.
+    last_sent: BTreeMap<(BotId, CorrespondentId), (BTreeSet<CallbackKey>, bool)>,
+    /// What came together last since the bot was started, by correspondent.
+    together: BTreeMap<(BotId, CorrespondentId), BTreeSet<CallbackKey>>,
+    /// What is said to come together and has not come yet.
+    coming: BTreeSet<(BotId, CallbackKey)>,
 }
 
 impl Order {
+    /// Callbacks come together, at once after this.
+    fn comes_together(
+        &mut self,
+        node: usize,
+        bot_id: &BotId,
+        callbacks: &[Callback],
+        scene: &Scene<'_>,
+    ) -> Result<(), String> {
+        let Some(first) = callbacks.first() else {
+            return Err(format!("{bot_id}: nothing comes together"));
+        };
+        let correspondent = (bot_id.clone(), first.correspondent_id.clone());
+        let keys: BTreeSet<_> = callbacks.iter().map(Callback::key).collect();
+        if callbacks.iter().any(|it| it.correspondent_id != first.correspondent_id) {
+            return Err(format!("{bot_id}: callbacks of several correspondents come together"));
+        }
+        if keys.len() != callbacks.len() {
+            return Err(format!("{bot_id}/{}: one comes twice together", correspondent.1));
+        }
+        let bot =
+            self.settings.get(&node).map(|it| it.bots.get(bot_id).unwrap_or(&it.bot_defaults));
+        if bot.is_some_and(|bot| keys.len() > bot.callbacks.together_max()) {
+            return Err(format!("{bot_id}/{}: {} come together", correspondent.1, keys.len()));
+        }
+        let is_gated = bot.is_some_and(|bot| bot.is_gated(&first.correspondent_id));
+        if !is_gated {
+            self.alone(bot_id, &first.correspondent_id, &keys, scene)?;
+        }
+        if let Some(before) = self.together.get(&correspondent)
+            && !before.is_disjoint(&keys)
+            && !keys.is_subset(before)
+        {
+            return Err(format!(
+                "{bot_id}/{}: what came together has new company: {keys:?}, before {before:?}",
+                correspondent.1
+            ));
+        }
+        self.together.insert(correspondent.clone(), keys.clone());
+        self.coming = keys.iter().map(|key| (bot_id.clone(), key.clone())).collect();
+        self.last_sent.insert(correspondent, (keys, is_gated));
+        Ok(())
+    }
+
     fn sent(
         &mut self,
         node: usize,
@@ -41,9 +89,15 @@ impl Order {
         let is_gated = gated.is_some();
         match gated {
             Some(settings) => self.not_gated_off(&settings, node_now, bot_id, callback, scene)?,
-            None => self.alone(bot_id, callback, scene)?,
+            None => {}
         }
-        self.last_sent.insert(correspondent.clone(), (callback.key(), is_gated));
+        if !self.coming.remove(&(bot_id.clone(), callback.key())) {
+            let keys = BTreeSet::from([callback.key()]);
+            if !is_gated {
+                self.alone(bot_id, &callback.correspondent_id, &keys, scene)?;
+            }
+            self.last_sent.insert(correspondent.clone(), (keys, is_gated));
+        }
         if callback.message.media.is_some() || callback.attempt.0 > 1 {
             return Ok(());
         }
@@ -56,25 +110,32 @@ impl Order {
         }
     }
 
-    /// Whether the callback before has ended.
-    fn alone(&self, bot_id: &BotId, callback: &Callback, scene: &Scene<'_>) -> Result<(), String> {
-        let correspondent = (bot_id.clone(), callback.correspondent_id.clone());
+    /// Whether what came at once before has ended, but for what comes again.
+    fn alone(
+        &self,
+        bot_id: &BotId,
+        correspondent_id: &CorrespondentId,
+        keys: &BTreeSet<CallbackKey>,
+        scene: &Scene<'_>,
+    ) -> Result<(), String> {
+        let correspondent = (bot_id.clone(), correspondent_id.clone());
         // Settings that changed since bring another order; then the one before may come later.
-        let Some((last, false)) = self.last_sent.get(&correspondent) else { return Ok(()) };
-        if *last == callback.key() {
-            return Ok(());
-        }
-        let row = scene.store.archive_row(bot_id, &last.correspondent_id, last.message_id);
-        let open = row.is_some_and(|row| {
-            row.revision == last.revision && row.callback == CallbackState::Owed
+        let Some((before, false)) = self.last_sent.get(&correspondent) else { return Ok(()) };
+        let open = before.difference(keys).find(|key| {
+            let row = scene.store.archive_row(bot_id, &key.correspondent_id, key.message_id);
+            row.is_some_and(|row| {
+                row.revision == key.revision && row.callback == CallbackState::Owed
+            })
         });
-        if open {
-            return Err(format!(
-                "{bot_id}/{}: {} is called back while {} is open",
-                callback.correspondent_id, callback.message.id, last.message_id
-            ));
+        // What came together may come apart when its bot starts anew, and comes again in parts.
+        let anew = !self.together.contains_key(&correspondent) && !before.is_disjoint(keys);
+        match open.filter(|_| !anew) {
+            Some(open) => Err(format!(
+                "{bot_id}/{correspondent_id}: {keys:?} is called back while {} is open",
+                open.message_id
+            )),
+            None => Ok(()),
         }
-        Ok(())
     }
 
     /// Whether no medium in front of the callback still has time.
@@ -132,7 +193,11 @@ impl Judge for Order {
                 if since.0 != *epoch {
                     *since = (*epoch, scene.now);
                 }
+                self.together.retain(|(owned, _), _| owned != bot_id);
                 Ok(())
+            }
+            Seen::Together { node, bot_id, callbacks } => {
+                self.comes_together(*node, bot_id, callbacks, scene)
             }
             Seen::CallbackSent { node, node_now, bot_id, callback } => {
                 self.sent(*node, *node_now, bot_id, callback, scene)
@@ -144,6 +209,11 @@ impl Judge for Order {
 
 #[cfg(test)]
 mod tests {
+    use std::num::NonZeroU32;
+
+    use anteroom_core::id::Attempt;
+    use anteroom_core::settings::Debounce;
+
     use super::super::stage::{Stage, callback_of};
     use super::*;
 
@@ -165,6 +235,44 @@ mod tests {
         let mut rule = Order::default();
         send(&mut rule, &stage, &first).expect("the first callback");
         assert_eq!(send(&mut rule, &stage, &second), Ok(()));
+    }
+
+    fn send_together(
+        rule: &mut Order,
+        stage: &Stage,
+        callbacks: &[&Callback],
+    ) -> Result<(), String> {
+        let bot_id = &stage.bot_id;
+        let callbacks: Vec<_> = callbacks.iter().map(|it| Callback::clone(it)).collect();
+        let together = Seen::Together { node: 0, bot_id, callbacks: &callbacks };
+        rule.see(&together, &stage.scene())?;
+        callbacks.iter().try_for_each(|callback| send(rule, stage, callback))
+    }
+
+    /// Goal: what comes together counts as one: nothing else comes while a part of it is open, a part
+    /// of it may come again by itself, and with company it never did have it may not.
+    #[test]
+    fn what_came_together_gets_no_company() {
+        let mut stage = Stage::new();
+        stage.settings.bot_defaults.callbacks.debounce = Some(Debounce {
+            window: Millis::from_secs(1),
+            max_wait: Millis::from_secs(2),
+            max_messages: NonZeroU32::MIN.saturating_add(1),
+        });
+        let [first, second, third] =
+            ["m1", "m2", "m3"].map(|name| callback_of(&stage.archive_text(name, "hello")));
+        let mut rule = Order::default();
+        rule.see(&stage.booted(), &stage.scene()).expect("a boot breaks nothing");
+        assert!(send_together(&mut rule, &stage, &[&first, &second, &third]).is_err());
+        send_together(&mut rule, &stage, &[&first, &second]).expect("a burst");
+        assert!(send_together(&mut rule, &stage, &[&third]).is_err());
+        stage.end(&first.key());
+        assert!(send_together(&mut rule, &stage, &[&third]).is_err());
+        let again = Callback { attempt: Attempt(2), ..second.clone() };
+        assert!(send_together(&mut rule, &stage, &[&again, &third]).is_err());
+        assert_eq!(send_together(&mut rule, &stage, &[&again]), Ok(()));
+        stage.end(&second.key());
+        assert_eq!(send_together(&mut rule, &stage, &[&third]), Ok(()));
     }
 
     /// Goal: a text that comes behind a later one is found.

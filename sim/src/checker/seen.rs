@@ -130,6 +130,15 @@ pub enum Seen<'a> {
         /// What it says.
         told: Told,
     },
+    /// A node is about to send callbacks together.
+    Together {
+        /// Which node.
+        node: usize,
+        /// Whose bot.
+        bot_id: &'a BotId,
+        /// The callbacks, which are seen one by one right after this.
+        callbacks: &'a [Callback],
+    },
     /// A node sends a callback.
     CallbackSent {
         /// Which node.

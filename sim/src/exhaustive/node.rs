@@ -203,6 +203,13 @@ impl World {
                     self.called_back(node, &bot_id, callback.get());
                 }
             }
+            BotEffect::Callbacks { callbacks, valid_until, .. } => {
+                if self.now < valid_until {
+                    for callback in &callbacks {
+                        self.called_back(node, &bot_id, callback.get());
+                    }
+                }
+            }
             BotEffect::AckAnswer { request_id, answer, .. } => {
                 self.rules.acknowledgement_answered(request_id, answer.as_ref().map(|a| a.get()));
             }

@@ -1,7 +1,8 @@
 //! Settings so small that they bite.
 
 use anteroom_core::settings::{
-    BackOff, BotSettings, Gating, JanitorSettings, LeaseSettings, Limits, NodeSettings, Overflow,
+    BackOff, BotSettings, Debounce, Gating, JanitorSettings, LeaseSettings, Limits, NodeSettings,
+    Overflow,
 };
 use anteroom_core::time::Millis;
 use std::num::NonZeroU32;
@@ -85,6 +86,11 @@ fn bot(dice: &mut Dice) -> BotSettings {
         BackOff { first: Millis::from_ms(500), most: Millis::from_secs(20) };
     bot.callbacks.refused_back_off =
         BackOff { first: Millis::from_ms(500), most: Millis::from_secs(20) };
+    bot.callbacks.debounce = dice.strikes(300).then(|| Debounce {
+        window: Millis::from_ms(dice.between(50, 10_000)),
+        max_wait: Millis::from_ms(dice.between(50, 30_000)),
+        max_messages: NonZeroU32::MIN.saturating_add(small(dice, 5)),
+    });
     bot
 }
 

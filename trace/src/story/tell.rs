@@ -1,6 +1,7 @@
 //! Which event and which effect is told by whom to whom.
 
 use anteroom_core::bot::event::{BotEffect, BotEvent};
+use anteroom_core::durable::Durable;
 use anteroom_core::effect::Effect;
 use anteroom_core::event::{Event, NodeEvent};
 use anteroom_core::id::{BotId, OpId, SessionId};
@@ -122,6 +123,10 @@ impl Story {
                 let subjects = vec![of_key(bot_id, key)];
                 self.told(at, Kind::Answered, node, consumer(), label, subjects);
             }
+            BotEvent::AnsweredTogether { callbacks, .. } => {
+                let subjects = callbacks.iter().map(|(key, _)| of_key(bot_id, key)).collect();
+                self.told(at, Kind::Answered, node, consumer(), label, subjects);
+            }
             BotEvent::Enqueue { .. } => {
                 self.told(at, Kind::Told, node, consumer(), label, Vec::new());
             }
@@ -241,6 +246,16 @@ impl Story {
                 let callback = callback.get();
                 self.learn_message(bot_id, &callback.correspondent_id, &callback.message);
                 let subjects = vec![of_key(bot_id, &callback.key())];
+                self.told(at, Kind::Told, node, consumer(), label, subjects);
+            }
+            BotEffect::Callbacks { callbacks, .. } => {
+                let callbacks = callbacks.iter().map(Durable::get);
+                let subjects = callbacks
+                    .map(|callback| {
+                        self.learn_message(bot_id, &callback.correspondent_id, &callback.message);
+                        of_key(bot_id, &callback.key())
+                    })
+                    .collect();
                 self.told(at, Kind::Told, node, consumer(), label, subjects);
             }
             BotEffect::AbortCallback { key, .. } => {

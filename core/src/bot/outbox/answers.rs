@@ -115,6 +115,28 @@ impl Outbox {
         }
     }
 
+    /// A consumer that is called answered one attempt at callbacks that went out together: each is
+    /// answered so. A reply answers them all, and goes with the last.
+    pub fn answered_together(
+        &mut self,
+        cx: &mut OutboxContext<'_, '_>,
+        callbacks: Vec<(CallbackKey, Attempt)>,
+        answer: ConsumerAnswer,
+    ) {
+        let last = callbacks.len().saturating_sub(1);
+        for (place, (key, attempt)) in callbacks.into_iter().enumerate() {
+            let answer = match &answer {
+                ConsumerAnswer::Acknowledged { reply } => {
+                    ConsumerAnswer::Acknowledged { reply: reply.clone().filter(|_| place == last) }
+                }
+                ConsumerAnswer::Refused
+                | ConsumerAnswer::Unavailable { .. }
+                | ConsumerAnswer::Gone => answer.clone(),
+            };
+            self.answered(cx, key, attempt, answer);
+        }
+    }
+
     /// Attempts that were not answered in time have failed.
     pub(super) fn time_out(&mut self, cx: &mut OutboxContext<'_, '_>) {
         let mut late = false;

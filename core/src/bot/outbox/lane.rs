@@ -25,6 +25,8 @@ pub(super) struct OutboxLane {
     pub refilling: bool,
     /// The last place in the archive that has been in memory.
     pub last_seq: ArchiveSeq,
+    /// Whether it waits for the end of a burst.
+    pub gathering: bool,
     /// Under gating, while spilled: only messages up to this id are known to be complete.
     pub complete_through: Option<MessageId>,
 }
@@ -37,6 +39,11 @@ pub(super) struct Entry {
     pub callback: Durable<Callback>,
     pub failures: u32,
     pub state: EntryState,
+    /// Since when it might have been sent.
+    pub since: Timestamp,
+    /// It has gone out together with the others that are marked so; a lane has one such batch, which
+    /// gets no more entries.
+    pub together: bool,
 }
 
 /// Where an owed callback stands.
@@ -77,7 +84,7 @@ impl Entry {
         }
     }
 
-    fn is_underway(&self) -> bool {
+    pub fn is_underway(&self) -> bool {
         match self.state {
             EntryState::Raising | EntryState::Open { .. } | EntryState::Ending => true,
             EntryState::Ready | EntryState::Spent | EntryState::Refused { .. } => false,
@@ -132,5 +139,6 @@ impl OutboxLane {
             && !self.listed
             && !self.spilled
             && !self.refilling
+            && !self.gathering
     }
 }

@@ -324,7 +324,7 @@ impl Outbox {
     }
 
     /// Lists a lane so that it has the next turn: its new attempt number is fresh, or it is the probe.
-    fn list_first(&mut self, correspondent_id: &CorrespondentId) {
+    pub(super) fn list_first(&mut self, correspondent_id: &CorrespondentId) {
         if let Some(lane) = self.lanes.get_mut(correspondent_id)
             && !lane.listed
         {

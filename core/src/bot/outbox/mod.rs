@@ -7,12 +7,14 @@
 //!
 //! Here: how callbacks come in and go out. [`answers`]: what the consumer says. [`paging`]: what is
 //! read from the store. [`marks`]: what is made durable. [`circuit`]: whether the consumer is there.
+//! [`together`]: what comes in a burst goes out together, where a bot debounces.
 
 mod answers;
 mod circuit;
 mod lane;
 mod marks;
 mod paging;
+mod together;
 
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -216,7 +218,13 @@ impl Outbox {
     }
 
     /// A message is archived, and its callback's first attempt number is durable.
-    pub fn enter(&mut self, settings: &BotSettings, seq: ArchiveSeq, callback: Durable<Callback>) {
+    pub fn enter(
+        &mut self,
+        now: Timestamp,
+        settings: &BotSettings,
+        seq: ArchiveSeq,
+        callback: Durable<Callback>,
+    ) {
         let correspondent_id = callback.get().correspondent_id.clone();
         let state = self.marks.entry_state(callback.get());
         let lane = match self.lanes.get_mut(&correspondent_id) {
@@ -224,7 +232,7 @@ impl Outbox {
             None => self.lanes.entry(correspondent_id.clone()).or_default(),
         };
         lane.reserved = lane.reserved.saturating_sub(1);
-        let entry = Entry { seq, callback, failures: 0, state };
+        let entry = Entry { seq, callback, failures: 0, state, since: now, together: false };
         lane.insert(entry, settings.is_gated(&correspondent_id));
         self.paging.entered(seq);
         if !lane.listed {
@@ -281,7 +289,14 @@ impl Outbox {
             && let Some(correspondent_id) = self.sendable.pop_front()
         {
             turns -= 1;
-            self.turn(cx, stream_id, correspondent_id);
+            match cx.settings.callbacks.debounce {
+                None => self.turn(cx, stream_id, correspondent_id),
+                Some(debounce) => {
+                    if !self.turn_together(cx, stream_id, correspondent_id, debounce) {
+                        return;
+                    }
+                }
+            }
         }
     }
 
@@ -369,6 +384,9 @@ impl Outbox {
             && until <= cx.cx.now
         {
             self.waits.remove(&(until, why, correspondent_id.clone()));
+            if why == Deadline::Debounce {
+                self.gathered(&correspondent_id);
+            }
             self.list(&correspondent_id);
         }
         self.circuit.tick(cx.cx.now);
@@ -443,10 +461,11 @@ impl Outbox {
         ensure(self.open.len() <= callbacks.max_in_flight, "open callbacks are bounded")?;
         let mut correspondents = BTreeSet::new();
         for (order, open) in self.open.iter() {
-            ensure(
-                correspondents.insert(&open.key.correspondent_id),
-                "a correspondent has one open callback at most",
-            )?;
+            if correspondents.insert(&open.key.correspondent_id)
+                && let Some(lane) = self.lanes.get(&open.key.correspondent_id)
+            {
+                lane.check_open(callbacks.together_max())?;
+            }
             let lane = self.lanes.get(&open.key.correspondent_id);
             let entry = lane.and_then(|lane| {
                 lane.entries.iter().find(|entry| entry.state == EntryState::Open { order: *order })

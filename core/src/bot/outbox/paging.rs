@@ -312,6 +312,8 @@ impl Outbox {
                 state: self.marks.entry_state(&callback),
                 callback: Durable::by(reply, callback),
                 failures: owed.failures,
+                since: owed.message.accepted_time.min(cx.cx.now),
+                together: false,
             };
             lane.insert(entry, gated);
             self.in_window += 1;

@@ -6,15 +6,17 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use crate::protocol::consumer::parse_webhook_answer;
 use crate::protocol::{
-    AckResponse, CallbackBatch, CallbackFrame, ErrorCode, ProviderFrame, ServerFrame, limits,
-    parse_ack, parse_provider_frame,
+    AckResponse, CallbackBatch, CallbackFrame, ConsumerFrame, ErrorCode, ProviderFrame,
+    ServerFrame, StreamFrame, StreamWord, limits, parse_ack, parse_consumer_frame,
+    parse_provider_frame,
 };
 
 const PAGE: &str = include_str!("../../../../docs/protocol/v1.md");
 
 /// The examples of the page, with what stands behind `json` on their fence.
-fn examples() -> Vec<(&'static str, &'static str)> {
+pub(super) fn examples() -> Vec<(&'static str, &'static str)> {
     let mut examples = Vec::new();
     let mut rest = PAGE;
     while let Some((_, after)) = rest.split_once("```json") {
@@ -68,6 +70,12 @@ fn every_example_is_a_frame() {
             "batch" => survives::<CallbackBatch>(text),
             "ack" => assert_eq!(parse_ack(text).expect(text).unknown, Vec::<String>::new()),
             "acked" => survives::<AckResponse>(text),
+            "webhook-answer" => {
+                let reply = parse_webhook_answer(text.as_bytes()).expect(text);
+                assert_eq!(reply.as_deref(), Some("see you at eight"));
+            }
+            "consumer" => drop(parse_consumer_frame(text).expect(text)),
+            "stream" => survives::<StreamFrame>(text),
             other => panic!("an example is marked {other:?}"),
         }
     }
@@ -88,6 +96,18 @@ fn every_frame_type_has_an_example() {
     assert_eq!(seen["provider"], ["hello", "message", "status", "sent", "ping"]);
     assert_eq!(seen["server"], ["welcome", "receipt", "send", "quota", "error", "pong"]);
     assert_eq!(seen["callback"], ["message", "message.revised"]);
+    assert_eq!(seen["consumer"], ["ack", "ping"]);
+    assert_eq!(seen["stream"], ["acked", "not_acked", "error", "pong", "replaced"]);
+    let _: fn(&ConsumerFrame) = |frame| match frame {
+        ConsumerFrame::Ack(_) | ConsumerFrame::Ping => {}
+    };
+    let _: fn(&StreamWord) = |word| match word {
+        StreamWord::Acked(_)
+        | StreamWord::NotAcked(_)
+        | StreamWord::Error(_)
+        | StreamWord::Replaced
+        | StreamWord::Pong(_) => {}
+    };
     // The lists above are whole: a new variant does not compile here.
     let _: fn(&ProviderFrame) = |frame| match frame {
         ProviderFrame::Hello(_)
@@ -154,7 +174,11 @@ fn every_limit_has_its_number() {
         ("a status's `detail`", format!("{} characters", limits::STATUS_DETAIL_CHARACTERS_MAX)),
         ("a time", limits::TIME_MS_MAX.to_string()),
         ("ids in one acknowledgement", format!("{} entries", limits::ACK_IDS_MAX)),
-        ("an acknowledgement's body", format!("{} bytes", limits::ACK_BODY_BYTES_MAX)),
+        (
+            "an acknowledgement's body, a consumer's frame",
+            format!("{} bytes", limits::ACK_BODY_BYTES_MAX),
+        ),
+        ("a webhook's answer", format!("{} bytes", limits::WEBHOOK_ANSWER_BYTES_MAX)),
     ] {
         let row = format!("\n| {what} | {limit} | ");
         assert!(PAGE.contains(&row), "the page has no row {row}");

@@ -4,6 +4,7 @@ mod bad_input;
 mod documentation;
 mod examples;
 mod properties;
+mod schemas;
 
 use serde_json::{Value, json};
 

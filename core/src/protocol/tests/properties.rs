@@ -11,13 +11,15 @@ use super::{hello, media_message, sent, status, text_message};
 use crate::draft::{Direction, Draft, DraftMedia};
 use crate::id::{BotId, MediaId, MessageId, SessionId};
 use crate::message::{MediaKind, Participant};
+use crate::protocol::consumer::parse_webhook_answer;
 use crate::protocol::limits::TIME_MS_MAX;
 use crate::protocol::provider::{Ping, ProviderStatus, Sent, StatusFrame};
 use crate::protocol::receipt::EvictionReason;
 use crate::protocol::server::{Pong, Quota, SendFrame, WelcomeMedia};
 use crate::protocol::{
-    ErrorCode, ErrorFrame, Hello, MessageFrame, PayloadVersion, ProviderFrame, Receipt,
-    ReceiptOutcome, Rejection, ServerFrame, Welcome, parse_ack, parse_provider_frame,
+    ConsumerFrame, ErrorCode, ErrorFrame, Hello, MessageFrame, PayloadVersion, ProviderFrame,
+    Receipt, ReceiptOutcome, Rejection, ServerFrame, Welcome, parse_ack, parse_consumer_frame,
+    parse_provider_frame,
 };
 use crate::time::{Millis, Timestamp};
 
@@ -278,6 +280,28 @@ proptest! {
     fn any_text_is_a_frame_or_an_error(text in any::<String>()) {
         is_total(&text);
         let _ = parse_ack(&text);
+        let _ = parse_consumer_frame(&text);
+        let _ = parse_webhook_answer(text.as_bytes());
+    }
+
+    /// Goal: no bytes of a webhook break the reading of its answer, and a reply is what it says.
+    #[test]
+    fn any_bytes_are_a_webhooks_answer(bytes in any::<Vec<u8>>(), reply in any::<String>()) {
+        let _ = parse_webhook_answer(&bytes);
+        let body = serde_json::json!({ "reply": reply }).to_string();
+        let read = parse_webhook_answer(body.as_bytes()).expect("a reply is a text");
+        prop_assert_eq!(read.unwrap_or_default(), reply);
+    }
+
+    /// Goal: whatever stands in a consumer's frame, it is an acknowledgement or an error that ends nothing,
+    /// and every entry is either an id or told as unknown.
+    #[test]
+    fn any_entries_are_acknowledged_or_unknown(entries in prop::collection::vec(any::<String>(), 0..20)) {
+        let frame = serde_json::json!({ "type": "ack", "callback_ids": entries }).to_string();
+        let Ok(ConsumerFrame::Ack(request)) = parse_consumer_frame(&frame) else {
+            return Err(TestCaseError::fail("it is an acknowledgement"));
+        };
+        prop_assert_eq!(request.callback_ids.len() + request.unknown.len(), entries.len());
     }
 
     /// Goal: no text that looks like JSON breaks the reading, escapes and half characters included.

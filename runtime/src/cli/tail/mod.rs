@@ -4,8 +4,6 @@
 //! it printed, and counts only what the server confirmed. It reconnects by itself for ever, but never
 //! after another consumer took the stream over: two that did would take it from each other for ever.
 
-mod print;
-mod seen;
 mod sse;
 
 use std::convert::Infallible;
@@ -16,19 +14,20 @@ use std::time::Duration;
 use anteroom_core::id::CallbackId;
 use anteroom_core::protocol::consumer::AckRequest;
 use anteroom_core::protocol::limits::ACK_IDS_MAX;
-use anteroom_core::protocol::{AckResponse, CallbackFrame};
+use anteroom_core::protocol::{AckResponse, CallbackBatch, CallbackFrame};
 use clap::Args;
 use futures_util::FutureExt;
 use reqwest::header::{ACCEPT, CONTENT_TYPE};
 use reqwest::{Client, Response, StatusCode};
 use tokio::time::sleep;
 
-use self::seen::Seen;
 use self::sse::{SseEvent, SseParser};
 use super::ClientArgs;
 use super::answer::{self, Answered};
 use super::back_off::BackOff;
 use super::exit::{Exit, complain};
+use super::print;
+use super::seen::Seen;
 
 /// Which callbacks, and for how long.
 #[derive(Debug, Args)]
@@ -206,6 +205,7 @@ impl Tail {
         while let Some(event) = parser.next() {
             match event.event_type.as_str() {
                 "message" | "message.revised" => self.take(&event)?,
+                "messages" => self.take_burst(&event)?,
                 "replaced" => {
                     complain("another consumer took the stream over; this one ends");
                     return Err(End::Exit(Exit::Replaced));
@@ -221,6 +221,23 @@ impl Tail {
         self.acknowledge().await
     }
 
+    /// Takes callbacks that came together one by one: each is acknowledged by itself.
+    fn take_burst(&mut self, event: &SseEvent) -> Result<(), End> {
+        let batch: CallbackBatch = match serde_json::from_str(&event.data) {
+            Ok(batch) => batch,
+            Err(error) => {
+                complain(format_args!("callbacks that cannot be read were skipped: {error}"));
+                return Ok(());
+            }
+        };
+        for frame in batch.callbacks {
+            let json = serde_json::to_string(&frame)
+                .expect("a callback is an object of strings, numbers and lists: JSON can write it");
+            self.take_one(&json, frame)?;
+        }
+        Ok(())
+    }
+
     /// Prints a callback, unless it was printed, and lists it for its acknowledgement. What comes
     /// beyond `--count` is left for the next consumer.
     fn take(&mut self, event: &SseEvent) -> Result<(), End> {
@@ -231,12 +248,16 @@ impl Tail {
                 return Ok(());
             }
         };
+        self.take_one(&event.data, frame)
+    }
+
+    fn take_one(&mut self, json: &str, frame: CallbackFrame) -> Result<(), End> {
         let id = frame.callback_id.to_string();
         if !self.seen.was_printed(&id) {
             if self.args.count.is_some_and(|count| self.printed >= count.get()) {
                 return Ok(());
             }
-            self.print(&event.data, &frame)?;
+            self.print(json, &frame)?;
             self.printed += 1;
             self.seen.printed(&id);
         }

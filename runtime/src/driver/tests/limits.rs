@@ -15,7 +15,7 @@ use uuid::Uuid;
 
 use super::world::{BOT, World, is_accepted};
 use crate::clock::Clock;
-use crate::driver::handle::{Command, Handle};
+use crate::driver::handle::{Command, Handle, StreamItem};
 use crate::driver::outlets::{Outlets, Timed};
 use crate::driver::tasks::Completion;
 
@@ -122,8 +122,11 @@ fn a_stream_that_reads_nothing_is_detached() {
     let (outlet, mut items) = mpsc::channel(1);
     let mut outlets = Outlets::default();
     assert!(outlets.attach(bot_id.clone(), stream_id, outlet));
-    let mut tell =
-        |valid_until| outlets.tell_stream(NOW, bot_id.clone(), stream_id, callback(), valid_until);
+    let mut tell = |valid_until| {
+        let item =
+            StreamItem::Callback { callback: callback(), bot_id: bot_id.clone(), valid_until };
+        outlets.tell_stream(NOW, stream_id, item, valid_until)
+    };
     assert_eq!(tell(NOW), None);
     assert_eq!(tell(LATER), None);
     let detached = Event::Bot(bot_id.clone(), BotEvent::ConsumerDetached { stream_id });
@@ -157,6 +160,7 @@ async fn letting_a_stream_go_detaches_its_consumer() {
         status: Arc::default(),
         last_stream: Arc::default(),
         stream_capacity: 1,
+        called: Arc::default(),
     };
     let attached = handle.attach_consumer(BotId::from(BOT)).await.expect("the inbox is open");
     let Some(Command::Attach { stream_id, outlet, .. }) = commands.recv().await else {
@@ -185,6 +189,7 @@ async fn answers_past_their_time_are_not_told() {
         status: Arc::default(),
         last_stream: Arc::default(),
         stream_capacity: 1,
+        called: Arc::default(),
     };
     let answering = tokio::spawn(async move {
         while let Some(command) = commands.recv().await {

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex};
 
 use anteroom_core::Seed;
 use anteroom_core::id::{
-    ArchiveSeq, BotId, Epoch, MediaId, MessageId, NodeId, PoolName, SessionId,
+    ArchiveSeq, Attempt, BotId, CallbackKey, Epoch, MediaId, MessageId, NodeId, PoolName, SessionId,
 };
 use anteroom_core::protocol::parse_provider_frame;
 use anteroom_core::receipt::Receipt;
@@ -206,6 +206,7 @@ struct Script {
     /// How often archiving still panics before it works.
     archive_panics: u32,
     sends: Vec<Send>,
+    attempts: BTreeMap<CallbackKey, Attempt>,
     last: u64,
 }
 
@@ -261,7 +262,13 @@ impl ScriptedStore {
                 StoreReply::OwedCallbacks { callbacks: Vec::new(), more: false }
             }
             StoreRequest::RaiseAttempts { callbacks, .. } => {
-                StoreReply::RaiseAttempts(callbacks.iter().map(|_| None).collect())
+                let mut state = self.state.lock().expect("no test panics with it");
+                let raise = |(key, _): &(CallbackKey, u32)| {
+                    let attempt = state.attempts.entry(key.clone()).or_insert(Attempt(1));
+                    attempt.0 += 1;
+                    Some(*attempt)
+                };
+                StoreReply::RaiseAttempts(callbacks.iter().map(raise).collect())
             }
             StoreRequest::MarkCalledBack { marks, .. } => {
                 StoreReply::MarkCalledBack(marks.iter().map(|_| MarkAnswer::Ended).collect())

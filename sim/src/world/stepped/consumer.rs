@@ -1,7 +1,8 @@
 //! A bot's consumer: a line to every node that is up, and an answer to each callback.
 //!
 //! One kind acknowledges by requests of its own, the other answers the call. Both remember nothing:
-//! whatever comes again is acknowledged again.
+//! whatever comes again is acknowledged again. What came together is answered together; of it, the
+//! first kind may acknowledge a part.
 
 use anteroom_core::bot::event::{AckAnswer, BotEvent, Callback, ConsumerAnswer};
 use anteroom_core::event::Event;
@@ -19,7 +20,7 @@ pub(super) struct Consumer {
     /// A line a node.
     streams: BTreeMap<usize, StreamId>,
     /// Acknowledgements without an answer.
-    asked: BTreeMap<RequestId, CallbackKey>,
+    asked: BTreeMap<RequestId, Vec<CallbackKey>>,
     /// The highest attempt that arrived of each callback.
     got: BTreeMap<CallbackKey, u32>,
 }
@@ -28,8 +29,8 @@ pub(super) struct Consumer {
 #[derive(Debug)]
 pub(super) enum Action {
     Connect,
-    Get { node: usize, incarnation: u32, stream_id: StreamId, callback: Callback },
-    Answer { node: usize, incarnation: u32, callback: Callback },
+    Get { node: usize, incarnation: u32, stream_id: StreamId, callbacks: Vec<Callback> },
+    Answer { node: usize, incarnation: u32, callbacks: Vec<Callback> },
 }
 
 impl Consumer {
@@ -43,11 +44,11 @@ impl World {
     pub(super) fn consumer_acts(&mut self, consumer: usize, action: Action) {
         match action {
             Action::Connect => self.consumer_connects(consumer),
-            Action::Get { node, incarnation, stream_id, callback } => {
-                self.consumer_gets(consumer, node, incarnation, stream_id, callback);
+            Action::Get { node, incarnation, stream_id, callbacks } => {
+                self.consumer_gets(consumer, node, incarnation, stream_id, callbacks);
             }
-            Action::Answer { node, incarnation, callback } => {
-                self.consumer_answers(consumer, node, incarnation, &callback);
+            Action::Answer { node, incarnation, callbacks } => {
+                self.consumer_answers(consumer, node, incarnation, &callbacks);
             }
         }
     }
@@ -118,18 +119,20 @@ impl World {
         }
     }
 
-    /// A node sends a callback.
+    /// A node sends a callback, or several together.
     pub(super) fn call_back(
         &mut self,
         node: usize,
         bot_id: &BotId,
         stream_id: StreamId,
-        callback: &Callback,
+        callbacks: Vec<Callback>,
     ) {
         let node_now = self.node_now(node);
-        self.show(&Seen::CallbackSent { node, node_now, bot_id, callback });
-        if self.is_sabotaged(Sabotage::CallTwice) {
+        for callback in &callbacks {
             self.show(&Seen::CallbackSent { node, node_now, bot_id, callback });
+            if self.is_sabotaged(Sabotage::CallTwice) {
+                self.show(&Seen::CallbackSent { node, node_now, bot_id, callback });
+            }
         }
         let Some(consumer) = self.place_of_bot(bot_id) else { return };
         let lost = self.weather.bots[consumer].callbacks_lost;
@@ -138,8 +141,8 @@ impl World {
         }
         let most = self.weather.bots[consumer].slow.as_ms().max(50);
         let wait = Millis::from_ms(1 + self.dice.consumer.below(most));
-        let (incarnation, callback) = (self.nodes[node].incarnation, callback.clone());
-        let action = Action::Get { node, incarnation, stream_id, callback };
+        let incarnation = self.nodes[node].incarnation;
+        let action = Action::Get { node, incarnation, stream_id, callbacks };
         self.after(wait, Happening::Consumer { consumer, action });
     }
 
@@ -149,24 +152,26 @@ impl World {
         node: usize,
         incarnation: u32,
         stream_id: StreamId,
-        callback: Callback,
+        callbacks: Vec<Callback>,
     ) {
-        let it = &mut self.consumers[consumer];
+        let it = &self.consumers[consumer];
         // What was on a line that has ended may arrive, or not.
         if it.streams.get(&node) != Some(&stream_id) && self.dice.consumer.coin() {
             return;
         }
-        let highest = it.got.entry(callback.key()).or_insert(0);
-        let late = callback.attempt.0 < *highest;
-        *highest = callback.attempt.0.max(*highest);
-        if late {
-            self.reach(Mark::LateAttemptArrived);
-        }
         let bot_id = self.bot_id(consumer);
-        self.show(&Seen::CallbackGot { bot_id: &bot_id, callback: &callback });
+        for callback in &callbacks {
+            let highest = self.consumers[consumer].got.entry(callback.key()).or_insert(0);
+            let late = callback.attempt.0 < *highest;
+            *highest = callback.attempt.0.max(*highest);
+            if late {
+                self.reach(Mark::LateAttemptArrived);
+            }
+            self.show(&Seen::CallbackGot { bot_id: &bot_id, callback });
+        }
         let most = self.weather.bots[consumer].slow.as_ms().max(400);
         let wait = Millis::from_ms(1 + self.dice.consumer.below(most));
-        let action = Action::Answer { node, incarnation, callback };
+        let action = Action::Answer { node, incarnation, callbacks };
         self.after(wait, Happening::Consumer { consumer, action });
     }
 
@@ -175,7 +180,7 @@ impl World {
         consumer: usize,
         node: usize,
         incarnation: u32,
-        callback: &Callback,
+        callbacks: &[Callback],
     ) {
         let lost = self.weather.bots[consumer].answers_lost;
         if self.dice.consumer.strikes(lost)
@@ -184,23 +189,30 @@ impl World {
         {
             return;
         }
-        let (bot_id, key) = (self.bot_id(consumer), callback.key());
+        let bot_id = self.bot_id(consumer);
+        let mut keys: Vec<_> = callbacks.iter().map(Callback::key).collect();
         let (event, acknowledged) = match self.plan.bots[consumer].consumer {
             ConsumerPlan::Acknowledges => {
+                if keys.len() > 1 && self.dice.consumer.coin() {
+                    self.reach(Mark::PartAcknowledged);
+                    let least = 1 + self.dice.consumer.index(keys.len() - 1);
+                    keys.truncate(least);
+                }
                 let request_id = RequestId(self.number());
-                self.consumers[consumer].asked.insert(request_id, key.clone());
-                (BotEvent::Acknowledge { request_id, keys: vec![key.clone()] }, true)
+                self.consumers[consumer].asked.insert(request_id, keys.clone());
+                (BotEvent::Acknowledge { request_id, keys: keys.clone() }, true)
             }
             ConsumerPlan::Answers { replies_per_mille } => {
                 let answer = self.answer_of(consumer, replies_per_mille);
+                if answer == ConsumerAnswer::Gone {
+                    self.show(&Seen::LineChanged { node, bot_id: &bot_id });
+                }
                 let acknowledged = matches!(answer, ConsumerAnswer::Acknowledged { .. });
-                let attempt = callback.attempt;
-                (BotEvent::Answered { key: key.clone(), attempt, answer }, acknowledged)
+                (answered(callbacks, answer), acknowledged)
             }
         };
-        self.show(&Seen::ConsumerSaid { node, bot_id: &bot_id, key: &key, acknowledged });
-        if matches!(event, BotEvent::Answered { answer: ConsumerAnswer::Gone, .. }) {
-            self.show(&Seen::LineChanged { node, bot_id: &bot_id });
+        for key in &keys {
+            self.show(&Seen::ConsumerSaid { node, bot_id: &bot_id, key, acknowledged });
         }
         self.deliver(node, incarnation, Event::Bot(bot_id, event));
     }
@@ -231,9 +243,20 @@ impl World {
         answer: Option<&AckAnswer>,
     ) {
         let Some(consumer) = self.place_of_bot(bot_id) else { return };
-        let Some(key) = self.consumers[consumer].asked.remove(&request_id) else { return };
-        if answer.is_some_and(|answer| answer.acknowledged == 1) {
-            self.show(&Seen::AckConfirmed { node, bot_id, key: &key });
+        let Some(keys) = self.consumers[consumer].asked.remove(&request_id) else { return };
+        let Some(answer) = answer else { return };
+        for key in keys.iter().filter(|key| !answer.unknown.contains(key)) {
+            self.show(&Seen::AckConfirmed { node, bot_id, key });
         }
     }
+}
+
+/// The answer to a call, as its node hears it.
+fn answered(callbacks: &[Callback], answer: ConsumerAnswer) -> BotEvent {
+    if let [callback] = callbacks {
+        let (key, attempt) = (callback.key(), callback.attempt);
+        return BotEvent::Answered { key, attempt, answer };
+    }
+    let callbacks = callbacks.iter().map(|callback| (callback.key(), callback.attempt)).collect();
+    BotEvent::AnsweredTogether { callbacks, answer }
 }

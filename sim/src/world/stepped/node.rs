@@ -411,7 +411,19 @@ impl World {
             BotEffect::Store { .. } => {}
             BotEffect::Callback { stream_id, callback, valid_until } => {
                 if now < valid_until {
-                    self.call_back(node, bot_id, stream_id, callback.get());
+                    self.call_back(node, bot_id, stream_id, vec![callback.into_inner()]);
+                } else {
+                    self.reach(Mark::LateEffectDropped);
+                }
+            }
+            BotEffect::Callbacks { stream_id, callbacks, valid_until } => {
+                let callbacks: Vec<_> = callbacks
+                    .into_iter()
+                    .map(anteroom_core::durable::Durable::into_inner)
+                    .collect();
+                if now < valid_until {
+                    self.show(&Seen::Together { node, bot_id, callbacks: &callbacks });
+                    self.call_back(node, bot_id, stream_id, callbacks);
                 } else {
                     self.reach(Mark::LateEffectDropped);
                 }

@@ -1,0 +1,98 @@
+//! Who waits for whom: a flood is its sender's own, and a slow reader costs itself only.
+
+use anteroom_tests::{Acknowledge, Connection, Consumer, Server, frames};
+use futures_util::{SinkExt, StreamExt};
+use serde_json::{Value, json};
+use tokio_tungstenite::connect_async;
+use tokio_tungstenite::tungstenite::Message;
+
+/// Goal: one bot's flood does not delay another's messages: while thousands of the flood's are on their way, each
+/// of the other's is served as it comes. Method: what counts is the order, not the time: how many receipts of the
+/// flood are written while one message of the other is on its way. In a fair line that is about what is in
+/// line already, whatever the flood still has.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_flood_of_one_bot_does_not_delay_another() {
+    const FLOOD: u64 = 20_000;
+    const MESSAGES: u64 = 30;
+    let server = Server::start().await;
+    let url = format!("{}/v1/provider", server.url().replacen("http", "ws", 1));
+    let (socket, _) = connect_async(url).await.expect("it connects");
+    let (mut sink, mut stream) = socket.split();
+    let hello = frames::hello("flood", "flood").to_string();
+    sink.send(Message::text(hello)).await.expect("it is open");
+    let writing = tokio::spawn(async move {
+        for seq in 1..=FLOOD {
+            let mut frame = frames::text(&format!("c{}", seq % 50), &format!("f{seq}"), "flood");
+            frame["seq"] = seq.into();
+            if sink.feed(Message::text(frame.to_string())).await.is_err() {
+                return;
+            }
+        }
+        let _ = sink.flush().await;
+    });
+    let (count, mut counts) = tokio::sync::watch::channel(0_u64);
+    let reading = tokio::spawn(async move {
+        let mut receipts = 0;
+        while receipts < FLOOD
+            && let Some(Ok(message)) = stream.next().await
+        {
+            if let Message::Text(text) = message
+                && text.contains("\"receipt\"")
+            {
+                receipts += 1;
+                count.send_replace(receipts);
+            }
+        }
+    });
+    counts.wait_for(|receipts| *receipts > 500).await.expect("the flood goes on");
+    let mut other = Connection::hello(&server, "other").await;
+    let consumer = Consumer::connect(&server, "other", Acknowledge::Promptly);
+    let mut waited = Vec::new();
+    for number in 0..MESSAGES {
+        let before = *counts.borrow();
+        let receipt = other.receipt(&frames::text("ada", &format!("m{number}"), "hello")).await;
+        assert_eq!(receipt["outcome"], "accepted");
+        waited.push(*counts.borrow() - before);
+    }
+    let flooding = *counts.borrow() < FLOOD;
+    consumer.confirmed(usize::try_from(MESSAGES).expect("it is small")).await;
+    waited.sort_unstable();
+    println!("receipts of the flood while one message was on its way: {waited:?}");
+    assert!(flooding, "the flood was over before the others were served: {waited:?}");
+    assert!(waited[waited.len() / 2] < FLOOD / 20, "{waited:?}");
+    reading.abort();
+    writing.abort();
+}
+
+/// Goal: a consumer that reads nothing costs itself only: another bot's callbacks come, and the slow one gets
+/// all of its own once it reads. Method: a socket that is not read while messages come.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_consumer_that_does_not_read_costs_itself_only() {
+    const MESSAGES: usize = 200;
+    let server = Server::start().await;
+    let url = format!("{}/v1/bots/slow/callbacks", server.url().replacen("http", "ws", 1));
+    let (mut slow, _) = connect_async(url).await.expect("it connects");
+    let mut provider = Connection::hello(&server, "slow").await;
+    for number in 0..MESSAGES {
+        let from = format!("c{number}");
+        let receipt = provider.receipt(&frames::text(&from, "m", &"x".repeat(600))).await;
+        assert_eq!(receipt["outcome"], "accepted");
+    }
+    let mut other = Connection::hello(&server, "other").await;
+    let consumer = Consumer::connect(&server, "other", Acknowledge::Promptly);
+    other.receipt(&frames::text("ada", "m", "hello")).await;
+    consumer.confirmed(1).await;
+    let mut acked = 0;
+    while acked < MESSAGES {
+        let message = slow.next().await.expect("the stream lives").expect("it is open");
+        let Message::Text(text) = message else { continue };
+        let frame: Value = serde_json::from_str(&text).expect("JSON");
+        if frame["type"] == "acked" {
+            acked +=
+                usize::try_from(frame["acknowledged"].as_u64().expect("a number")).expect("small");
+        } else {
+            let ack = json!({"type": "ack", "callback_ids": [frame["callback_id"]]});
+            slow.send(Message::text(ack.to_string())).await.expect("it is open");
+        }
+    }
+}
