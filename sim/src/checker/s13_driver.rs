@@ -15,7 +15,7 @@ use anteroom_core::id::{
 };
 use anteroom_core::janitor::{JanitorEffect, JanitorEvent};
 use anteroom_core::ownership::{OwnershipEffect, OwnershipEvent};
-use anteroom_core::pool::event::{PoolEffect, PoolEvent};
+use anteroom_core::pool::event::{PoolEffect, PoolEvent, ProcessorFailure};
 use anteroom_core::session::event::{SessionEffect, SessionEvent};
 use anteroom_core::store::{StoreRequest, StoreResult};
 use anteroom_core::time::{Millis, Timestamp};
@@ -46,6 +46,8 @@ struct Process {
     answered: BTreeMap<OpId, (Timestamp, StoreResult)>,
     /// Work that was begun and whose end was not told.
     at_work: BTreeSet<(MediaId, LeaseToken)>,
+    /// Of it, what was told to end.
+    taken_away: BTreeSet<(MediaId, LeaseToken)>,
     /// Processors that run.
     running: BTreeSet<(MediaId, LeaseToken)>,
     /// Said to each connection, and not handed over.
@@ -93,10 +95,10 @@ impl Process {
                 *wanted = (now, wanted.1 + 1);
             }
             Effect::Janitor(JanitorEffect::ListStaged) => self.to_list = Some(now),
-            Effect::Bot(..)
-            | Effect::Pools(PoolEffect::Cancel { .. })
-            | Effect::Notice(_)
-            | Effect::Stopped => {}
+            Effect::Pools(PoolEffect::Cancel { media_id, token }) => {
+                self.taken_away.insert((*media_id, *token));
+            }
+            Effect::Bot(..) | Effect::Notice(_) | Effect::Stopped => {}
         }
         Ok(())
     }
@@ -112,8 +114,12 @@ impl Process {
                     return Err(format!("operation {op} is told {result:?}, given was {given:?}"));
                 }
             }
-            Event::Pools(PoolEvent::Ended { media_id, token, .. }) => {
+            Event::Pools(PoolEvent::Ended { media_id, token, result }) => {
                 let work = (*media_id, *token);
+                let taken_away = self.taken_away.remove(&work);
+                if *result == Err(ProcessorFailure::Cancelled) && !taken_away {
+                    return Err(format!("{media_id} was cancelled, and nobody took it away"));
+                }
                 if !self.at_work.remove(&work) {
                     return Err(format!("the end of {media_id} is told, and it is not at work"));
                 }
@@ -419,7 +425,7 @@ mod tests {
     fn an_end_is_told_after_it_came() {
         let stage = Stage::new();
         let (media_id, token) = (media_id(1), super::super::stage::token(1));
-        let result = Err(anteroom_core::pool::event::ProcessorFailure::TimedOut);
+        let result = Err(ProcessorFailure::TimedOut);
         let event = Event::Pools(PoolEvent::Ended { media_id, token, result: result.clone() });
         let mut process = Process::default();
         process.at_work.insert((media_id, token));
@@ -429,6 +435,13 @@ mod tests {
         process.at_work.insert((media_id, token));
         assert_eq!(process.told(&event), Ok(()));
         assert!(process.told(&event).is_err(), "told twice");
+        let result = Err(ProcessorFailure::Cancelled);
+        let cancelled = Event::Pools(PoolEvent::Ended { media_id, token, result });
+        process.at_work.insert((media_id, token));
+        assert!(process.told(&cancelled).is_err(), "nobody took it away");
+        process.at_work.insert((media_id, token));
+        process.taken_away.insert((media_id, token));
+        assert_eq!(process.told(&cancelled), Ok(()));
         assert_eq!(process.forgot(stage.now), Ok(()));
     }
 }

@@ -112,5 +112,8 @@ mod tests {
         assert_eq!(values, [250_000.0, 18_000.0, 20.0]);
         assert!(figures.iter().all(|figure| figure.met == Some(true)));
         assert!(read(&serde_json::json!({"events": 1})).is_err());
+        let printed = serde_json::json!({"seconds": 3.0, "cpu_seconds": 4.0, "seeds": 120});
+        let driven = read_driven(&printed).expect("all figures");
+        assert_eq!((driven.value, driven.met), (60.0, Some(true)));
     }
 }

@@ -32,6 +32,7 @@ struct Inner {
 
 impl Stage {
     /// Runs a world to its end.
+    #[expect(clippy::disallowed_methods, reason = "in here it is the simulation's own time")]
     pub async fn run(world: World) -> Report {
         let (nodes, consumers) = (world.nodes.len(), world.consumers.len());
         let stage = Self(Arc::new(Inner {
