@@ -8,6 +8,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use anteroom_core::bot::event::{BotEffect, BotEvent, Callback};
+use anteroom_core::durable::Durable;
 use anteroom_core::effect::Effect;
 use anteroom_core::event::Event;
 use anteroom_core::id::{
@@ -87,6 +88,14 @@ impl Process {
                     && node_now < *valid_until
                 {
                     waiting.push_back((callback.get().key(), callback.get().attempt));
+                }
+            }
+            Effect::Bot(_, BotEffect::Callbacks { stream_id, callbacks, valid_until }) => {
+                if let Some(waiting) = self.streams.get_mut(stream_id)
+                    && node_now < *valid_until
+                {
+                    let callbacks = callbacks.iter().map(Durable::get);
+                    waiting.extend(callbacks.map(|it| (it.key(), it.attempt)));
                 }
             }
             Effect::Bot(_, BotEffect::DeleteMedia { media_id })

@@ -49,7 +49,8 @@ pub(super) struct Heard(pub Timestamp, pub SessionEffect);
 
 /// What a stream carries.
 pub(super) enum OnStream {
-    Callback(Callback),
+    /// One callback, or several together.
+    Callbacks(Vec<Callback>),
     Replaced,
 }
 
@@ -126,26 +127,34 @@ impl Line {
                 _ = self.from_peer.recv() => return,
                 item = attached.items.recv() => item,
             };
-            if let Some(StreamItem::Callback { callback, .. }) = &item {
+            let (callbacks, valid_until) = match item {
+                Some(StreamItem::Callback { callback, valid_until, .. }) => {
+                    (vec![callback], valid_until)
+                }
+                Some(StreamItem::Callbacks { callbacks, valid_until, .. }) => {
+                    (callbacks, valid_until)
+                }
+                Some(StreamItem::Replaced) => {
+                    if takes_a_place(room).await {
+                        let _ = self.to_peer.send(Box::new(OnStream::Replaced)).await;
+                    }
+                    return;
+                }
+                Some(StreamItem::Ended) | None => return,
+            };
+            for callback in &callbacks {
                 let (node, stream_id) = (self.place.node, attached.stream_id);
                 self.place.show(&Seen::StreamedOver { node, stream_id, callback });
             }
             if !takes_a_place(room).await {
                 return;
             }
-            let on_stream = match item {
-                Some(StreamItem::Callback { valid_until, .. })
-                    if self.handle.now() >= valid_until =>
-                {
-                    self.place.stage.with(|world| world.reach(Mark::LateEffectDropped));
-                    continue;
-                }
-                Some(StreamItem::Callback { callback, .. }) => OnStream::Callback(callback),
-                Some(StreamItem::Replaced) => OnStream::Replaced,
-                Some(StreamItem::Ended) | None => return,
-            };
-            let is_last = matches!(on_stream, OnStream::Replaced);
-            if self.to_peer.send(Box::new(on_stream)).await.is_err() || is_last {
+            if self.handle.now() >= valid_until {
+                self.place.stage.with(|world| world.reach(Mark::LateEffectDropped));
+                continue;
+            }
+            let on_stream = OnStream::Callbacks(callbacks);
+            if self.to_peer.send(Box::new(on_stream)).await.is_err() {
                 return;
             }
         }

@@ -6,11 +6,12 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use anteroom_core::bot::event::BotEvent;
+use anteroom_core::bot::event::{BotEvent, Callback};
 use anteroom_core::context::Seed;
 use anteroom_core::deadline::Deadline;
 use anteroom_core::effect::Effect;
 use anteroom_core::event::Event;
+use anteroom_core::id::BotId;
 use anteroom_core::machine::Machine;
 use anteroom_core::pool::event::{PoolEffect, PoolEvent, Work};
 use anteroom_core::settings::NodeSettings;
@@ -24,7 +25,7 @@ use super::{BEGINNING, Happening, Phase, World};
 use crate::checker::marks::Mark;
 use crate::checker::rule::Rule;
 use crate::checker::seen::Seen;
-use crate::plan::{NodePlan, Trouble};
+use crate::plan::{NodePlan, Sabotage, Trouble};
 
 /// How long a fault is felt after its end: a request that is applied late, a doom that waits for effects.
 const AFTERMATH: Millis = Millis::from_minutes(2);
@@ -351,6 +352,19 @@ impl World {
         }
     }
 
+    fn calls_back(
+        &mut self,
+        node: usize,
+        node_now: Timestamp,
+        bot_id: &BotId,
+        callback: &Callback,
+    ) {
+        self.show(&Seen::CallbackSent { node, node_now, bot_id, callback });
+        if self.is_sabotaged(Sabotage::CallTwice) {
+            self.show(&Seen::CallbackSent { node, node_now, bot_id, callback });
+        }
+    }
+
     fn decided(&mut self, node: usize, node_now: Timestamp, effect: &Effect) {
         use anteroom_core::bot::event::BotEffect;
         match effect {
@@ -364,10 +378,18 @@ impl World {
             }
             Effect::Bot(bot_id, BotEffect::Callback { callback, valid_until, .. }) => {
                 if node_now < *valid_until {
-                    let callback = callback.get();
-                    self.show(&Seen::CallbackSent { node, node_now, bot_id, callback });
-                    if self.is_sabotaged(crate::plan::Sabotage::CallTwice) {
-                        self.show(&Seen::CallbackSent { node, node_now, bot_id, callback });
+                    self.calls_back(node, node_now, bot_id, callback.get());
+                } else {
+                    self.reach(Mark::LateEffectDropped);
+                }
+            }
+            Effect::Bot(bot_id, BotEffect::Callbacks { callbacks, valid_until, .. }) => {
+                if node_now < *valid_until {
+                    let callbacks: Vec<_> =
+                        callbacks.iter().map(|callback| callback.get().clone()).collect();
+                    self.show(&Seen::Together { node, bot_id, callbacks: &callbacks });
+                    for callback in &callbacks {
+                        self.calls_back(node, node_now, bot_id, callback);
                     }
                 } else {
                     self.reach(Mark::LateEffectDropped);

@@ -113,29 +113,34 @@ pub(super) async fn consumer_stream(
             let Ok(payload) = heard else { break };
             room.add_permits(1);
             let on_stream = payload.downcast::<OnStream>().expect("a stream carries callbacks");
-            let OnStream::Callback(callback) = *on_stream else { break };
-            tokio::spawn(callback_comes(stage.clone(), bot, node, callback));
+            let OnStream::Callbacks(callbacks) = *on_stream else { break };
+            tokio::spawn(callbacks_come(stage.clone(), bot, node, callbacks));
         }
     }
     stage.with(|world| world.stream_ended(bot, node, number));
 }
 
-/// A callback on its way to its consumer, and the acknowledgement.
-async fn callback_comes(stage: Stage, bot: usize, node: usize, callback: Callback) {
+/// Callbacks on their way to their consumer, and an acknowledgement of each.
+async fn callbacks_come(stage: Stage, bot: usize, node: usize, callbacks: Vec<Callback>) {
     let Some(takes) = stage.with(|world| world.callback_takes(bot)) else { return };
     if takes > Millis::ZERO {
         sleep(takes.into()).await;
     }
-    let wait = stage.with(|world| world.consumer_gets(bot, &callback));
-    let Some(wait) = wait else { return };
-    sleep(wait.into()).await;
-    let bot_id = stage.with(|world| world.bot_id(bot));
-    if let Some(send) = stage.with(|world| world.reply_to(bot, &callback)) {
-        let request = Request::Enqueue { bot_id: bot_id.clone(), send };
+    let got = |callback: Callback| {
+        let wait = stage.with(|world| world.consumer_gets(bot, &callback))?;
+        Some((callback, wait))
+    };
+    let acknowledged: Vec<_> = callbacks.into_iter().filter_map(got).collect();
+    for (callback, wait) in acknowledged {
+        sleep(wait.into()).await;
+        let bot_id = stage.with(|world| world.bot_id(bot));
+        if let Some(send) = stage.with(|world| world.reply_to(bot, &callback)) {
+            let request = Request::Enqueue { bot_id: bot_id.clone(), send };
+            ask(stage.clone(), node, request).await;
+        }
+        let request = Request::Acknowledge { bot_id, key: callback.key() };
         ask(stage.clone(), node, request).await;
     }
-    let request = Request::Acknowledge { bot_id, key: callback.key() };
-    ask(stage, node, request).await;
 }
 
 /// Floods a node with what is no frame, over a connection that introduces nobody, and reads nothing.
