@@ -3,7 +3,7 @@
 //! Owns the one format of all traces, whoever writes them: a node in production, the simulation, a
 //! script. Nothing here does I/O: lines go in and come out.
 //!
-//! * [`line`]: the format. [`blanked`]: how contents are left out of it.
+//! * [`mod@line`]: the format. [`blanked`]: how contents are left out of it.
 //! * [`replay`]: a trace through the core again, and the first thing that differs.
 //! * [`story`]: who told whom what, and what it was about; from it come [`page`], a self-contained page to
 //!   look at, and [`flow`], a sequence diagram.
