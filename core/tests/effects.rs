@@ -279,6 +279,23 @@ fn claims_rotate_over_bots() {
     assert_eq!(asked.len(), 2);
 }
 
+/// Goal: work that is spoken of while a claim is under way is claimed next, and not when the pool happens to
+/// look again: the claim may have been read before the work was there. Method: a claim that comes back
+/// empty after the word, and one without a word.
+#[test]
+fn work_that_comes_during_a_claim_is_claimed_next() {
+    let mut node = Node::new(settings());
+    node.start();
+    let waiting = Event::Pools(PoolEvent::WorkWaiting { pool: "audio".into() });
+    assert_eq!(shown(&node.step(waiting)), [""; 0]);
+    let effects = shown(&node.answer("claim", Ok(nothing_claimed())));
+    assert!(effects[0].contains("claim audio up to 1"), "{effects:?}");
+    assert_eq!(effects.len(), 1);
+    while node.names().iter().any(|name| name == "claim") {
+        assert_eq!(shown(&node.answer("claim", Ok(nothing_claimed()))), [""; 0]);
+    }
+}
+
 /// Goal: a processor that used up its time has its result at once, and its slot only when it has
 /// really ended (K36).
 #[test]

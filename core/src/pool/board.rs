@@ -24,6 +24,8 @@ struct Places {
     capacity: usize,
     taken: usize,
     work_waiting: bool,
+    /// Work was spoken of since the last claim was asked for, which may not have seen it.
+    spoken_of: bool,
 }
 
 impl Board {
@@ -31,7 +33,8 @@ impl Board {
         let routing = Routing::new(pools)?;
         let places = pools.iter().map(|pool| {
             let capacity = pool.slots.get() as usize + pool.buffer as usize;
-            (pool.name.clone(), Places { capacity, taken: 0, work_waiting: true })
+            let places = Places { capacity, taken: 0, work_waiting: true, spoken_of: false };
+            (pool.name.clone(), places)
         });
         Ok(Self { routing, places: places.collect(), open: false })
     }
@@ -67,7 +70,7 @@ impl Board {
     }
 
     /// Takes `count` places.
-    pub fn take(&mut self, pool: &PoolName, count: usize) {
+    fn take(&mut self, pool: &PoolName, count: usize) {
         if let Some(places) = self.places.get_mut(pool) {
             places.taken += count;
         }
@@ -84,6 +87,23 @@ impl Board {
     pub fn set_work_waiting(&mut self, pool: &PoolName, waiting: bool) {
         if let Some(places) = self.places.get_mut(pool) {
             places.work_waiting = waiting;
+            places.spoken_of = waiting;
+        }
+    }
+
+    /// A claim for `count` places is asked for.
+    pub fn begin_claim(&mut self, pool: &PoolName, count: usize) {
+        self.take(pool, count);
+        if let Some(places) = self.places.get_mut(pool) {
+            places.spoken_of = false;
+        }
+    }
+
+    /// A claim has found all there was, or `more`. What was spoken of meanwhile may have come behind it,
+    /// and waits.
+    pub fn end_claim(&mut self, pool: &PoolName, more: bool) {
+        if let Some(places) = self.places.get_mut(pool) {
+            places.work_waiting = more || places.spoken_of;
         }
     }
 

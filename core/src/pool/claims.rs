@@ -33,7 +33,7 @@ impl Pools {
             if free == 0 || !cx.board.is_work_waiting(name) || !pool.claim.is_idle() {
                 continue;
             }
-            cx.board.take(name, free);
+            cx.board.begin_claim(name, free);
             let lease = cx.lease_request();
             let claim = Claim { lease, limit: free, asked_at: cx.now };
             let op = Self::ask_store(cx, pool.claim_request(claim));
@@ -75,7 +75,7 @@ impl Pools {
                 if let Some(last) = claimed.jobs.last() {
                     pool.after_bot = Some(last.bot_id.clone());
                 }
-                cx.board.set_work_waiting(name, claimed.more);
+                cx.board.end_claim(name, claimed.more);
                 let lease_end = claim.asked_at + claim.lease.ttl;
                 let mut places = claim.limit;
                 for job in claimed.jobs {

@@ -38,7 +38,7 @@ impl Noise {
 }
 
 /// A damaged copy: bytes changed, a piece doubled, removed or cut off.
-fn mutant(file: &[u8], seed: u64) -> Vec<u8> {
+pub fn mutant(file: &[u8], seed: u64) -> Vec<u8> {
     let mut noise = Noise(seed);
     let mut mutant = file.to_vec();
     for _ in 0..=noise.below(12) {

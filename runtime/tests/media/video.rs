@@ -173,3 +173,37 @@ async fn half_a_video_is_read_with_ffmpeg() {
         "{ended:?}"
     );
 }
+
+/// Goal: damaged recordings and videos end in an outcome or a failure that says why, in bounded time, and
+/// leave nothing. Method: twenty damaged copies of each through the confined program.
+#[tokio::test]
+async fn damaged_recordings_and_videos_end_in_bounds_with_ffmpeg() {
+    let home = tempfile::tempdir().expect("a directory");
+    let joined = ["-map", "0:v", "-map", "1:a", "-c:a", "aac"];
+    let (_voice, voice) = made(&[TONE, &["-c:a", "libopus"]].concat(), "voice.ogg");
+    let (_video, clip) = made(&[&SLIDES[..4], TONE, &joined].concat(), "clip.mp4");
+    let witness = Arc::new(Witness::default());
+    let sound = Arc::new(Converted::new(witness.clone(), ffmpeg(), scratch(home.path())));
+    let video = Arc::new(Video::new(
+        ffmpeg(),
+        scratch(home.path()),
+        Some(witness.clone()),
+        Some(witness.clone()),
+    ));
+    let engines: [(Arc<dyn Processor>, &Path, &str); 2] =
+        [(sound, &voice, "audio/ogg"), (video, &clip, "video/mp4")];
+    for (engine, path, mime_type) in engines {
+        let whole = std::fs::read(path).expect("it was made");
+        let mut read = 0;
+        for seed in 0..20 {
+            let staged = stage(&crate::mutants::mutant(&whole, seed));
+            match run_isolated(Arc::clone(&engine), work(&staged.path, mime_type)).await {
+                Ok(_) => read += 1,
+                Err(Failure::Permanent { detail, .. }) => assert!(!detail.is_empty(), "{seed}"),
+                Err(other) => panic!("seed {seed}: {other}"),
+            }
+        }
+        assert!(read > 0, "no mutant of {mime_type} was read");
+    }
+    assert_eq!(std::fs::read_dir(home.path()).expect("listed").count(), 0);
+}

@@ -19,8 +19,22 @@ use tempfile::TempDir;
 
 const BOT: &str = "bench";
 
-/// Slots, how long a job takes, and how many jobs are waiting.
-const POOLS: [(u32, u64, u32); 3] = [(2, 500, 24), (4, 200, 80), (8, 100, 240)];
+/// A pool that is to be full, and its work.
+#[derive(Clone, Copy)]
+struct Pool {
+    slots: u32,
+    /// Claimed jobs that may wait for a slot.
+    buffer: u32,
+    delay_ms: u64,
+    jobs: u32,
+}
+
+/// Long jobs without a buffer, as pools are by default; short ones with one.
+const POOLS: [Pool; 3] = [
+    Pool { slots: 2, buffer: 0, delay_ms: 500, jobs: 24 },
+    Pool { slots: 4, buffer: 4, delay_ms: 200, jobs: 80 },
+    Pool { slots: 8, buffer: 8, delay_ms: 100, jobs: 240 },
+];
 
 /// Media that come one at a time.
 const SINGLE_MEDIA: usize = 100;
@@ -30,8 +44,8 @@ const ROUNDS: u32 = 100_000;
 
 #[tokio::main]
 async fn main() {
-    for (slots, delay_ms, jobs) in POOLS {
-        utilisation(slots, delay_ms, jobs).await;
+    for pool in POOLS {
+        utilisation(pool).await;
     }
     let alone = latency(0).await;
     let beside = latency(50).await;
@@ -59,11 +73,13 @@ fn ms(time: Duration) -> f64 {
     time.as_secs_f64() * 1_000.0
 }
 
-/// A server whose recordings take `delay_ms` each in `slots`, and whose documents take no time.
-async fn server(slots: u32, delay_ms: u64) -> (TempDir, Server) {
+/// A server whose recordings go to such a pool, and whose documents take no time.
+async fn server(pool: Pool) -> (TempDir, Server) {
+    let Pool { slots, buffer, delay_ms, .. } = pool;
     let home = tempfile::tempdir().expect("a temporary directory can be made");
     let file = home.path().join("anteroom.toml");
-    let mut text = format!("[pools.audio]\nslots = {slots}\nengine = \"slow\"\ntimeout = \"1h\"\n");
+    let mut text = format!("[pools.audio]\nslots = {slots}\nbuffer = {buffer}\n");
+    text.push_str("engine = \"slow\"\ntimeout = \"1h\"\n");
     let stub = "processor = \"stub\"\ntext = \"x\"\n";
     let _ = write!(text, "[pools.document]\nengine = \"quick\"\n[engines.quick]\n{stub}");
     let _ = write!(text, "[engines.slow]\n{stub}delay = \"{delay_ms} ms\"\n");
@@ -83,8 +99,9 @@ async fn hand_in(provider: &mut Connection, number: usize, media: &frames::Media
 }
 
 /// How much of its slots' time a pool is at work while jobs wait.
-async fn utilisation(slots: u32, delay_ms: u64, jobs: u32) {
-    let (_home, server) = server(slots, delay_ms).await;
+async fn utilisation(pool: Pool) {
+    let Pool { slots, buffer, delay_ms, jobs } = pool;
+    let (_home, server) = server(pool).await;
     let mut provider = Connection::hello(&server, BOT).await;
     let consumer = Consumer::connect(&server, BOT, Acknowledge::Promptly);
     let begun = Instant::now();
@@ -101,13 +118,15 @@ async fn utilisation(slots: u32, delay_ms: u64, jobs: u32) {
     let elapsed = begun.elapsed();
     let work = Duration::from_millis(delay_ms) * jobs;
     let share = work.as_secs_f64() / (elapsed.as_secs_f64() * f64::from(slots)) * 100.0;
-    let how = format!("{jobs} jobs of {delay_ms} ms, from the first frame to the last callback");
+    let how = format!(
+        "{jobs} jobs of {delay_ms} ms, a buffer of {buffer}, from the first frame to the last callback"
+    );
     print(&format!("utilisation {slots}"), share, "%", &how);
 }
 
 /// The median from a document's frame to its callback, while `slow` jobs are in another pool.
 async fn latency(slow: usize) -> Duration {
-    let (_home, server) = server(2, 3_000_000).await;
+    let (_home, server) = server(Pool { slots: 2, buffer: 0, delay_ms: 3_000_000, jobs: 0 }).await;
     let mut provider = Connection::hello(&server, BOT).await;
     let consumer = Consumer::connect(&server, BOT, Acknowledge::Promptly);
     for number in 0..slow {
