@@ -27,9 +27,10 @@ pub(crate) struct Context<'a> {
 
 /// The machine's own source of fresh names: operation ids, and tokens and jitter from a seed that
 /// comes from outside.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Source {
     last_op: u64,
+    #[serde(with = "place_in_the_stream")]
     random: ChaCha8Rng,
 }
 
@@ -65,6 +66,26 @@ impl Source {
             return length;
         }
         Millis::from_ms(length.as_ms() - self.random.next_u64() % (spread + 1))
+    }
+}
+
+/// How the source of tokens and jitter stands in a snapshot: its seed, and how much of it is used up.
+mod place_in_the_stream {
+    use rand_chacha::ChaCha8Rng;
+    use rand_chacha::rand_core::SeedableRng;
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    use super::Seed;
+
+    pub fn serialize<S: Serializer>(random: &ChaCha8Rng, serializer: S) -> Result<S::Ok, S::Error> {
+        (Seed(random.get_seed()), random.get_word_pos()).serialize(serializer)
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<ChaCha8Rng, D::Error> {
+        let (Seed(seed), place) = <(Seed, u128)>::deserialize(deserializer)?;
+        let mut random = ChaCha8Rng::from_seed(seed);
+        random.set_word_pos(place);
+        Ok(random)
     }
 }
 

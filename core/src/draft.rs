@@ -17,6 +17,7 @@ pub struct Draft {
     /// The provider's own id; what a resend is known by.
     pub provider_message_id: ProviderMessageId,
     /// The text, or the caption of the media; may be empty.
+    #[serde(serialize_with = "crate::contents::text")]
     pub content: String,
     /// Who wrote it.
     pub sender: Participant,
@@ -60,7 +61,11 @@ pub struct DraftMedia {
     /// The declared MIME type, parameters included; `media_corrupt_<kind>` when there is no file.
     pub mime_type: String,
     /// The file name its sender gave it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        serialize_with = "crate::contents::maybe"
+    )]
     pub original_filename: Option<String>,
     /// How large the staged file is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -72,6 +77,10 @@ pub struct DraftMedia {
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub quota_exceeded: bool,
     /// Why there is no file, in the provider's words.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        serialize_with = "crate::contents::maybe"
+    )]
     pub detail: Option<String>,
 }

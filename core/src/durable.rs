@@ -4,6 +4,14 @@
 //! [`Durable`] value, and a `Durable` is made only from the reply of a store operation. Forgetting to
 //! persist first does not compile. (The two lists of raft-rs, "send now" and "send once persisted",
 //! as a type.)
+//!
+//! What a machine knows to be durable is in its snapshot, and known again when the machine is restored
+//! from it; nothing else can be read back as durable:
+//!
+//! ```compile_fail
+//! use anteroom_core::durable::Durable;
+//! let forged: Durable<u64> = serde_json::from_str("1").unwrap();
+//! ```
 
 use serde::Serialize;
 
@@ -49,5 +57,29 @@ impl Durable<AckAnswer> {
     /// Acknowledging nothing needs no witness.
     pub(crate) fn of_nothing(unknown: Vec<CallbackKey>) -> Self {
         Self(AckAnswer { acknowledged: 0, unknown })
+    }
+}
+
+/// How a witness stands in the snapshot of the machine that holds it. For the private state of the
+/// rooms alone: no event, effect or setting may be read back through it.
+pub(crate) mod kept {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    use super::Durable;
+
+    pub fn serialize<T, S>(durable: &Durable<T>, serializer: S) -> Result<S::Ok, S::Error>
+    where
+        T: Serialize,
+        S: Serializer,
+    {
+        durable.0.serialize(serializer)
+    }
+
+    pub fn deserialize<'de, T, D>(deserializer: D) -> Result<Durable<T>, D::Error>
+    where
+        T: Deserialize<'de>,
+        D: Deserializer<'de>,
+    {
+        T::deserialize(deserializer).map(Durable)
     }
 }

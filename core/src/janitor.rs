@@ -62,7 +62,7 @@ pub enum JanitorEffect {
     },
 }
 
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(crate) struct Janitor {
     started: bool,
     reclaim: Sweep,
@@ -79,7 +79,7 @@ pub(crate) struct Janitor {
 }
 
 /// One kind of sweep: when it is due, or which operation it waits for.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 struct Sweep {
     due_at: Option<Timestamp>,
     op: Option<OpId>,

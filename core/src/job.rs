@@ -35,13 +35,21 @@ pub struct Job {
     /// Which pool takes it.
     pub pool: PoolName,
     /// The file name its sender gave it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        serialize_with = "crate::contents::maybe"
+    )]
     pub original_filename: Option<String>,
     /// The provider had no space for it (only with a corrupt type).
     #[serde(default)]
     pub quota_exceeded: bool,
     /// The provider's reason (only with a corrupt type).
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        serialize_with = "crate::contents::maybe"
+    )]
     pub detail: Option<String>,
     /// Active or holding.
     pub place: Place,

@@ -4,6 +4,8 @@
 //! operation whose answer was lost may have happened: every operation is idempotent, so asking again
 //! gives the one right answer.
 
+use serde::{Deserialize, Serialize};
+
 use crate::context::Context;
 use crate::id::OpId;
 use crate::notice::Notice;
@@ -11,13 +13,13 @@ use crate::settings::BackOff;
 use crate::time::Timestamp;
 
 /// One store operation at a time, with what it was asked for.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Lane<T> {
     state: State<T>,
     failures: u32,
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 enum State<T> {
     Idle,
     InFlight { op: OpId, payload: T },

@@ -22,6 +22,7 @@
 //! * [`store`]: the store's port, as data. [`durable`]: the witness that something is durable, without which no
 //!   receipt, callback or deletion can be written.
 //! * [`message`], [`content`], [`receipt`], [`id`], [`time`], [`settings`]: the words that all rooms share.
+//!   Which of them people wrote, and so are not for a trace, is marked by [`contents`].
 
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
@@ -30,6 +31,7 @@
 mod ascending;
 pub mod bot;
 pub mod content;
+pub mod contents;
 pub mod context;
 pub mod deadline;
 pub mod draft;

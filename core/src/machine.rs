@@ -3,6 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use crate::bot::Bot;
 use crate::bot::event::BotEvent;
 use crate::context::{Context, Seed, Source};
@@ -27,7 +29,10 @@ use crate::time::Timestamp;
 /// report the end of each as an event, and step with [`Event::Tick`] when
 /// [`next_deadline`](Self::next_deadline) is reached. The machine reads no clock and does no I/O; the
 /// same events at the same times give the same effects, byte for byte.
-#[derive(Debug, Clone)]
+///
+/// Its serialized form is its snapshot, taken between two steps: the machine that is restored from it
+/// does the same from there on, byte for byte. The form belongs to the version that wrote it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Machine {
     settings: NodeSettings,
     source: Source,
@@ -42,11 +47,13 @@ pub struct Machine {
     /// When each bot wants to be ticked; not later than it has to be.
     bot_deadlines: BTreeSet<(Timestamp, BotId)>,
     scheduled: BTreeMap<BotId, (Timestamp, Deadline)>,
+    /// Empty between steps.
+    #[serde(skip)]
     signals: VecDeque<Signal>,
 }
 
 /// Where the node stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 enum Phase {
     Idle,
     Running { runs_bots: bool },

@@ -15,6 +15,7 @@ pub struct Message {
     /// Number within the correspondent.
     pub id: MessageId,
     /// What a bot reads; for a placeholder the caption, until the media has become text.
+    #[serde(serialize_with = "crate::contents::text")]
     pub content: String,
     /// Who wrote it.
     pub sender: Participant,
@@ -71,7 +72,11 @@ pub struct Participant {
     /// The permanent id.
     pub identifier: String,
     /// The name people see.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        serialize_with = "crate::contents::maybe"
+    )]
     pub display_name: Option<String>,
     /// Other ids of the same one.
     #[serde(default)]
@@ -102,10 +107,18 @@ pub struct Media {
     /// The declared MIME type, parameters included.
     pub mime_type: String,
     /// The file name its sender gave it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        serialize_with = "crate::contents::maybe"
+    )]
     pub original_filename: Option<String>,
     /// What its sender wrote beside it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        serialize_with = "crate::contents::maybe"
+    )]
     pub caption: Option<String>,
     /// What became of it; none while the message is a placeholder. Boxed, for many wait for theirs.
     #[serde(default)]
@@ -144,13 +157,21 @@ pub enum Outcome {
         #[serde(default)]
         quota_exceeded: bool,
         /// The provider's reason.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[serde(
+            default,
+            skip_serializing_if = "Option::is_none",
+            serialize_with = "crate::contents::maybe"
+        )]
         detail: Option<String>,
     },
     /// No processor takes its type.
     Unsupported {
         /// Why, when the type alone does not say it.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[serde(
+            default,
+            skip_serializing_if = "Option::is_none",
+            serialize_with = "crate::contents::maybe"
+        )]
         detail: Option<String>,
     },
     /// It was outgoing, so it was not processed.
@@ -162,7 +183,11 @@ pub enum Outcome {
         /// What kind of failure.
         error: FailureKind,
         /// What the processor said.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[serde(
+            default,
+            skip_serializing_if = "Option::is_none",
+            serialize_with = "crate::contents::maybe"
+        )]
         detail: Option<String>,
     },
     /// It waited longer than its time to live.
@@ -176,6 +201,7 @@ pub enum Outcome {
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Extracted {
     /// The bare text, without wrapper or caption.
+    #[serde(serialize_with = "crate::contents::text")]
     pub text: String,
     /// Its language, as the engine named it.
     #[serde(default, skip_serializing_if = "Option::is_none")]

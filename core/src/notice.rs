@@ -109,6 +109,7 @@ pub enum Notice {
         /// Which job.
         media_id: MediaId,
         /// What the processor said.
+        #[serde(serialize_with = "crate::contents::text")]
         detail: String,
     },
     /// A processor did not end in time and was cancelled.

@@ -43,14 +43,14 @@ pub enum OwnershipEffect {
     },
 }
 
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(crate) struct Ownership {
     tenures: BTreeMap<BotId, Tenure>,
     renewal: Renewal,
 }
 
 /// How a bot stands.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 enum Tenure {
     /// The store is being asked for it.
     Asking { op: OpId, asked_at: Timestamp, again: Again, wanted: bool },
@@ -66,7 +66,7 @@ enum Tenure {
 }
 
 /// What is known from asking before.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
 struct Again {
     /// How often the store has not answered in a row.
     failures: u32,
@@ -74,7 +74,7 @@ struct Again {
     held_until: Option<Timestamp>,
 }
 
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 struct Renewal {
     due_at: Option<Timestamp>,
     in_flight: Option<Renewing>,
@@ -83,7 +83,7 @@ struct Renewal {
 }
 
 /// A renewal that the store has not answered.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 struct Renewing {
     op: OpId,
     asked_at: Timestamp,

@@ -530,6 +530,7 @@ pub struct Mark {
     pub end: CallbackEnd,
     /// What the consumer answered, to be sent to the correspondent: a durable send in the same
     /// write, with the callback id as its `send_id`.
+    #[serde(serialize_with = "crate::contents::maybe")]
     pub reply: Option<String>,
 }
 
@@ -561,6 +562,7 @@ pub struct Send {
     /// To whom.
     pub correspondent_id: CorrespondentId,
     /// What.
+    #[serde(serialize_with = "crate::contents::text")]
     pub message: String,
 }
 

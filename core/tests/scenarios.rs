@@ -1,23 +1,15 @@
 //! The canonical scenarios, as traces to be read: what comes in (`>`), what goes out (`<`), when.
 //!
 //! Each runs on one machine whose store is played by the script. A changed trace is a changed
-//! behaviour: read it against the design before accepting it.
+//! behaviour: read it against the design before accepting it. Some are drawn as well, in `docs/flows.md`.
 
+#[path = "scenarios/flows.rs"]
+mod flows;
 mod script;
+#[path = "scenarios/scripts.rs"]
+mod scripts;
 
-use anteroom_core::bot::event::{BotEvent, ConsumerAnswer};
-use anteroom_core::event::{Event, NodeEvent};
-use anteroom_core::id::{ArchiveSeq, Attempt, LeaseToken};
-use anteroom_core::job::{Lease, Status};
-use anteroom_core::pool::event::PoolEvent;
-use anteroom_core::settings::{NodeSettings, Overflow};
-use anteroom_core::store::{
-    ArchiveAnswer, Claimed, InsertAnswer, JobPage, MarkAnswer, OwedCallback, StoreError,
-    StoreReply, StoreRequest, Swept, TokenAnswer,
-};
-use anteroom_core::time::Millis;
-
-use self::script::*;
+use self::script::Node;
 
 fn snapshot(name: &str, node: &Node) {
     let mut settings = insta::Settings::clone_current();
@@ -27,318 +19,83 @@ fn snapshot(name: &str, node: &Node) {
     settings.bind(|| insta::assert_snapshot!(name, node.trace.to_text()));
 }
 
-/// The defaults, with two pools: a reader has enough of their polls.
-fn settings() -> NodeSettings {
-    let mut settings = node_settings();
-    settings.pools.retain(|pool| ["audio", "unsupported"].contains(&pool.name.as_str()));
-    settings
-}
-
-/// A running bot with a consumer; the trace begins here.
-fn begin(settings: NodeSettings) -> Node {
-    let mut node = Node::running(settings);
-    node.step(attach(1));
-    // The pools have looked for work and found none, so that jobs can be inserted already leased.
-    while node.names().iter().any(|name| name == "claim") {
-        node.answer("claim", Ok(claimed(Vec::new())));
-    }
-    node.trace.restart(node.now);
-    node
-}
-
-fn claimed(jobs: Vec<anteroom_core::job::Job>) -> StoreReply {
-    StoreReply::Claim(Claimed { jobs, more: false, next_in: None })
-}
-
-fn stored(seqs: impl IntoIterator<Item = u64>) -> StoreReply {
-    let answers = seqs.into_iter().map(|seq| ArchiveAnswer::Stored { seq: ArchiveSeq(seq) });
-    StoreReply::Archive(answers.collect())
-}
-
-fn inserted(leased: bool) -> StoreReply {
-    StoreReply::InsertJobs(vec![InsertAnswer::Inserted { leased }])
-}
-
-fn ended() -> StoreReply {
-    StoreReply::MarkCalledBack(vec![MarkAnswer::Ended])
-}
-
-fn first_id() -> StoreReply {
-    StoreReply::NextId(message_id(1))
-}
-
-/// The token under which the one job of the pending insert is asked to be leased.
-fn lease_of_insert(node: &Node) -> LeaseToken {
-    let StoreRequest::InsertJobs { jobs, .. } = node.asked("insert_jobs") else {
-        panic!("insert_jobs asks for jobs to be inserted")
-    };
-    jobs[0].lease.expect("a slot is free").token
-}
-
-fn processed(number: u128, token: LeaseToken, text: &str) -> Event {
-    Event::Pools(PoolEvent::Ended { media_id: media(number), token, result: Ok(words(text)) })
-}
-
-/// A voice note is taken in and its processor runs; returns the lease.
-fn process_voice(node: &mut Node, seq: u64, correspondent: &str, number: u128) -> LeaseToken {
-    node.step(say(SESSION, seq, voice(correspondent, &format!("p{seq}"), number)));
-    if node.names().iter().any(|name| name == "next_id") {
-        node.answer("next_id", Ok(first_id()));
-    }
-    let token = lease_of_insert(node);
-    node.answer("insert_jobs", Ok(inserted(true)));
-    token
-}
-
 /// Goal: a text is accepted when it is archived, called back, and done when the mark is durable.
 #[test]
 fn text_message() {
-    let mut node = begin(settings());
-    node.step(say(SESSION, 1, text("alice", "p1", "hello")));
-    node.answer("next_id", Ok(first_id()));
-    node.answer("archive", Ok(stored([1])));
-    node.step(acknowledge(1, [key("alice", 1)]));
-    node.answer("mark_called_back", Ok(ended()));
-    snapshot("text_message", &node);
+    snapshot("text_message", &scripts::text_message());
 }
 
 /// Goal: media flow: inserted already leased, processed, archived under the lease, called back; the
 /// file goes when the archive has the text.
 #[test]
 fn media_message() {
-    let mut node = begin(settings());
-    let token = process_voice(&mut node, 1, "alice", 0xa1);
-    node.sleep(Millis::from_secs(4));
-    node.step(processed(0xa1, token, "good morning"));
-    node.answer("archive", Ok(stored([1])));
-    node.step(acknowledge(1, [key("alice", 1)]));
-    node.answer("mark_called_back", Ok(ended()));
-    snapshot("media_message", &node);
+    snapshot("media_message", &scripts::media_message());
 }
 
 /// Goal: a bot that stops while a processor runs holds its jobs; the result goes into the job.
 #[test]
 fn stop_while_processing() {
-    let mut node = begin(settings());
-    let token = process_voice(&mut node, 1, "alice", 0xa1);
-    node.step(bot(BotEvent::Stop));
-    node.step(say(SESSION, 2, text("alice", "p2", "too late")));
-    node.answer("hold_bot", Ok(StoreReply::HoldBot(1)));
-    node.answer("release_bot", Ok(StoreReply::ReleaseBot));
-    node.step(processed(0xa1, token, "good morning"));
-    node.answer("complete", Ok(StoreReply::Complete(vec![TokenAnswer::Ok])));
-    snapshot("stop_while_processing", &node);
+    snapshot("stop_while_processing", &scripts::stop_while_processing());
 }
 
 /// Goal: a bot starts with all its jobs, page by page: pending and processing ones wait, completed
 /// ones are archived at once, and nothing is welcomed, taken in or called back before.
 #[test]
 fn recovery() {
-    let mut node = Node::new(settings());
-    node.start();
-    node.step(attach(1));
-    node.open(SESSION);
-    node.step(hello(SESSION, BOT, PROVIDER));
-    node.own(3);
-    node.step(say(SESSION, 1, text("alice", "p1", "too early")));
-    let lease = Lease {
-        worker_id: node_id(9),
-        token: token(0x99),
-        claimed_at: node.now,
-        expires_at: node.now + Millis::from_secs(60),
-    };
-    let done = Status::Completed { outcome: words("finished elsewhere"), token: None };
-    let first = vec![
-        job("alice", 4, 0xa1, Status::Pending),
-        job("alice", 5, 0xa2, Status::Processing { lease }),
-    ];
-    node.answer("restore_bot", Ok(StoreReply::RestoreBot(JobPage { jobs: first, more: true })));
-    let second = vec![job("bert", 1, 0xa3, done)];
-    node.answer("restore_bot", Ok(StoreReply::RestoreBot(JobPage { jobs: second, more: false })));
-    let StoreRequest::Archive { items, .. } = node.asked("archive").clone() else {
-        panic!("archive asks for messages to be archived")
-    };
-    node.answer("archive", Ok(stored([8])));
-    let owed = OwedCallback {
-        seq: ArchiveSeq(8),
-        correspondent_id: "bert".into(),
-        message: items[0].message.clone(),
-        revision: 0,
-        attempt: Attempt(1),
-        failures: 0,
-    };
-    let owed = StoreReply::OwedCallbacks { callbacks: vec![owed], more: false };
-    node.answer("owed_callbacks", Ok(owed));
-    node.step(say(SESSION, 2, text("alice", "p1", "again")));
-    node.answer("next_id", Ok(StoreReply::NextId(message_id(6))));
-    snapshot("recovery", &node);
+    snapshot("recovery", &scripts::recovery());
 }
 
 /// Goal: a worker whose lease could not be renewed lets go before the store gives the job away; the
 /// result that comes all the same is dropped, and the next claim's counts.
 #[test]
 fn lease_expiry() {
-    let mut node = begin(settings());
-    let old = process_voice(&mut node, 1, "alice", 0xa1);
-    node.sleep(Millis::from_secs(60));
-    node.step(Event::Tick);
-    node.step(processed(0xa1, old, "too late"));
-    let swept = Swept {
-        bot_id: BOT.into(),
-        media_id: media(0xa1),
-        pool: "audio".into(),
-        worker_id: Some(node_id(1)),
-        completed: false,
-    };
-    node.answer("reclaim_leases", Ok(StoreReply::ReclaimLeases(vec![swept])));
-    let &StoreRequest::Claim { lease, .. } = node.asked("claim") else {
-        panic!("claim asks for jobs")
-    };
-    let (claimed_at, expires_at) = (node.now, node.now + lease.ttl);
-    let lease = Lease { worker_id: node_id(1), token: lease.token, claimed_at, expires_at };
-    let again = job("alice", 1, 0xa1, Status::Processing { lease });
-    node.answer("claim", Ok(claimed(vec![again])));
-    node.step(processed(0xa1, lease.token, "good morning"));
-    node.answer("complete", Ok(StoreReply::Complete(vec![TokenAnswer::Ok])));
-    snapshot("lease_expiry", &node);
+    snapshot("lease_expiry", &scripts::lease_expiry());
 }
 
 /// Goal: what is over the limits when nothing can be evicted is accepted up to the overflow, and then
 /// rejected, also when it is empty.
 #[test]
 fn overflow_of_placeholders() {
-    let mut settings = settings();
-    settings.bot_defaults.limits.max_messages = 1;
-    settings.bot_defaults.limits.overflow = Overflow::Bounded { messages: 1, characters: 100 };
-    let mut node = begin(settings);
-    process_voice(&mut node, 1, "alice", 0xa1);
-    node.step(say(SESSION, 2, voice("alice", "p2", 0xa2)));
-    node.step(say(SESSION, 3, voice("alice", "p3", 0xa3)));
-    node.step(say(SESSION, 4, text("alice", "p4", "")));
-    snapshot("overflow_of_placeholders", &node);
+    snapshot("overflow_of_placeholders", &scripts::overflow_of_placeholders());
 }
 
 /// Goal: a gated text waits for the media in front of it, but is archived and accepted at once; it
 /// goes out when the media does, or when it has waited long enough.
 #[test]
 fn gating() {
-    let mut settings = settings();
-    settings.bot_defaults.gating.enabled = true;
-    settings.bot_defaults.gating.max_wait = Millis::from_secs(8);
-    let mut node = begin(settings);
-    node.trace.chapter("the media comes in time");
-    let token = process_voice(&mut node, 1, "alice", 0xa1);
-    node.step(say(SESSION, 2, text("alice", "p2", "did you hear?")));
-    node.answer("archive", Ok(stored([1])));
-    node.sleep(Millis::from_secs(2));
-    node.step(processed(0xa1, token, "news"));
-    node.answer("archive", Ok(stored([2])));
-    node.step(acknowledge(1, [key("alice", 1)]));
-    node.answer("mark_called_back", Ok(ended()));
-    node.step(acknowledge(2, [key("alice", 2)]));
-    node.answer("mark_called_back", Ok(ended()));
-    node.trace.chapter("the media comes late");
-    let token = process_voice(&mut node, 3, "alice", 0xa2);
-    node.step(say(SESSION, 4, text("alice", "p4", "and this?")));
-    node.answer("archive", Ok(stored([3])));
-    node.sleep(Millis::from_secs(3));
-    keep_owned(&mut node);
-    node.sleep(Millis::from_secs(5));
-    keep_owned(&mut node);
-    node.step(acknowledge(3, [key("alice", 4)]));
-    node.answer("mark_called_back", Ok(ended()));
-    node.step(processed(0xa2, token, "late news"));
-    node.answer("archive", Ok(stored([4])));
-    snapshot("gating", &node);
-}
-
-/// Serves what is due, and renews the bot's ownership.
-fn keep_owned(node: &mut Node) {
-    node.step(Event::Tick);
-    node.answer("renew_bots", Ok(StoreReply::RenewBots(Vec::new())));
+    snapshot("gating", &scripts::gating());
 }
 
 /// Goal: an owner that wakes up after its time does nothing more but close; the store's refusal ends
 /// it as well.
 #[test]
 fn zombie_owner() {
-    let mut node = begin(settings());
-    node.step(say(SESSION, 1, text("alice", "p1", "hello")));
-    node.answer("next_id", Ok(first_id()));
-    node.trace.chapter("the process slept; another node has the bot");
-    node.sleep(Millis::from_secs(3));
-    node.answer("archive", Err(StoreError::Fenced));
-    node.answer("release_bot", Err(StoreError::Fenced));
-    node.step(acknowledge(1, [key("alice", 1)]));
-    node.open(2);
-    node.step(hello(2, BOT, PROVIDER));
-    node.step(say(2, 1, text("alice", "p1", "hello")));
-    snapshot("zombie_owner", &node);
+    snapshot("zombie_owner", &scripts::zombie_owner());
 }
 
 /// Goal: a resend of what is under way joins it, a resend of what is durable is a duplicate; the file
 /// that it brought is looked up before it goes.
 #[test]
 fn resends() {
-    let mut node = begin(settings());
-    node.step(say(SESSION, 1, text("alice", "p1", "hello")));
-    node.answer("next_id", Ok(first_id()));
-    node.step(say(SESSION, 2, text("alice", "p1", "hello")));
-    node.answer("archive", Ok(stored([1])));
-    node.step(say(SESSION, 3, voice("alice", "p1", 0xa1)));
-    node.answer("known_media", Ok(StoreReply::KnownMedia(Vec::new())));
-    snapshot("resends", &node);
+    snapshot("resends", &scripts::resends());
 }
 
 /// Goal: an archive whose answer was lost is asked for again, unchanged, until it is certain.
 #[test]
 fn ambiguous_archive() {
-    let mut node = begin(settings());
-    node.step(say(SESSION, 1, text("alice", "p1", "hello")));
-    node.answer("next_id", Ok(first_id()));
-    node.fail("archive");
-    node.step(say(SESSION, 2, text("alice", "p2", "still there?")));
-    node.wait(Millis::from_ms(100));
-    let answer = ArchiveAnswer::AlreadyStored { seq: ArchiveSeq(1) };
-    node.answer("archive", Ok(StoreReply::Archive(vec![answer])));
-    snapshot("ambiguous_archive", &node);
+    snapshot("ambiguous_archive", &scripts::ambiguous_archive());
 }
 
 /// Goal: a consumer that is unavailable opens the circuit; one probe at a time asks, under a new,
 /// durable number; its answer lets the others out.
 #[test]
 fn circuit() {
-    let mut node = begin(settings());
-    for (seq, correspondent) in [(1, "alice"), (2, "bert")] {
-        node.step(say(SESSION, seq, text(correspondent, "p1", "hello")));
-        node.answer("next_id", Ok(first_id()));
-        node.answer("archive", Ok(stored([seq])));
-    }
-    let down = || ConsumerAnswer::Unavailable { retry_after: None };
-    node.step(answered(key("alice", 1), 1, down()));
-    node.step(answered(key("bert", 1), 1, down()));
-    node.wait(Millis::from_secs(1));
-    let raised = || Ok(StoreReply::RaiseAttempts(vec![Some(Attempt(2))]));
-    node.answer("raise_attempts", raised());
-    node.step(answered(key("alice", 1), 2, ConsumerAnswer::Acknowledged { reply: None }));
-    node.answer("mark_called_back", Ok(ended()));
-    node.answer("raise_attempts", raised());
-    snapshot("circuit", &node);
+    snapshot("circuit", &scripts::circuit());
 }
 
 /// Goal: a node stops in order: claims end, bots drain and hold, workers finish or give back,
 /// ownership goes, connections close, and then nothing is left.
 #[test]
 fn shutdown() {
-    let mut node = begin(settings());
-    let token = process_voice(&mut node, 1, "alice", 0xa1);
-    node.step(say(SESSION, 2, text("bert", "p1", "hello")));
-    node.answer("next_id", Ok(first_id()));
-    node.step(Event::Node(NodeEvent::Shutdown));
-    node.answer("archive", Ok(stored([1])));
-    node.answer("hold_bot", Ok(StoreReply::HoldBot(1)));
-    node.step(processed(0xa1, token, "good morning"));
-    node.answer("complete", Ok(StoreReply::Complete(vec![TokenAnswer::Ok])));
-    node.answer("release_bot", Ok(StoreReply::ReleaseBot));
-    snapshot("shutdown", &node);
+    snapshot("shutdown", &scripts::shutdown());
 }

@@ -65,3 +65,28 @@ proptest! {
         run(&choice, Trust::Lies, &actions);
     }
 }
+
+proptest! {
+    // Each step is made three times and written as often.
+    #![proptest_config(ProptestConfig { cases: config().cases / 3, ..config() })]
+
+    /// Goal: a machine that is restored from its snapshot goes on as if nothing had been, byte for byte,
+    /// wherever it is taken; and so does one that is restored from a snapshot without contents, when what
+    /// happens to it comes without contents. Method: every few actions the machine is replaced by the
+    /// one that its snapshot gives; a second one, whose snapshot and events are blanked, runs beside it.
+    #[test]
+    fn a_machine_goes_on_from_its_snapshot(
+        choice in any_choice(),
+        actions in prop::collection::vec(any_action(false), 1..100),
+        every in 4..40_usize,
+    ) {
+        let mut world = World::new(&choice, Trust::Truth);
+        for (place, action) in actions.iter().enumerate() {
+            if place % every == 0 {
+                world.restore();
+            }
+            world.act(action);
+        }
+        world.replay();
+    }
+}

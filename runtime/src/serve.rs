@@ -40,11 +40,12 @@ pub(crate) use self::store_place::StorePlace;
 use self::store_place::StorePlaceError;
 use crate::clock::{BootClock, Clock};
 use crate::config::{Config, NodeSection};
-use crate::driver::{self, Handle, Node, Ports};
+use crate::driver::{self, Handle, Node, Ports, Recording};
 use crate::http::{self, HttpState};
 use crate::media::engines::{self, Engines};
 use crate::media::processor::Processor;
 use crate::media::staging::{Staging, StagingError};
+use crate::record::{self, RecordError, RecordOptions};
 use crate::store::Store;
 use crate::store::mongodb::{self, MongoSettings, MongoStore, StoreTime};
 use crate::store::sqlite::{OpenError, SqliteSettings, SqliteStore};
@@ -81,6 +82,9 @@ pub enum ServeError {
         /// What the operating system said.
         source: io::Error,
     },
+    /// The trace cannot be written.
+    #[error(transparent)]
+    Record(#[from] RecordError),
     /// The embedded store could not be opened.
     #[error(transparent)]
     Store(#[from] OpenError),
@@ -123,11 +127,12 @@ pub enum ServeError {
     StopTimeout(Duration),
 }
 
-/// Runs a node until it is told to end (SIGINT, SIGTERM; told twice, the process exits at once).
+/// Runs a node until it is told to end (SIGINT, SIGTERM; told twice, the process exits at once), and
+/// records its trace where that is asked for.
 ///
 /// # Errors
 /// Whatever kept it from starting or from ending well; the process should then exit with a failure.
-pub async fn serve(config: Config) -> Result<(), ServeError> {
+pub async fn serve(config: Config, record: Option<RecordOptions>) -> Result<(), ServeError> {
     let NodeSection { listen, data_dir, store, log, .. } = &config.node;
     let tokens = config.tokens();
     if !listen.ip().to_canonical().is_loopback() && !tokens.has_operator() {
@@ -141,12 +146,17 @@ pub async fn serve(config: Config) -> Result<(), ServeError> {
     let listener = TcpListener::bind(listen)
         .await
         .map_err(|source| ServeError::Listen { address: *listen, source })?;
+    let (recording, recorder) = record.map(record::start).transpose()?.unzip();
     let clock = Arc::new(BootClock::start());
     let store = open_store(place, Arc::clone(&clock)).await?;
-    let served = match Running::start(&config, listener, clock, Arc::clone(&store)).await {
+    let started = Running::start(&config, listener, clock, Arc::clone(&store), recording).await;
+    let served = match started {
         Ok(running) => running.until_told(signals).await,
         Err(error) => Err(error),
     };
+    if let Some(recorder) = recorder {
+        recorder.finish().await;
+    }
     if timeout(CLOSE_MAX, store.shutdown()).await.is_err() {
         warn!("the store did not close in time");
     }
@@ -198,6 +208,7 @@ impl Running {
         listener: TcpListener,
         clock: Arc<BootClock>,
         store: Arc<dyn Store>,
+        recording: Option<Recording>,
     ) -> Result<Self, ServeError> {
         let address = listener
             .local_addr()
@@ -209,8 +220,9 @@ impl Running {
         info!(node_id = %node.settings.node_id, bots = node.bots.len(), "starting");
         let processors = processors().await?;
         let files = Arc::new(OnDisk(Arc::clone(&staging)));
+        let ports = Ports { clock, store, processors, files };
         let webhooks = config.webhooks()?;
-        let (handle, driver) = driver::start(node, Ports { clock, store, processors, files })?;
+        let (handle, driver) = driver::start_recorded(node, ports, recording)?;
         for (bot_id, webhook) in webhooks {
             info!(bot_id = bot_id.as_str(), "callbacks are POSTed to the bot's webhook");
             let called = handle.call_consumer(bot_id, Arc::new(webhook)).await;
@@ -321,7 +333,7 @@ mod tests {
         config.node.listen = SocketAddr::from(([127, 0, 0, 1], 0));
         config.node.data_dir = directory.path().join("data");
         change(&mut config.node);
-        let error = serve(config).await.expect_err("it is refused");
+        let error = serve(config, None).await.expect_err("it is refused");
         assert!(!directory.path().join("data").exists(), "nothing was touched");
         error.to_string()
     }

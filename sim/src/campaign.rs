@@ -23,7 +23,7 @@ pub fn run(plan: Plan, looks: Looks) -> Report {
         repeated: 0,
         marks: Marks::default(),
         digest: 0,
-        trace: Vec::new(),
+        trace: String::new(),
     };
     catch_unwind(AssertUnwindSafe(|| World::new(plan, looks).run())).unwrap_or_else(|payload| {
         let what = payload.downcast_ref::<String>().cloned();

@@ -3,6 +3,8 @@
 use std::path::Path;
 use std::process::{Command, Output};
 
+use anteroom_trace::replay::{Replay, Replayed};
+
 fn sim(arguments: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_anteroom-sim"));
     command.args(arguments).output().expect("the simulation can be started")
@@ -59,5 +61,34 @@ fn a_failing_plan_is_kept_and_fails_again() {
     assert!(told.contains("It was shrunk from"), "{told}");
     let again = sim(&["--plan", &text(&kept), "--quiet"]);
     assert_eq!(again.status.code(), Some(11), "{told}");
+    std::fs::remove_dir_all(&folder).expect("the folder is there");
+}
+
+/// Goal: the trace of one run is in the one format: it replays to the same effects, tells the faults and
+/// the broken rule, and makes a page. Method: a canary.
+#[test]
+fn a_trace_of_a_run_replays() {
+    let folder = std::env::temp_dir().join(format!("anteroom-sim-trace-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).expect("a folder can be made");
+    let (trace, page) = (folder.join("out.jsonl"), folder.join("out.html"));
+    let text = |path: &Path| path.to_string_lossy().into_owned();
+    let arguments = ["--seed", "1", "--canary", "--quiet", "--trace", &text(&trace)];
+    sim(&[&arguments[..], &["--html", &text(&page)]].concat());
+    let mut replay = Replay::default();
+    let mut broken = Vec::new();
+    for line in std::fs::read_to_string(&trace).expect("it was written").lines() {
+        match replay.line(line).expect("it replays") {
+            Replayed::Broken(it) => broken.push(it.broken.rule),
+            Replayed::Header(_)
+            | Replayed::Machine(_)
+            | Replayed::Step(_)
+            | Replayed::Fault(_)
+            | Replayed::Applied(_) => {}
+        }
+    }
+    assert_eq!(broken, ["S1"]);
+    assert!(replay.steps() > 10, "{} steps", replay.steps());
+    let page = std::fs::read_to_string(&page).expect("it was written");
+    assert!(page.contains(r#""broken",null,null,"S1: at "#), "the broken rule is on the page");
     std::fs::remove_dir_all(&folder).expect("the folder is there");
 }

@@ -11,6 +11,7 @@
 #![warn(missing_docs)]
 
 pub mod binary;
+pub mod browser;
 pub mod cli;
 pub mod connection;
 pub mod consumer;

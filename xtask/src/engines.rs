@@ -25,6 +25,12 @@ const ENGINES: &[Engine] = &[
         tests: Some("tesseract"),
     },
     Engine { program: "pdftotext", probe: "-v", package: "poppler-utils", tests: None },
+    Engine {
+        program: "chromium",
+        probe: "--version",
+        package: "chromium",
+        tests: Some("chromium"),
+    },
 ];
 
 impl Engine {

@@ -4,6 +4,7 @@
 
 mod bench;
 mod engines;
+mod flows;
 mod mutants;
 mod mutate;
 mod sim;
@@ -25,6 +26,7 @@ Commands:
   bench latency                 How long a text takes through an idle server
   bench wire                    A thousand providers: texts a second, receipts, memory of a connection
   bench sim                     How fast the simulation is, with every rule looking
+  flows                         Draws the sequence diagrams of docs/flows.md from the scenarios
   mutate [FILES]                Which rules of the core can be broken without a test noticing
   mutants [--only NAME] [--tier 0] [--jobs 1]
                                 Plants bugs and has the simulation find them; writes docs/mutants-sim.md
@@ -52,6 +54,7 @@ fn main() -> ExitCode {
             Ok(code) => return code,
             Err(error) => Err(error),
         },
+        ["flows"] => flows::run(),
         ["mutate", files @ ..] => mutate::run(files),
         ["torture", arguments @ ..] => match torture::run(arguments) {
             Ok(code) => return code,

@@ -6,6 +6,8 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use super::Bot;
 use super::correspondent::Correspondent;
 use super::event::{BotEffect, Callback};
@@ -25,7 +27,7 @@ use crate::store::{
     StoreResult,
 };
 
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(super) struct Archive {
     /// The correspondents with ready messages, in turn.
     ready: VecDeque<CorrespondentId>,
@@ -37,13 +39,13 @@ pub(super) struct Archive {
 }
 
 /// The archive batch in flight.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Batch {
     messages: Vec<Archiving>,
 }
 
 /// A message in the archive batch in flight.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Archiving {
     pub correspondent_id: CorrespondentId,
     pub message: Arc<Message>,

@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
+use serde::{Deserialize, Serialize};
+
 use super::Bot;
 use super::intake::Waiting;
 use crate::context::Context;
@@ -16,7 +18,7 @@ use crate::time::Timestamp;
 const READS_IN_FLIGHT_MAX: usize = 64;
 
 /// One correspondent.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Correspondent {
     pub queue: CorrespondentQueue,
     pub ids: Ids,
@@ -30,7 +32,7 @@ pub(crate) struct Correspondent {
 }
 
 /// Whether the first free id is known.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) enum Ids {
     /// It has not been asked for.
     Unread,
@@ -84,7 +86,7 @@ impl Correspondent {
 }
 
 /// The reads of first free ids that are under way.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(super) struct IdReads {
     in_flight: BTreeMap<OpId, CorrespondentId>,
     queued: VecDeque<CorrespondentId>,
@@ -108,7 +110,7 @@ impl IdReads {
 }
 
 /// Correspondents that may have been silent long enough to be let go, the longest first.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(super) struct SilentList {
     candidates: VecDeque<(Timestamp, CorrespondentId)>,
 }

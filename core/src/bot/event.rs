@@ -87,6 +87,7 @@ pub enum ConsumerAnswer {
     /// It took it.
     Acknowledged {
         /// What it wants sent to the correspondent.
+        #[serde(serialize_with = "crate::contents::maybe")]
         reply: Option<String>,
     },
     /// It refuses this very message.
@@ -177,7 +178,7 @@ pub enum BotEffect {
 }
 
 /// What a consumer is told.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Callback {
     /// Whose message.
     pub correspondent_id: CorrespondentId,

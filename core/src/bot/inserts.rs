@@ -2,6 +2,8 @@
 
 use std::collections::VecDeque;
 
+use serde::{Deserialize, Serialize};
+
 use super::Bot;
 use crate::context::Context;
 use crate::durable::Durable;
@@ -16,7 +18,7 @@ use crate::signal::PoolSignal;
 use crate::store::{InsertAnswer, NewJob, StoreError, StoreReply, StoreRequest, StoreResult};
 use crate::time::Timestamp;
 
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(super) struct Inserts {
     pending: VecDeque<(CorrespondentId, MediaId)>,
     pub lane: Lane<InsertBatch>,
@@ -25,7 +27,7 @@ pub(super) struct Inserts {
 }
 
 /// The jobs of one insert, and when their leases were first asked for.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct InsertBatch {
     jobs: Vec<NewJob>,
     asked_at: Timestamp,

@@ -1,5 +1,7 @@
 //! The way in: a message is dedup'd, cut, given an id and put in its queue, or refused with a receipt.
 
+use serde::{Deserialize, Serialize};
+
 use super::Bot;
 use super::correspondent::Ids;
 use super::lifecycle::Phase;
@@ -14,7 +16,7 @@ use crate::receipt::{Origin, Receipt, RejectReason};
 use crate::signal::Signal;
 
 /// A message that waits for its correspondent's first free id.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Waiting {
     pub origin: Origin,
     pub source: Source,

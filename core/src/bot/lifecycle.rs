@@ -5,6 +5,8 @@
 //! closes, what is ready is archived, open callbacks may finish, jobs are held, ownership is given up.
 //! Fenced: nothing more is done but closing what is open.
 
+use serde::{Deserialize, Serialize};
+
 use super::Bot;
 use super::archive::Archiving;
 use crate::context::Context;
@@ -25,7 +27,7 @@ const RESTORE_PAGE: u32 = 500;
 const HOLD_TIMEOUT: Millis = Millis::from_secs(5);
 
 /// Where a bot stands.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) enum Phase {
     /// It does nothing and owns nothing.
     Stopped,
@@ -53,7 +55,7 @@ pub(super) enum Phase {
 }
 
 /// The store operations of starting and stopping.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) enum Start {
     Register(BotRecord),
     Restore { after: Option<MediaId> },
@@ -61,7 +63,7 @@ pub(super) enum Start {
 }
 
 /// A provider connection that carries the bot.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Attachment {
     pub session_id: SessionId,
     instance: Option<ProviderInstance>,

@@ -22,6 +22,8 @@ mod sends;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use self::archive::Archive;
 use self::correspondent::{Correspondent, IdReads, SilentList};
 use self::event::{BotEffect, BotEvent};
@@ -43,7 +45,7 @@ use crate::store::{BotRecord, Fence, StoreRequest, StoreResult};
 use crate::time::Timestamp;
 
 /// One bot.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Bot {
     id: BotId,
     /// What is durable of it; none as long as only a consumer has asked for it.
@@ -65,8 +67,10 @@ pub(crate) struct Bot {
     id_reads: IdReads,
     silent: SilentList,
     /// Which correspondent a medium in a queue belongs to.
+    #[serde(with = "crate::lookup::sorted")]
     media: Lookup<MediaId, CorrespondentId>,
     /// Resends that wait for the fate of a message in memory.
+    #[serde(with = "crate::lookup::pairs")]
     joined: BTreeMap<(CorrespondentId, MessageId), Vec<Origin>>,
     inserts: Inserts,
     results: Results,

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use serde::{Deserialize, Serialize};
+
 use super::Bot;
 use super::correspondent::Correspondent;
 use crate::content;
@@ -25,7 +27,7 @@ const RESULTS_PAGE: u32 = 200;
 /// How often a bot that waits for no media looks for results: those of retried jobs.
 const LOOK_AT_LEAST_EVERY: Millis = Millis::from_secs(60);
 
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(super) struct Results {
     /// Results may wait in the store.
     waiting: bool,

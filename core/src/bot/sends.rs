@@ -7,6 +7,8 @@
 
 use std::collections::{BTreeMap, HashSet, VecDeque};
 
+use serde::{Deserialize, Serialize};
+
 use super::Bot;
 use super::event::BotEffect;
 use crate::context::Context;
@@ -43,7 +45,7 @@ const LOOK_EVERY: Millis = Millis::from_secs(60);
 /// Confirmed provider ids that are remembered for their echoes.
 const CONFIRMED_MAX: usize = 1_024;
 
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(super) struct Sends {
     /// Sends may wait in the store.
     waiting: bool,
@@ -58,12 +60,13 @@ pub(super) struct Sends {
     enqueues: BTreeMap<OpId, (RequestId, SendId)>,
     echoes: VecDeque<Echo>,
     /// Never iterated.
+    #[serde(with = "crate::lookup::sorted_set")]
     confirmed: HashSet<ProviderMessageId>,
     confirmed_order: VecDeque<ProviderMessageId>,
 }
 
 /// An outgoing message that may be an echo of a send.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 struct Echo {
     due_at: Timestamp,
     origin: Origin,

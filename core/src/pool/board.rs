@@ -5,11 +5,13 @@
 
 use std::collections::BTreeMap;
 
+use serde::{Deserialize, Serialize};
+
 use super::routing::{Routing, RoutingError};
 use crate::id::PoolName;
 use crate::settings::PoolSettings;
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Board {
     routing: Routing,
     places: BTreeMap<PoolName, Places>,
@@ -17,7 +19,7 @@ pub(crate) struct Board {
     open: bool,
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 struct Places {
     capacity: usize,
     taken: usize,

@@ -1,5 +1,7 @@
 //! How jobs come: claimed in batches, as many as there are free places.
 
+use serde::{Deserialize, Serialize};
+
 use super::event::Work;
 use super::{Held, HeldState, Pools};
 use crate::context::Context;
@@ -10,7 +12,7 @@ use crate::store::{StoreError, StoreReply, StoreRequest, StoreResult};
 use crate::time::Timestamp;
 
 /// A claim under way.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 pub(super) struct Claim {
     lease: LeaseRequest,
     limit: usize,

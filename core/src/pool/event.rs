@@ -43,6 +43,7 @@ pub enum ProcessorFailure {
         /// What kind of failure.
         error: FailureKind,
         /// What the processor said.
+        #[serde(serialize_with = "crate::contents::maybe")]
         detail: Option<String>,
     },
     /// The engine could not be reached, or asked for patience.
@@ -50,6 +51,7 @@ pub enum ProcessorFailure {
         /// How long at least.
         retry_after: Option<Millis>,
         /// What the processor said.
+        #[serde(serialize_with = "crate::contents::text")]
         detail: String,
     },
     /// It was still at work when its time was used up.
@@ -81,7 +83,7 @@ pub enum PoolEffect {
 }
 
 /// What a processor is to work on.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Work {
     /// Which job, and which staged file.
     pub media_id: MediaId,
@@ -96,10 +98,12 @@ pub struct Work {
     /// What a person would call it.
     pub kind: MediaKind,
     /// The file name its sender gave it.
+    #[serde(serialize_with = "crate::contents::maybe")]
     pub original_filename: Option<String>,
     /// The provider had no space for it (only with a corrupt type).
     pub quota_exceeded: bool,
     /// The provider's reason (only with a corrupt type).
+    #[serde(serialize_with = "crate::contents::maybe")]
     pub detail: Option<String>,
     /// How long it may take.
     pub timeout: Millis,

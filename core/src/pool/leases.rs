@@ -1,6 +1,8 @@
 //! How jobs are kept: all leases are renewed in one command; one that cannot be renewed is let go
 //! before the store gives the job to somebody else.
 
+use serde::{Deserialize, Serialize};
+
 use super::event::PoolEffect;
 use super::{HeldState, Pools};
 use crate::context::Context;
@@ -10,7 +12,7 @@ use crate::store::{StoreError, StoreReply, StoreRequest, StoreResult};
 use crate::time::Timestamp;
 
 /// The renewal of all leases.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(super) struct Renewal {
     due_at: Option<Timestamp>,
     in_flight: Option<Renewing>,
@@ -18,7 +20,7 @@ pub(super) struct Renewal {
 }
 
 /// A renewal that the store has not answered.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 struct Renewing {
     op: OpId,
     asked_at: Timestamp,

@@ -18,6 +18,8 @@ mod work;
 
 use std::collections::{BTreeMap, VecDeque};
 
+use serde::{Deserialize, Serialize};
+
 use self::claims::Claim;
 use self::event::{PoolEffect, PoolEvent, Work};
 use self::leases::Renewal;
@@ -33,12 +35,13 @@ use crate::time::{Millis, Timestamp};
 /// How long cancelled processors may take to end before a stopping node leaves them behind.
 const CANCEL_GRACE: Millis = Millis::from_secs(5);
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Pools {
     pools: BTreeMap<PoolName, Pool>,
     /// The jobs whose leases are held here.
     held: BTreeMap<MediaId, Held>,
     /// The processors that have not ended, each in a slot of its pool.
+    #[serde(with = "crate::lookup::pairs")]
     processors: BTreeMap<(MediaId, LeaseToken), PoolName>,
     renewal: Renewal,
     /// Not later than the first end of a lease or of a processor's time.
@@ -50,7 +53,7 @@ pub(crate) struct Pools {
     stopping: Option<Stopping>,
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 struct Pool {
     settings: PoolSettings,
     /// Processors that have not ended.
@@ -65,7 +68,7 @@ struct Pool {
 }
 
 /// A job whose lease is held here.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 struct Held {
     work: Work,
     transient: u32,
@@ -74,7 +77,7 @@ struct Held {
     state: HeldState,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 enum HeldState {
     /// It waits for a slot.
     Waiting,
@@ -86,7 +89,7 @@ enum HeldState {
     Reported,
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 enum Stopping {
     /// Processors may finish.
     Finishing { until: Timestamp },

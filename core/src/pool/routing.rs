@@ -5,15 +5,19 @@
 
 use std::collections::HashMap;
 
+use serde::{Deserialize, Serialize};
+
 use crate::id::PoolName;
 use crate::settings::PoolSettings;
 
 /// Which pool takes which MIME type.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Routing {
     /// Never iterated.
+    #[serde(with = "crate::lookup::sorted")]
     exact: HashMap<String, PoolName>,
     /// By the part before the slash. Never iterated.
+    #[serde(with = "crate::lookup::sorted")]
     whole: HashMap<String, PoolName>,
     catch_all: PoolName,
 }

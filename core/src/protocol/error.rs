@@ -73,6 +73,7 @@ pub struct FrameError {
     /// Where, as a path such as `media.media_id`; none when it is the frame as a whole.
     pub field: Option<String>,
     /// What is wrong, for people.
+    #[serde(serialize_with = "crate::contents::text")]
     pub detail: String,
     /// The number of the message frame, where it could be read: its receipt is owed.
     pub seq: Option<u64>,

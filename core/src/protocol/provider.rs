@@ -65,7 +65,7 @@ pub struct StatusFrame {
     /// How it stands.
     pub status: ProviderStatus,
     /// More about it, for people; a login code as a data URL for example.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "crate::contents::maybe")]
     pub detail: Option<String>,
 }
 
@@ -210,6 +210,7 @@ struct WireMessage<'a> {
     #[cfg_attr(test, schemars(default))]
     replayed: bool,
     #[cfg_attr(test, schemars(default))]
+    #[serde(serialize_with = "crate::contents::text")]
     message: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     media: Option<&'a DraftMedia>,

@@ -7,23 +7,34 @@
 
 use std::collections::VecDeque;
 
+use serde::{Deserialize, Serialize};
+
 use crate::durable::Durable;
 use crate::id::{MessageId, ProviderMessageId};
 use crate::lookup::Lookup;
 
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(super) struct DedupeWindow {
+    #[serde(with = "crate::lookup::sorted")]
     seen: Lookup<ProviderMessageId, Seen>,
     /// The durable ones that are not held, oldest first.
     forgettable: VecDeque<ProviderMessageId>,
 }
 
 /// What the window knows of a provider message that it has seen.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum Seen {
-    Pending { message_id: MessageId },
-    Held { message_id: Durable<MessageId> },
-    Durable { message_id: Durable<MessageId> },
+    Pending {
+        message_id: MessageId,
+    },
+    Held {
+        #[serde(with = "crate::durable::kept")]
+        message_id: Durable<MessageId>,
+    },
+    Durable {
+        #[serde(with = "crate::durable::kept")]
+        message_id: Durable<MessageId>,
+    },
 }
 
 impl DedupeWindow {

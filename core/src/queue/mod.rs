@@ -19,6 +19,8 @@ mod retention;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use self::dedupe::{DedupeWindow, Seen};
 use crate::content;
 use crate::draft::{Direction, Draft};
@@ -32,12 +34,13 @@ use crate::store::FinishedJob;
 use crate::time::Timestamp;
 
 /// What one correspondent has said and the archive does not hold yet.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct CorrespondentQueue {
     next_id: MessageId,
     /// Ready texts, oldest first.
     texts: VecDeque<Text>,
     /// Placeholders, and media that have become text.
+    #[serde(with = "crate::lookup::sorted")]
     media: Lookup<MediaId, MediaEntry>,
     /// The same in the order of ids.
     media_ids: BTreeMap<MessageId, MediaId>,
@@ -53,13 +56,13 @@ pub struct CorrespondentQueue {
     over_bounds: bool,
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 struct Text {
     message: Arc<Message>,
     origin: Option<Origin>,
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 struct MediaEntry {
     message: Arc<Message>,
     /// What is to be known of it until its job is known to be durable.
@@ -67,7 +70,7 @@ struct MediaEntry {
     state: MediaState,
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 struct Unconfirmed {
     /// Where its receipt goes.
     origin: Option<Origin>,
@@ -76,15 +79,16 @@ struct Unconfirmed {
 }
 
 /// What a provider says of a medium that it could not bring.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Excuse {
     /// It had no space for it.
     pub quota_exceeded: bool,
     /// Its reason.
+    #[serde(serialize_with = "crate::contents::maybe")]
     pub detail: Option<Box<str>>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 enum MediaState {
     /// Its text has not come.
     Waiting,

@@ -8,6 +8,8 @@ pub mod event;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use serde::{Deserialize, Serialize};
+
 use self::event::{SessionEffect, SessionEvent};
 use crate::ascending::Ascending;
 use crate::bot::Bot;
@@ -23,14 +25,14 @@ use crate::signal::{BotSignal, SessionSignal, Signal};
 use crate::store::BotRecord;
 use crate::time::Timestamp;
 
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(crate) struct Sessions {
     sessions: BTreeMap<SessionId, Session>,
     /// When each connection is to be looked at; not later than it has to be.
     due: BTreeSet<(Timestamp, SessionId)>,
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 struct Session {
     opened_at: Timestamp,
     last_heard: Timestamp,
@@ -40,7 +42,7 @@ struct Session {
 }
 
 /// One bot on a connection.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 struct Binding {
     since: Timestamp,
     welcomed: bool,

@@ -14,6 +14,7 @@ use anteroom_core::store::{
     Acquired, BotRecord, JobPage, StoreError, StoreReply, StoreRequest, StoreResult,
 };
 use anteroom_core::time::{Millis, Timestamp};
+use anteroom_trace::words::request_name;
 
 use super::trace::Trace;
 use super::vocabulary::{BOT, PROVIDER, SESSION, epoch, hello, node_settings, record, session};
@@ -82,12 +83,6 @@ impl Asked {
     }
 }
 
-/// The name of a request, as the design writes it.
-pub fn request_name(request: &StoreRequest) -> String {
-    let value = serde_json::to_value(request).expect("a request is JSON");
-    value["request"].as_str().expect("a request has a name").to_owned()
-}
-
 impl Node {
     /// A node that has not been started.
     pub fn new(settings: NodeSettings) -> Self {
@@ -130,13 +125,10 @@ impl Node {
     /// Steps, checks what must always hold, notes what the machine asks the store.
     pub fn step(&mut self, event: Event) -> Vec<Effect> {
         let mut effects = Vec::new();
-        self.trace.event(self.now, &event);
-        self.machine.step(self.now, event, &mut effects);
+        self.machine.step(self.now, event.clone(), &mut effects);
+        self.trace.step(self.now, &event, &effects);
         self.machine.check_invariants().expect("invariants hold after every step");
-        for effect in &effects {
-            self.trace.effect(self.now, effect);
-            self.asked.extend(Asked::by(effect));
-        }
+        self.asked.extend(effects.iter().filter_map(Asked::by));
         effects
     }
 

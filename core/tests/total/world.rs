@@ -18,6 +18,8 @@ use anteroom_core::settings::{Debounce, NodeSettings, Overflow, Run};
 use anteroom_core::store::{BotRecord, StoreError, StoreReply, StoreRequest};
 use anteroom_core::time::{Millis, Timestamp};
 use anteroom_sim::store::StoreModel;
+use anteroom_trace::columns::Columns;
+use anteroom_trace::line::Contents;
 
 use crate::action::{Action, Choice, How};
 use crate::lies::distorted;
@@ -34,6 +36,8 @@ pub struct World {
     settings: NodeSettings,
     seed: Seed,
     machine: Machine,
+    /// A machine that never hears what people write.
+    blanked: Option<Machine>,
     store: StoreModel,
     now: Timestamp,
     /// The latest time that the machine has heard of.
@@ -48,7 +52,7 @@ pub struct World {
     pub(crate) sessions: BTreeMap<u8, u128>,
     numbers: u64,
     watch: Watch,
-    trace: crate::script::trace::Trace,
+    trace: Columns,
     events: Vec<(Timestamp, Event)>,
     written: Vec<u8>,
 }
@@ -60,6 +64,7 @@ impl World {
         let now = Timestamp::from_ms(1_000_000);
         let mut world = Self {
             machine: Machine::new(settings.clone(), seed).expect("the pools make a routing"),
+            blanked: None,
             store: StoreModel::new(),
             settings,
             seed,
@@ -73,7 +78,7 @@ impl World {
             sessions: BTreeMap::new(),
             numbers: 0,
             watch: Watch::new(trust),
-            trace: crate::script::trace::Trace::new(now),
+            trace: Columns::new(now),
             events: Vec::new(),
             written: Vec::new(),
         };
@@ -154,6 +159,27 @@ impl World {
         }
     }
 
+    /// Replaces the machine by the one that its snapshot gives, and the one beside it by the one that
+    /// the snapshot without contents gives.
+    pub fn restore(&mut self) {
+        let snapshot = Contents::Kept.json(&self.machine);
+        self.machine = serde_json::from_str(&snapshot).expect("a machine can be restored");
+        assert_eq!(Contents::Kept.json(&self.machine), snapshot, "it is the same machine");
+        let snapshot = Contents::Blanked.json(&self.machine);
+        self.blanked = Some(serde_json::from_str(&snapshot).expect("a machine can be restored"));
+    }
+
+    /// What happens, without contents, gives the same effects, without contents.
+    fn step_blanked(&mut self, event: &Event, effects: &[Effect]) {
+        let Some(machine) = &mut self.blanked else { return };
+        let event = Contents::Blanked.json(event);
+        let event = serde_json::from_str(&event).expect("an event can be read back");
+        let mut again = Vec::new();
+        machine.step(self.now, event, &mut again);
+        assert_eq!(Contents::Blanked.json(&again), Contents::Blanked.json(&effects));
+        assert_eq!(machine.next_deadline(), self.machine.next_deadline());
+    }
+
     /// Replays all events into a second machine: it does the same, byte for byte.
     pub fn replay(&self) {
         let mut machine =
@@ -180,11 +206,9 @@ impl World {
         self.watch.event(&event);
         self.events.push((self.now, event.clone()));
         let mut effects = Vec::new();
-        self.trace.event(self.now, &event);
-        self.machine.step(self.now, event, &mut effects);
-        for effect in &effects {
-            self.trace.effect(self.now, effect);
-        }
+        self.machine.step(self.now, event.clone(), &mut effects);
+        self.trace.step(self.now, &event, &effects);
+        self.step_blanked(&event, &effects);
         if let Err(broken) = self.machine.check_invariants() {
             panic!("{broken} TRACE\n{}\nEND", self.trace.to_text());
         }

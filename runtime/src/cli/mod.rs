@@ -1,7 +1,8 @@
 //! The `anteroom` command: what people and scripts type.
 //!
 //! Owns arguments, exit codes and what is printed; results go to stdout, everything else to stderr.
-//! `serve` runs the node; `send` and `tail` are clients that know nothing but the wire protocol.
+//! `serve` runs the node; `send` and `tail` are clients that know nothing but the wire protocol; `replay`
+//! needs neither a node nor a store.
 
 mod answer;
 mod back_off;
@@ -10,6 +11,8 @@ mod config_args;
 mod exit;
 mod listen;
 mod print;
+mod record;
+mod replay;
 mod seen;
 mod send;
 mod serve;
@@ -46,7 +49,8 @@ Examples:
 
 Exit codes:
   0 done   1 refused or failed   2 wrong usage   3 not reached, or not in time
-  4 another consumer took the stream over   130 interrupted";
+  4 another consumer took the stream over   130 interrupted
+Those of serve and replay are in their own help.";
 
 #[derive(Debug, Subcommand)]
 enum Command {
@@ -64,6 +68,8 @@ enum Command {
     Webhook(webhook::WebhookArgs),
     /// Make a token for a bot or an operator, and the hash that the configuration holds
     Token(token::TokenArgs),
+    /// Check a trace that `serve --record` or the simulation wrote, or make a page of it
+    Replay(replay::ReplayArgs),
 }
 
 /// Where the clients find the server.
@@ -102,6 +108,7 @@ pub fn main() -> ExitCode {
         Command::Listen(args) => on_one_thread(listen::run(args)),
         Command::Webhook(args) => webhook::run(args),
         Command::Token(args) => token::run(&args),
+        Command::Replay(args) => replay::run(&args),
     }
     .into()
 }

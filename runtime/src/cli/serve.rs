@@ -4,6 +4,7 @@ use clap::Args;
 
 use super::config_args::ConfigArgs;
 use super::exit::{Exit, complain};
+use super::record::RecordArgs;
 use crate::serve::serve;
 
 /// Where to listen, and where to keep things.
@@ -12,6 +13,8 @@ use crate::serve::serve;
 pub(super) struct ServeArgs {
     #[command(flatten)]
     layers: ConfigArgs,
+    #[command(flatten)]
+    record: RecordArgs,
 }
 
 const EXAMPLES: &str = "\
@@ -39,7 +42,7 @@ pub(super) fn run(args: ServeArgs) -> Exit {
         Ok(runtime) => runtime,
         Err(error) => return Exit::failed(format_args!("the system gives no threads: {error}")),
     };
-    match runtime.block_on(serve(config)) {
+    match runtime.block_on(serve(config, args.record.into())) {
         Ok(()) => Exit::Done,
         Err(error) => Exit::failed(error),
     }

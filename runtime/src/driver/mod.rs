@@ -14,6 +14,7 @@
 //! * `outlets` are the ways out: one bounded channel a connection or stream, one answer a request.
 //! * `calls` are the consumers that are called, and who waits for an answer.
 //! * `tasks` runs whatever takes time and reports its end.
+//! * [`recording`] is what is handed over of each step where a trace is asked for.
 //! * [`ports`] are the world as the driver needs it. Nothing in here knows a socket, a database, a
 //!   process or a file: all of it runs in the simulation as well.
 //!
@@ -29,6 +30,7 @@
 
 pub mod handle;
 pub mod ports;
+pub mod recording;
 
 mod calls;
 mod carry_out;
@@ -44,4 +46,5 @@ mod tests;
 
 pub use handle::{Attached, Handle, Stopped, StreamItem};
 pub use ports::{Node, Ports, StagedFiles};
-pub use run::start;
+pub use recording::Recording;
+pub use run::{start, start_recorded};

@@ -31,6 +31,7 @@ use super::deletions::Deletions;
 use super::handle::{Command, Handle, Status};
 use super::outlets::{Outlets, Reply};
 use super::ports::{Node, Ports, StagedFiles};
+use super::recording::Recording;
 use super::tasks::{Completion, Tasks};
 use super::workers::Workers;
 use crate::clock::Clock;
@@ -58,6 +59,18 @@ const LAST_TASKS_MAX: Duration = Duration::from_secs(5);
 /// # Errors
 /// When the pools of the settings make no routing.
 pub fn start(node: Node, ports: Ports) -> Result<(Handle, JoinHandle<()>), RoutingError> {
+    start_recorded(node, ports, None)
+}
+
+/// Starts a node whose steps are handed over to be written down.
+///
+/// # Errors
+/// As [`start`].
+pub fn start_recorded(
+    node: Node,
+    ports: Ports,
+    recording: Option<Recording>,
+) -> Result<(Handle, JoinHandle<()>), RoutingError> {
     let stream_capacity = stream_capacity(&node.settings);
     let ack_timeouts = AckTimeouts::of(&node.settings);
     let machine = Machine::new(node.settings, node.seed)?;
@@ -89,6 +102,7 @@ pub fn start(node: Node, ports: Ports) -> Result<(Handle, JoinHandle<()>), Routi
         files: ports.files,
         phase: Phase::Running,
         effects: Vec::new(),
+        recording,
         _ended: status.ended.clone().drop_guard(),
         status,
     };
@@ -142,6 +156,7 @@ pub(super) struct Driver {
     pub(super) phase: Phase,
     /// Empty between steps; kept for its room.
     effects: Vec<Effect>,
+    recording: Option<Recording>,
     status: Arc<Status>,
     /// Tells those who wait for the end, however the loop ends.
     _ended: DropGuard,
@@ -239,7 +254,14 @@ impl Driver {
         let mut lost = VecDeque::new();
         let mut next = Some(event);
         while let Some(event) = next {
-            self.machine.step(self.clock.now(), event, &mut effects);
+            let now = self.clock.now();
+            if let Some(recording) = &mut self.recording {
+                recording.before(now, &event, &self.machine);
+            }
+            self.machine.step(now, event, &mut effects);
+            if let Some(recording) = &mut self.recording {
+                recording.after(&effects);
+            }
             lost.extend(effects.drain(..).filter_map(|effect| self.carry_out(effect)));
             next = lost.pop_front();
         }

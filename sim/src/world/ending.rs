@@ -37,10 +37,12 @@ impl World {
     pub(super) fn heal(&mut self) {
         if let Ending::StayDead(nodes) = self.plan.ending.clone() {
             for node in nodes {
+                self.recorder.fault(self.now, Some(node), "dies for good", None);
                 self.nodes[node].gone = true;
                 self.kill(node, Millis::ZERO);
             }
         }
+        self.recorder.fault(self.now, None, "no more faults: everything is healed", None);
         self.at_work.clear();
         let (nodes, bots) = (self.nodes.len(), self.consumers.len());
         self.weather = Weather::fair(nodes, bots, self.providers.len());

@@ -60,7 +60,7 @@ pub struct Looks {
     pub digest: bool,
     /// Every process's events are replayed at the end.
     pub replay: bool,
-    /// Everything is kept as lines of JSON.
+    /// A trace is written.
     pub trace: bool,
 }
 
@@ -81,8 +81,8 @@ pub struct Report {
     pub marks: Marks,
     /// A hash over every event, effect and state; 0 unless it was asked for.
     pub digest: u64,
-    /// What happened, as lines of JSON; empty unless it was asked for.
-    pub trace: Vec<String>,
+    /// The trace; empty unless it was asked for.
+    pub trace: String,
 }
 
 /// The world of one run.
@@ -224,6 +224,9 @@ impl World {
             ..broken.clone()
         });
         self.recorder.state(&self.store);
+        if let Some(broken) = &broken {
+            self.recorder.broken(self.now, broken.rule.to_string(), broken.what.clone());
+        }
         let (callbacks, repeated) = self.checker.callbacks();
         Report {
             broken,
@@ -233,7 +236,7 @@ impl World {
             repeated,
             marks: self.checker.marks().clone(),
             digest: self.recorder.digest(),
-            trace: self.recorder.into_lines(),
+            trace: self.recorder.into_trace(),
         }
     }
 
@@ -319,6 +322,7 @@ impl World {
             return;
         }
         let it = self.plan.faults[fault];
+        let word = words_of(&it.what);
         match it.what {
             Trouble::Kill { node, after_effects } => {
                 self.doom(node, after_effects, node::Doom::Kill { down: it.lasts });
@@ -326,9 +330,16 @@ impl World {
             Trouble::Freeze { node, after_effects } => {
                 self.doom(node, after_effects, node::Doom::Freeze { lasts: it.lasts });
             }
-            Trouble::ClockJumps { node, ahead } => self.clock_jumps(node, ahead),
-            Trouble::Reset { provider } => self.connection_breaks(provider),
+            Trouble::ClockJumps { node, ahead } => {
+                self.recorder.fault(self.now, Some(node), word, None);
+                self.clock_jumps(node, ahead);
+            }
+            Trouble::Reset { provider } => {
+                self.recorder.fault(self.now, None, word, None);
+                self.connection_breaks(provider);
+            }
             _ => {
+                self.recorder.fault(self.now, it.what.node(), word, Some(it.lasts));
                 self.at_work.insert(fault);
                 self.weather_changes();
                 self.at(self.now + it.lasts, Happening::FaultEnds { fault });
@@ -341,8 +352,11 @@ impl World {
 
     fn fault_ends(&mut self, fault: usize) {
         if self.at_work.remove(&fault) {
+            let what = self.plan.faults[fault].what;
+            let word = format!("over: {}", words_of(&what));
+            self.recorder.fault(self.now, what.node(), word, None);
             self.weather_changes();
-            match self.plan.faults[fault].what {
+            match what {
                 Trouble::ConsumerDown { bot } => self.consumer_comes(bot, false),
                 Trouble::ConsumerGone { bot } => self.consumer_comes(bot, true),
                 _ => {}
@@ -389,6 +403,23 @@ impl World {
     fn after(&mut self, wait: Millis, happening: Happening) {
         self.at(self.now + wait, happening);
     }
+}
+
+/// A fault in words: its name, and what there is to say of it.
+fn words_of(trouble: &Trouble) -> String {
+    let json = serde_json::to_value(trouble).unwrap_or_default();
+    match &json {
+        serde_json::Value::Object(fields) => fields.iter().map(of_fields).collect(),
+        serde_json::Value::String(name) => name.replace('_', " "),
+        other => other.to_string(),
+    }
+}
+
+fn of_fields((name, fields): (&String, &serde_json::Value)) -> String {
+    let name = name.replace('_', " ");
+    let fields = fields.as_object().into_iter().flatten();
+    let fields: Vec<_> = fields.map(|(name, value)| format!("{name} {value}")).collect();
+    format!("{name} {}", fields.join(" ").replace(['_', '"'], " "))
 }
 
 #[cfg(test)]

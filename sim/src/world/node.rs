@@ -19,6 +19,7 @@ use anteroom_core::receipt::{Origin, Receipt};
 use anteroom_core::session::event::SessionEffect;
 use anteroom_core::settings::NodeSettings;
 use anteroom_core::time::{Millis, Timestamp};
+use anteroom_trace::line::When;
 
 use super::processor::Processors;
 use super::store_line::{Asker, Place};
@@ -94,6 +95,11 @@ impl World {
         self.now + self.nodes[node].ahead
     }
 
+    /// What a trace says of a node's time.
+    fn when(&self, node: usize) -> When {
+        When { node: node as u32, now: self.node_now(node), at: self.now }
+    }
+
     /// The world's time at which a node's clock shows a time.
     fn by_the_world(&self, node: usize, at: Timestamp) -> Timestamp {
         at.minus(self.nodes[node].ahead)
@@ -115,7 +121,7 @@ impl World {
         (it.ticking_at, it.stopping, it.frozen) = (None, false, false);
         let (incarnation, runs_bots, runs_workers) =
             (it.incarnation, it.runs_bots, it.runs_workers);
-        self.recorder.booted(node, incarnation, &settings, seed);
+        self.recorder.booted(self.when(node), incarnation, &settings, seed);
         self.show(&Seen::Booted { node, node_id, settings: &settings });
         let bots = self.store.bots().cloned().collect();
         let start = NodeEvent::Start { bots, runs_bots, runs_workers };
@@ -150,6 +156,7 @@ impl World {
         let it = &mut self.nodes[node];
         it.frozen = true;
         let incarnation = it.incarnation;
+        self.recorder.fault(self.now, Some(node), "stands still", Some(lasts));
         self.show(&Seen::Disturbed { node });
         self.after(lasts, Happening::Thaw { node, incarnation });
     }
@@ -160,7 +167,8 @@ impl World {
             return;
         }
         it.frozen = false;
-        if !it.todo.is_empty() {
+        self.recorder.fault(self.now, Some(node), "goes on", None);
+        if !self.nodes[node].todo.is_empty() {
             self.reach(Mark::ZombieWoke);
         }
         self.show(&Seen::Disturbed { node });
@@ -202,7 +210,7 @@ impl World {
 
     /// Steps a machine and carries out its effects, if it is still the same process.
     pub(super) fn deliver(&mut self, node: usize, incarnation: u32, event: Event) {
-        let now = self.node_now(node);
+        let when = self.when(node);
         let it = &mut self.nodes[node];
         if it.incarnation != incarnation {
             return;
@@ -214,10 +222,10 @@ impl World {
         let Some(machine) = &mut it.machine else { return };
         self.steps += 1;
         let ticked = event == Event::Tick;
-        self.recorder.event(node, now, &event);
+        self.recorder.event(when, &event);
         let framed = matches!(event, Event::Session(..));
         let mut effects = Vec::new();
-        machine.step(now, event, &mut effects);
+        machine.step(when.now, event, &mut effects);
         let deadline = machine.next_deadline();
         let sound = machine.check_invariants();
         self.recorder.effects(node, &effects, deadline);
@@ -268,6 +276,7 @@ impl World {
                 if between {
                     self.reach(Mark::NodeDiedBetweenEffects);
                 }
+                self.recorder.fault(self.now, Some(node), "dies", Some(down));
                 self.kill(node, down);
             }
             Doom::Freeze { lasts } => self.freeze(node, lasts),

@@ -78,7 +78,8 @@ impl World {
         let lost = !answered || cut || self.dice.store.strikes(after);
         let by = asker.node.map(|(node, _, process)| (node, process));
         self.show(&Seen::Applied { by, request, result: &result, lost });
-        self.recorder.applied(request, &result, &self.store);
+        let node = asker.node.map(|(node, ..)| node);
+        self.recorder.applied((self.now, node), request, &result, &self.store);
         if !answered {
             return;
         }

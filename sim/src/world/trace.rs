@@ -5,9 +5,12 @@ use anteroom_core::context::Seed;
 use anteroom_core::deadline::Deadline;
 use anteroom_core::effect::Effect;
 use anteroom_core::event::Event;
+use anteroom_core::machine::Machine;
 use anteroom_core::settings::NodeSettings;
 use anteroom_core::store::{StoreRequest, StoreResult};
-use anteroom_core::time::Timestamp;
+use anteroom_core::time::{Millis, Timestamp};
+use anteroom_trace::line::{Applied, Broken, BrokenLine, Contents, Fault, Header, When};
+use anteroom_trace::words;
 use serde::Serialize;
 
 use super::Looks;
@@ -24,43 +27,36 @@ pub(super) struct Recorder {
     length: u64,
     applied: u64,
     processes: Vec<Process>,
-    lines: Vec<String>,
-}
-
-/// A line of a trace.
-#[derive(Serialize)]
-struct Line<'a, T> {
-    now: Timestamp,
-    node: Option<usize>,
-    #[serde(flatten)]
-    what: What<'a, T>,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "snake_case")]
-enum What<'a, T> {
-    Event(&'a T),
-    Effect(&'a T),
-    Asked(&'a T),
-    Answered(&'a T),
+    /// The trace, as it is written to its file.
+    trace: Vec<u8>,
 }
 
 impl Recorder {
     pub fn new(looks: Looks) -> Self {
         let (digest, length, applied) = (Digest::default(), 0, 0);
-        Self { looks, digest, length, applied, processes: Vec::new(), lines: Vec::new() }
+        let trace = if looks.trace { Header::new(Contents::Kept).to_line() } else { Vec::new() };
+        Self { looks, digest, length, applied, processes: Vec::new(), trace }
     }
 
-    pub fn booted(&mut self, node: usize, number: u32, settings: &NodeSettings, seed: Seed) {
+    /// A process of a node begins.
+    pub fn booted(&mut self, when: When, number: u32, settings: &NodeSettings, seed: Seed) {
+        let node = when.node as usize;
         if self.looks.replay {
             self.processes.push(Process::new(node, number, settings.clone(), seed));
         }
         if self.looks.digest {
             self.digest.feed(settings);
         }
+        if self.looks.trace
+            && let Ok(machine) = Machine::new(settings.clone(), seed)
+        {
+            Contents::Kept.machine(&mut self.trace, when, &machine);
+        }
     }
 
-    pub fn event(&mut self, node: usize, now: Timestamp, event: &Event) {
+    /// An event reaches a node.
+    pub fn event(&mut self, when: When, event: &Event) {
+        let (node, now) = (when.node as usize, when.now);
         if self.looks.digest {
             self.length += 1;
             self.digest.word(now.as_ms());
@@ -72,7 +68,7 @@ impl Recorder {
             process.events.push((now, event.clone()));
         }
         if self.looks.trace {
-            self.line(Line { now, node: Some(node), what: What::Event(event) });
+            Contents::Kept.event(&mut self.trace, when, event);
         }
     }
 
@@ -92,17 +88,35 @@ impl Recorder {
             process.digests.push(Process::digest_of(effects, deadline));
         }
         if self.looks.trace {
-            for effect in effects {
-                self.line(Line {
-                    now: Timestamp::ZERO,
-                    node: Some(node),
-                    what: What::Effect(effect),
-                });
-            }
+            Contents::Kept.effects(&mut self.trace, effects);
         }
     }
 
-    pub fn applied(&mut self, request: &StoreRequest, result: &StoreResult, store: &StoreModel) {
+    /// The world does harm, to one node or to all.
+    pub fn fault(
+        &mut self,
+        now: Timestamp,
+        node: Option<usize>,
+        fault: impl Into<String>,
+        lasts: Option<Millis>,
+    ) {
+        let node = node.map(|node| node as u32);
+        self.line(&Fault { now, fault: fault.into(), node, lasts });
+    }
+
+    /// A rule is broken.
+    pub fn broken(&mut self, now: Timestamp, rule: String, what: String) {
+        self.line(&BrokenLine { now, broken: Broken { rule, what } });
+    }
+
+    /// The store did what somebody asked for.
+    pub fn applied(
+        &mut self,
+        (now, node): (Timestamp, Option<usize>),
+        request: &StoreRequest,
+        result: &StoreResult,
+        store: &StoreModel,
+    ) {
         self.applied += 1;
         if self.looks.digest {
             self.digest.feed(result);
@@ -111,8 +125,11 @@ impl Recorder {
             }
         }
         if self.looks.trace {
-            self.line(Line { now: Timestamp::ZERO, node: None, what: What::Asked(request) });
-            self.line(Line { now: Timestamp::ZERO, node: None, what: What::Answered(result) });
+            let name = words::request_name(request);
+            let (request, result) = (words::of_request(request), words::of_result(result));
+            let result = result.trim_end_matches(&name).trim_end();
+            let node = node.map(|node| node as u32);
+            self.line(&Applied { now, applied: format!("does {request}: {result}"), node });
         }
     }
 
@@ -153,12 +170,14 @@ impl Recorder {
         self.processes.iter().try_for_each(Process::replay)
     }
 
-    pub fn into_lines(self) -> Vec<String> {
-        self.lines
+    pub fn into_trace(self) -> String {
+        String::from_utf8_lossy(&self.trace).into_owned()
     }
 
-    fn line<T: Serialize>(&mut self, line: Line<'_, T>) {
-        let line = serde_json::to_string(&line);
-        self.lines.push(line.unwrap_or_else(|error| format!("{{\"error\":\"{error}\"}}")));
+    fn line(&mut self, line: &impl Serialize) {
+        if self.looks.trace {
+            Contents::Kept.append(&mut self.trace, line);
+            self.trace.push(b'\n');
+        }
     }
 }

@@ -122,7 +122,7 @@ impl Provider {
     }
 
     /// # Errors
-    /// The frame that came instead of a `welcome`; none when the server is away.
+    /// The frame that came instead of a `welcome`; none when the server is away, or gives a bot up.
     async fn introduce(&self) -> Result<Connection, Option<Value>> {
         let mut connection = Connection::open(&self.url).await.map_err(|_| None)?;
         for bot_id in &self.bots {
@@ -130,7 +130,8 @@ impl Provider {
         }
         for _ in &self.bots {
             let welcomed = connection.welcomed().await;
-            welcomed.map_err(|frame| (!frame.is_null()).then_some(frame))?;
+            let is_expected = |frame: &Value| frame.is_null() || says_bot_lost(frame);
+            welcomed.map_err(|frame| Some(frame).filter(|frame| !is_expected(frame)))?;
         }
         Ok(connection)
     }
@@ -156,6 +157,8 @@ impl Session<'_> {
             let takes_more = !*self.authors_are_gone && self.kept.len() < KEPT_MAX;
             tokio::select! {
                 frame = self.connection.read_patiently() => match frame {
+                    // A node that could not reach its store for long has given the bot up.
+                    Some(frame) if says_bot_lost(&frame) => return End::Broken,
                     None => return End::Broken,
                     Some(frame) => self.take(&frame),
                 },
@@ -250,6 +253,11 @@ pub fn verdict(receipt: &Value) -> Option<Verdict> {
         ("rejected" | "evicted", Some(reason)) => Verdict::Later(reason.to_owned()),
         _ => return None,
     })
+}
+
+/// Whether the node does not own one of the connection's bots any more.
+fn says_bot_lost(frame: &Value) -> bool {
+    frame["type"] == "error" && frame["code"] == "bot_lost"
 }
 
 async fn at(instant: Option<Instant>) {

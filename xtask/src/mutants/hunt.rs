@@ -22,8 +22,8 @@ pub(super) const SEEDS_AFTER_A_CATCH_MAX: u64 = 500;
 /// How many states of each tiny world are visited.
 const STATES_MAX: u64 = 1_500;
 
-/// How long one program may run.
-const PATIENCE: Duration = Duration::from_secs(300);
+/// How long one program may run. It is for what never ends: on a busy machine everything takes long.
+const PATIENCE: Duration = Duration::from_secs(3_600);
 
 /// What is run.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

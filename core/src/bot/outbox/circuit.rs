@@ -3,13 +3,15 @@
 //! A consumer that is unavailable opens the circuit: callbacks wait, none is counted as a failure, and
 //! one probe at a time asks whether it is back.
 
+use serde::{Deserialize, Serialize};
+
 use crate::context::Context;
 use crate::id::{CorrespondentId, StreamId};
 use crate::settings::BackOff;
 use crate::time::{Millis, Timestamp};
 
 /// Who takes callbacks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum Consumer {
     /// Nobody.
     Absent,
@@ -20,7 +22,7 @@ pub(super) enum Consumer {
 }
 
 /// Whether callbacks go out.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum Circuit {
     /// They do.
     Closed,

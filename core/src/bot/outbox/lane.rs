@@ -2,13 +2,15 @@
 
 use std::collections::VecDeque;
 
+use serde::{Deserialize, Serialize};
+
 use crate::bot::event::Callback;
 use crate::durable::Durable;
 use crate::id::{ArchiveSeq, Attempt, CallbackKey, MessageId};
 use crate::time::Timestamp;
 
 /// The owed callbacks of one correspondent in memory.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(super) struct OutboxLane {
     pub entries: VecDeque<Entry>,
     /// Whether the outbox's list of lanes with work names it.
@@ -30,9 +32,10 @@ pub(super) struct OutboxLane {
 }
 
 /// One owed callback.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Entry {
     pub seq: ArchiveSeq,
+    #[serde(with = "crate::durable::kept")]
     pub callback: Durable<Callback>,
     pub failures: u32,
     pub state: EntryState,
@@ -44,7 +47,7 @@ pub(super) struct Entry {
 }
 
 /// Where an owed callback stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum EntryState {
     /// Its attempt number has not been used.
     Ready,

@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, HashSet};
 
+use serde::{Deserialize, Serialize};
+
 use super::lane::EntryState;
 use super::{Outbox, OutboxContext};
 use crate::bot::event::{AckAnswer, BotEffect, Callback};
@@ -19,7 +21,7 @@ const BATCH_MAX: usize = 500;
 const WAITING_MAX: usize = 10_000;
 
 /// The ends of callbacks on their way to being durable.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(super) struct Marks {
     waiting: Vec<Ending>,
     lane: Lane<Vec<Ending>>,
@@ -27,20 +29,21 @@ pub(super) struct Marks {
     requests: BTreeMap<RequestId, Progress>,
     /// Acknowledged while they were not in memory: a page or a batch under way may bring them yet.
     /// Never iterated.
+    #[serde(with = "crate::lookup::sorted_set")]
     ahead: HashSet<CallbackKey>,
     /// A reply has become a durable send with its mark.
     replied: bool,
 }
 
 /// The end of one callback.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Ending {
     pub mark: Mark,
     /// Who waits for it to be durable.
     pub request_id: Option<RequestId>,
 }
 
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 struct Progress {
     outstanding: usize,
     acknowledged: usize,

@@ -19,6 +19,8 @@ mod together;
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use self::circuit::{Circuit, Consumer};
 use self::lane::{Entry, EntryState, OutboxLane};
 use self::marks::Marks;
@@ -40,8 +42,9 @@ use crate::settings::BotSettings;
 use crate::store::{CallbackPlan, Fence, StoreRequest, StoreResult};
 use crate::time::Timestamp;
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Outbox {
+    #[serde(with = "crate::lookup::sorted")]
     lanes: Lookup<CorrespondentId, OutboxLane>,
     /// The lanes that may have something to do, in turn.
     sendable: VecDeque<CorrespondentId>,
@@ -64,7 +67,7 @@ pub(crate) struct Outbox {
 }
 
 /// A callback that is with the consumer.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 struct Open {
     key: CallbackKey,
     deadline: Timestamp,

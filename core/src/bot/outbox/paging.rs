@@ -11,6 +11,8 @@
 
 use std::collections::{BTreeSet, VecDeque};
 
+use serde::{Deserialize, Serialize};
+
 use super::lane::{Entry, OutboxLane};
 use super::{Outbox, OutboxContext};
 use crate::bot::event::Callback;
@@ -25,7 +27,7 @@ use crate::time::Timestamp;
 const PAGE_MAX: usize = 250;
 
 /// How far the store has been read.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Paging {
     /// Everything up to here is in memory, has ended, or belongs to a lane that reads its own pages.
     cursor: ArchiveSeq,
@@ -41,7 +43,7 @@ pub(super) struct Paging {
 }
 
 /// A page under way.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Page {
     scope: OwedScope,
     limit: usize,

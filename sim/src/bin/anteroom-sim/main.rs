@@ -34,6 +34,9 @@ struct Arguments {
     /// Where the trace of the one seed or plan goes, as lines of JSON.
     #[arg(long)]
     trace: Option<PathBuf>,
+    /// Where the page of the one seed or plan goes, to be looked at in a browser.
+    #[arg(long)]
+    html: Option<PathBuf>,
     /// Where the plan of the one seed goes, as JSON.
     #[arg(long)]
     write_plan: Option<PathBuf>,

@@ -1,10 +1,13 @@
 //! One seed or one plan: run, looked at closely, and told.
 
+use std::path::Path;
 use std::process::ExitCode;
 
 use anteroom_sim::campaign;
 use anteroom_sim::plan::Plan;
-use anteroom_sim::world::Looks;
+use anteroom_sim::world::{Looks, Report};
+use anteroom_trace::page::Pages;
+use anteroom_trace::replay::Replay;
 
 use crate::{Arguments, failure};
 
@@ -16,18 +19,18 @@ pub(crate) fn run(arguments: &Arguments) -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    let looks = Looks { digest: true, replay: true, trace: arguments.trace.is_some() };
+    let traced = arguments.trace.is_some() || arguments.html.is_some();
+    let looks = Looks { digest: true, replay: true, trace: traced };
     let report = campaign::run(plan.clone(), looks);
-    let trace = report.trace.join("\n");
-    for (path, text) in [(&arguments.trace, trace), (&arguments.write_plan, plan.to_json())] {
-        if let Some(path) = path
-            && let Err(error) = std::fs::write(path, text + "\n")
-        {
-            eprintln!("cannot write {}: {error}", path.display());
-            return ExitCode::from(2);
-        }
-    }
     let seed = arguments.seed.unwrap_or(plan.draws);
+    let name = format!("seed {seed} of the simulation");
+    let written = write(arguments.trace.as_deref(), || Ok(report.trace.clone()))
+        .and_then(|()| write(arguments.html.as_deref(), || page(&report, name)))
+        .and_then(|()| write(arguments.write_plan.as_deref(), || Ok(plan.to_json() + "\n")));
+    if let Err(what) = written {
+        eprintln!("{what}");
+        return ExitCode::from(2);
+    }
     if arguments.digest {
         println!("DIGEST seed={seed} {:016x}", report.digest);
     }
@@ -51,6 +54,25 @@ pub(crate) fn run(arguments: &Arguments) -> ExitCode {
             failure::exit_code(broken.rule)
         }
     }
+}
+
+/// Writes a text, where it is asked for.
+fn write(path: Option<&Path>, text: impl FnOnce() -> Result<String, String>) -> Result<(), String> {
+    let Some(path) = path else { return Ok(()) };
+    let written =
+        text().and_then(|text| std::fs::write(path, text).map_err(|error| error.to_string()));
+    written.map_err(|error| format!("cannot write {}: {error}", path.display()))
+}
+
+/// The trace as a page, replayed on the way.
+fn page(report: &Report, name: String) -> Result<String, String> {
+    let mut pages = Pages::default();
+    let mut replay = Replay::default();
+    for line in report.trace.lines() {
+        let replayed = replay.line(line).map_err(|error| error.to_string())?;
+        pages.line(replay.lines(), replayed);
+    }
+    Ok(pages.page(name))
 }
 
 fn plan(arguments: &Arguments) -> Result<Plan, String> {
