@@ -87,9 +87,8 @@ impl Order {
             settings.map(|node| node.bots.get(bot_id).unwrap_or(&node.bot_defaults).clone());
         let gated = settings.filter(|bot| bot.is_gated(&callback.correspondent_id));
         let is_gated = gated.is_some();
-        match gated {
-            Some(settings) => self.not_gated_off(&settings, node_now, bot_id, callback, scene)?,
-            None => {}
+        if let Some(settings) = gated {
+            self.not_gated_off(&settings, node_now, bot_id, callback, scene)?;
         }
         if !self.coming.remove(&(bot_id.clone(), callback.key())) {
             let keys = BTreeSet::from([callback.key()]);
@@ -243,7 +242,7 @@ mod tests {
         callbacks: &[&Callback],
     ) -> Result<(), String> {
         let bot_id = &stage.bot_id;
-        let callbacks: Vec<_> = callbacks.iter().map(|it| Callback::clone(it)).collect();
+        let callbacks: Vec<_> = callbacks.iter().copied().cloned().collect();
         let together = Seen::Together { node: 0, bot_id, callbacks: &callbacks };
         rule.see(&together, &stage.scene())?;
         callbacks.iter().try_for_each(|callback| send(rule, stage, callback))
