@@ -23,7 +23,7 @@ use tempfile::TempDir;
 /// A server with a configuration of its own.
 struct Configured {
     server: Server,
-    home: TempDir,
+    _home: TempDir,
 }
 
 impl Configured {
@@ -32,6 +32,6 @@ impl Configured {
         fs::write(home.path().join("anteroom.toml"), configuration).expect("it can be written to");
         let mut server = Server::lent(home.path(), &[]);
         server.restart().await;
-        Self { server, home }
+        Self { server, _home: home }
     }
 }
