@@ -209,7 +209,7 @@ struct WireMessage<'a> {
     // What is written always, and may be left out.
     #[cfg_attr(test, schemars(default))]
     replayed: bool,
-    #[cfg_attr(test, schemars(default))]
+    #[cfg_attr(test, schemars(with = "Option<String>"))]
     #[serde(serialize_with = "crate::contents::text")]
     message: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
