@@ -13,10 +13,8 @@ use serde::{Serialize, Serializer};
 /// The name of the newtype that marks contents to a serializer.
 pub const MARK: &str = "anteroom::Contents";
 
-// A marked text; in a schema it is a text like any other, without words of its own.
-#[derive(Clone, Copy, Default)]
-#[cfg_attr(test, derive(schemars::JsonSchema), schemars(inline))]
-pub(crate) struct Contents<'a>(pub &'a str);
+/// A marked text.
+struct Contents<'a>(&'a str);
 
 impl Serialize for Contents<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {

@@ -55,7 +55,7 @@ impl Stage {
     }
 
     /// Kills each of the three, while messages are on their way, and at last looks at what people got.
-    async fn survive_every_death(mut self) {
+    async fn survives_being_killed(mut self) {
         const ROUND: u32 = 12;
         for round in 0..4 {
             let before = lines(&self.path("outbox.jsonl")).len();
@@ -117,13 +117,13 @@ fn expected(written: u32) -> BTreeMap<String, Vec<String>> {
 /// for each message, in order.
 #[tokio::test]
 async fn the_python_examples_survive_being_killed() {
-    Stage::set("provider.py", "bot.py").await.survive_every_death().await;
+    Stage::set("provider.py", "bot.py").await.survives_being_killed().await;
 }
 
 /// Goal and method: as above, for Node.
 #[tokio::test]
 async fn the_node_examples_survive_being_killed() {
-    Stage::set("provider.mjs", "bot.mjs").await.survive_every_death().await;
+    Stage::set("provider.mjs", "bot.mjs").await.survives_being_killed().await;
 }
 
 /// Goal: each example is short enough to be read: fewer than 100 lines.

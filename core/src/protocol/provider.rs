@@ -9,7 +9,6 @@ use serde_json::Value;
 use super::PayloadVersion;
 use super::parse::frame_from_json;
 use super::secret::{REDACTED, Secret};
-use crate::contents::Contents;
 use crate::draft::{Direction, Draft, DraftMedia};
 use crate::id::{
     BotId, CorrespondentId, ProviderInstance, ProviderMessageId, ProviderName, SendId,
@@ -210,8 +209,9 @@ struct WireMessage<'a> {
     // What is written always, and may be left out.
     #[cfg_attr(test, schemars(default))]
     replayed: bool,
-    #[cfg_attr(test, schemars(default))]
-    message: Contents<'a>,
+    #[cfg_attr(test, schemars(with = "Option<String>"))]
+    #[serde(serialize_with = "crate::contents::text")]
+    message: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     media: Option<&'a DraftMedia>,
 }
@@ -231,7 +231,7 @@ impl<'a> From<&'a MessageFrame> for WireMessage<'a> {
             send_id: draft.send_id.as_ref(),
             originating_time: draft.originating_time,
             replayed: draft.replayed,
-            message: Contents(&draft.content),
+            message: &draft.content,
             media: draft.media.as_ref(),
         }
     }
