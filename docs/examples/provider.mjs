@@ -61,7 +61,12 @@ function talk() {
           sender: { identifier: message.from }, direction: 'incoming', originating_time: Date.now(), message: message.text })
       }
     }, 50)
-    const end = wait => { clearInterval(look); socket.close(); resolve(wait) }
+    const end = wait => { // once: closing may tell of the end again
+      clearInterval(look)
+      socket.onmessage = socket.onerror = socket.onclose = null
+      socket.close()
+      resolve(wait)
+    }
     const on = {
       welcome: frame => { window = frame.window },
       error: frame => { if (frame.fatal) { console.error('refused:', frame.detail); process.exit(1) } },
