@@ -124,7 +124,7 @@ async fn a_consumer_may_lose_its_line_anywhere() {
 #[tokio::test]
 async fn a_send_is_repeated_until_it_is_confirmed() {
     let server = Server::start().await;
-    let client = reqwest::Client::new();
+    let client = anteroom_tests::http_client();
     let url = format!("{}/v1/bots/demo/sends", server.url());
     let enqueue = async |send_id: &str| {
         let send = json!({"send_id": send_id, "correspondent_id": "ada", "message": "hi"});
@@ -163,7 +163,7 @@ async fn last_event_id_is_no_acknowledgement() {
     provider.receipt(&frames::text("ada", "m1", "first")).await;
     provider.receipt(&frames::text("ada", "m2", "second")).await;
     let url = format!("{}/v1/bots/demo/callbacks", server.url());
-    let client = reqwest::Client::new();
+    let client = anteroom_tests::http_client();
     let mut attempts = BTreeMap::new();
     let long = "x".repeat(4_000);
     for id in

@@ -42,7 +42,7 @@ async fn a_listener_that_others_reach_asks_for_a_token() {
     let mut server = anteroom_tests::Server::lent_everywhere(home.path(), &[]);
     server.restart().await;
     let url = format!("{}/v1/bots/demo/callbacks/ack", server.local_url());
-    let client = reqwest::Client::new();
+    let client = anteroom_tests::http_client();
     let ask = |token: &str| {
         let request = client.post(&url).bearer_auth(token).json(&json!({"callback_ids": ["odd"]}));
         request.send()
