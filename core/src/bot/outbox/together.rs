@@ -164,7 +164,8 @@ fn next_places(
     let max = cx.settings.callbacks.together_max();
     let mut places = lane.next_together(max);
     let begun = places.iter().any(|place| lane.entries[*place].together);
-    if lane.spilled && cx.settings.is_gated(correspondent_id) {
+    // What has gone out once keeps its turn: a full page of lower ids would never reach it.
+    if !begun && lane.spilled && cx.settings.is_gated(correspondent_id) {
         let known = |place: &usize| {
             let message_id = lane.entries[*place].callback.get().message.id;
             lane.complete_through.is_some_and(|through| message_id <= through)

@@ -266,7 +266,8 @@ impl World {
             | Trouble::StoreBefore { .. }
             | Trouble::StoreAfter { .. }
             | Trouble::StoreLate { .. }
-            | Trouble::StoreSlow { .. } => true,
+            | Trouble::StoreSlow { .. }
+            | Trouble::SlowToCancel { .. } => true,
             Trouble::StoreCut { node: other, .. }
             | Trouble::Freeze { node: other, .. }
             | Trouble::ClockJumps { node: other, .. } => *other == node,

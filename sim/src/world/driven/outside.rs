@@ -19,6 +19,7 @@ use super::listener::{Answer, Heard, OnStream, Opening};
 use super::network;
 use super::stage::Stage;
 use super::store_node::{ASKED, Asked, What};
+use crate::checker::marks::Mark;
 use crate::world::lines::{Request, Said};
 
 /// How long a connection may take to be there.
@@ -130,7 +131,11 @@ async fn callbacks_come(stage: Stage, bot: usize, node: usize, callbacks: Vec<Ca
         let wait = stage.with(|world| world.consumer_gets(bot, &callback))?;
         Some((callback, wait))
     };
+    let count = callbacks.len();
     let acknowledged: Vec<_> = callbacks.into_iter().filter_map(got).collect();
+    if !acknowledged.is_empty() && acknowledged.len() < count {
+        stage.with(|world| world.reach(Mark::PartAcknowledged));
+    }
     for (callback, wait) in acknowledged {
         sleep(wait.into()).await;
         let bot_id = stage.with(|world| world.bot_id(bot));
