@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use anteroom_core::id::{Attempt, BotId, CallbackId, CallbackKey};
-use anteroom_core::store::{Mark, MarkAnswer, OwedCallback, OwedScope, Send, StoreReply};
+use anteroom_core::store::{Mark, MarkAnswer, OwedCallback, OwedOf, OwedScope, Send, StoreReply};
 use anteroom_core::time::Timestamp;
 
 use super::StoreModel;
@@ -28,8 +28,16 @@ impl Archive {
                 let rows = self.owed_of_bot(bot_id, *after);
                 first_of(rows.filter(|row| !except.contains(&row.correspondent_id)), limit)
             }
-            OwedScope::Correspondent { correspondent_id, after } => {
-                first_of(self.owed_of_correspondent(of(correspondent_id), *after), limit)
+            OwedScope::Correspondents(asked) => {
+                let mut rows = Vec::new();
+                let mut more = false;
+                for OwedOf { correspondent_id, after, limit } in asked {
+                    let owed = self.owed_of_correspondent(of(correspondent_id), *after);
+                    let (found, _) = first_of(owed, *limit);
+                    more |= found.len() == *limit as usize;
+                    rows.extend(found);
+                }
+                (rows, more)
             }
             OwedScope::CorrespondentById { correspondent_id, after } => {
                 first_of(self.owed_by_id(of(correspondent_id), *after), limit)
