@@ -59,21 +59,23 @@ pub(super) fn owed_stages(bot_id: &BotId, scope: &OwedScope, limit: i64) -> Vec<
     vec![doc! { "$match": filter }, doc! { "$sort": order }, doc! { "$limit": limit }]
 }
 
-/// The same for several correspondents: each has stages of its own.
-fn stages_of_several(bot_id: &BotId, of: &[OwedOf]) -> Vec<Document> {
-    let stages = |OwedOf { correspondent_id, after, limit }: &OwedOf| {
-        let filter = doc! {
-            "bot_id": bot_id.as_str(),
-            "callback.state": "owed",
-            "correspondent_id": correspondent_id.as_str(),
-            "archive_seq": { "$gt": saturating(after.0) },
-        };
-        let limit = doc! { "$limit": i64::from(*limit) };
-        vec![doc! { "$match": filter }, doc! { "$sort": { "archive_seq": 1 } }, limit]
+/// The same for one of several correspondents.
+fn stages_of(bot_id: &BotId, of: &OwedOf) -> Vec<Document> {
+    let filter = doc! {
+        "bot_id": bot_id.as_str(),
+        "callback.state": "owed",
+        "correspondent_id": of.correspondent_id.as_str(),
+        "archive_seq": { "$gt": saturating(of.after.0) },
     };
+    let limit = doc! { "$limit": i64::from(of.limit) };
+    vec![doc! { "$match": filter }, doc! { "$sort": { "archive_seq": 1 } }, limit]
+}
+
+/// The same for several correspondents, in one question, which a transaction cannot ask.
+fn stages_of_several(bot_id: &BotId, of: &[OwedOf]) -> Vec<Document> {
     let [first, others @ ..] = of else { return vec![doc! { "$match": { "_id": [] } }] };
-    let others = others.iter().map(|of| union(ARCHIVE, stages(of)));
-    stages(first).into_iter().chain(others).collect()
+    let others = others.iter().map(|of| union(ARCHIVE, stages_of(bot_id, of)));
+    stages_of(bot_id, first).into_iter().chain(others).collect()
 }
 
 /// The next owed callbacks of a scope, each with an attempt number that is durable with the answer.
@@ -147,15 +149,20 @@ async fn take_of_several(
     of: &[OwedOf],
     page: &mut Page,
 ) -> Answer<bool> {
-    loop {
-        let found = transaction.aggregate(ARCHIVE, stages_of_several(bot_id, of)).await?;
+    let question = stages_of_several(bot_id, of);
+    let found = transaction.store.aggregate_behind_fence(ARCHIVE, question).await?;
+    page.take(transaction, found.iter()).await?;
+    let mut read = found.len();
+    // In the place of what cannot be read come the next ones, for fewer would mean that there are no
+    // more. What is set aside is gone for the transaction only.
+    while page.callbacks.len() < read {
         *page = Page::default();
-        page.take(transaction, found.iter()).await?;
-        if page.callbacks.len() == found.len() {
-            break;
+        read = 0;
+        for of in of {
+            let found = transaction.aggregate(ARCHIVE, stages_of(bot_id, of)).await?;
+            page.take(transaction, found.iter()).await?;
+            read += found.len();
         }
-        // What cannot be read is out of the way by now: in its place come the next ones, for fewer would
-        // mean that there are no more.
     }
     let mut counts: BTreeMap<&CorrespondentId, u32> = BTreeMap::new();
     for callback in &page.callbacks {
