@@ -11,51 +11,90 @@ const FILENAME_CHARACTERS_MAX: u64 = 80;
 /// How many characters of a MIME type, or of a reason, are shown.
 const DETAIL_CHARACTERS_MAX: u64 = 100;
 
-/// Ends the placeholder `message` with `outcome`, so that its content has at most `limit` scalar
-/// values. Only the engine's text is cut; the wrapper and the caption stay whole.
-///
-/// Returns whether the text was cut. A message without media is left as it is.
-pub fn complete(message: &mut Message, mut outcome: Outcome, limit: u64) -> bool {
-    let Some(media) = &mut message.media else { return false };
-    let caption = media.caption.as_deref().filter(|caption| !caption.is_empty());
+/// What is said of a medium, whatever became of it.
+#[derive(Debug, Clone, Copy)]
+pub struct About<'a> {
+    /// What a person would call it.
+    pub kind: MediaKind,
+    /// The declared MIME type.
+    pub mime_type: &'a str,
+    /// The file name its sender gave it.
+    pub filename: Option<&'a str>,
+    /// What its sender wrote beside it.
+    pub caption: Option<&'a str>,
+}
+
+impl<'a> From<&'a Media> for About<'a> {
+    fn from(media: &'a Media) -> Self {
+        Self {
+            kind: media.kind,
+            mime_type: &media.mime_type,
+            filename: media.original_filename.as_deref(),
+            caption: media.caption.as_deref(),
+        }
+    }
+}
+
+/// What a bot reads of a medium.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Content {
+    /// The words.
+    pub text: String,
+    /// Whether the engine's text was cut, in the outcome too.
+    pub is_cut: bool,
+}
+
+/// Puts `outcome` into words, at most `limit` scalar values of them. Only the engine's text is cut; the wrapper
+/// and the caption stay whole.
+pub fn of(about: About<'_>, outcome: &mut Outcome, limit: u64) -> Content {
+    let caption = about.caption.filter(|caption| !caption.is_empty());
     let caption_size = caption.map_or(0, |caption| size_of(caption) + 1);
-    let mut cut = false;
-    let mut content = match &mut outcome {
+    let mut is_cut = false;
+    let mut text = match outcome {
         Outcome::Text(extracted) => {
-            let (before, after) = wrapper(media);
+            let (before, after) = wrapper(about);
             let wrapper_size = size_of(&before) + size_of(after);
             let room = limit.saturating_sub(wrapper_size + caption_size);
-            cut = cut_to(extracted, room);
+            is_cut = cut_to(extracted, room);
             format!("{before}{}{after}", extracted.text)
         }
         Outcome::Nothing => {
-            let (before, after) = wrapper(media);
-            format!("{before}{}{after}", nothing_found(media.kind))
+            let (before, after) = wrapper(about);
+            format!("{before}{}{after}", nothing_found(about.kind))
         }
         Outcome::Corrupt { quota_exceeded, .. } => {
             let reason = if *quota_exceeded { ": storage quota exceeded" } else { "" };
-            format!("[Corrupted {} media could not be downloaded{reason}]", lower(media.kind))
+            format!("[Corrupted {} media could not be downloaded{reason}]", lower(about.kind))
         }
         Outcome::Unsupported { detail } => match detail {
-            None => format!("[Unsupported {} media]", shown(&media.mime_type)),
+            None => format!("[Unsupported {} media]", shown(about.mime_type)),
             Some(detail) => {
-                format!("[Unsupported {} media: {}]", shown(&media.mime_type), shown(detail))
+                format!("[Unsupported {} media: {}]", shown(about.mime_type), shown(detail))
             }
         },
-        Outcome::NotProcessed => format!("[{} not processed]", title(media.kind)),
-        Outcome::TimedOut => format!("[{} processing timed out]", title(media.kind)),
-        Outcome::Failed { .. } => format!("[{} processing failed]", title(media.kind)),
-        Outcome::Expired => format!("[{} processing expired]", title(media.kind)),
-        Outcome::Discarded => format!("[{} discarded by an operator]", title(media.kind)),
+        Outcome::NotProcessed => format!("[{} not processed]", title(about.kind)),
+        Outcome::TimedOut => format!("[{} processing timed out]", title(about.kind)),
+        Outcome::Failed { .. } => format!("[{} processing failed]", title(about.kind)),
+        Outcome::Expired => format!("[{} processing expired]", title(about.kind)),
+        Outcome::Discarded => format!("[{} discarded by an operator]", title(about.kind)),
     };
     if let Some(caption) = caption {
-        content.push('\n');
-        content.push_str(caption);
+        text.push('\n');
+        text.push_str(caption);
     }
+    Content { text, is_cut }
+}
+
+/// Ends the placeholder `message` with `outcome`, put into at most `limit` scalar values.
+///
+/// Returns whether the engine's text was cut. A message without media is left as it is.
+pub fn complete(message: &mut Message, mut outcome: Outcome, limit: u64) -> bool {
+    let Some(media) = &mut message.media else { return false };
+    let Content { text, is_cut } = of(About::from(&**media), &mut outcome, limit);
     media.outcome = Some(Box::new(outcome));
-    message.message_size = size_of(&content);
-    message.content = content;
-    cut
+    message.message_size = size_of(&text);
+    message.content = text;
+    is_cut
 }
 
 /// Cuts the engine's text to `room` and marks it.
@@ -66,13 +105,13 @@ fn cut_to(extracted: &mut Extracted, room: u64) -> bool {
 }
 
 /// What stands before and after the engine's text.
-fn wrapper(media: &Media) -> (String, &'static str) {
-    let before = match media.kind {
+fn wrapper(about: About<'_>) -> (String, &'static str) {
+    let before = match about.kind {
         MediaKind::Audio => "[Audio transcript: ".to_owned(),
         MediaKind::Video => "[Video description: ".to_owned(),
         MediaKind::Image => "[Image description: ".to_owned(),
         MediaKind::Sticker => "[Sticker description: ".to_owned(),
-        MediaKind::Document => match &media.original_filename {
+        MediaKind::Document => match about.filename {
             None => "[Document text: ".to_owned(),
             Some(name) => {
                 let mut name = one_line(name);

@@ -91,7 +91,7 @@ pub struct PoolSettings {
     pub mime_types: Vec<String>,
     /// How many jobs at a time.
     pub slots: NonZeroU32,
-    /// How many claimed jobs may wait for a slot.
+    /// How many claimed jobs may wait for a slot, while the pool's jobs are short.
     pub buffer: u32,
     /// How long one job may take.
     pub timeout: Millis,
@@ -447,7 +447,7 @@ pub fn default_pools() -> Vec<PoolSettings> {
         name: name.into(),
         mime_types: mime_types.iter().map(|&mime_type| mime_type.to_owned()).collect(),
         slots: NonZeroU32::MIN.saturating_add(slots.saturating_sub(1)),
-        buffer: 0,
+        buffer: 4,
         timeout: Millis::from_secs(timeout_secs),
         transient_retries_max: 3,
         transient_back_off: BackOff { first: Millis::from_secs(2), most: Millis::from_minutes(1) },

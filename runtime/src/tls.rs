@@ -18,7 +18,7 @@ pub fn client_builder() -> ClientBuilder {
         // Somebody may have been quicker, which is as good.
         let _ = ring::default_provider().install_default();
     }
-    Client::builder()
+    unset_client_builder()
 }
 
 /// A client for plain HTTP, on this machine for example: it trusts nobody, and needs no certificates.
@@ -28,5 +28,11 @@ pub fn plain_client_builder() -> ClientBuilder {
         .expect("ring knows the default versions of the protocol")
         .with_root_certificates(RootCertStore::empty())
         .with_no_client_auth();
-    Client::builder().tls_backend_preconfigured(config)
+    unset_client_builder().tls_backend_preconfigured(config)
+}
+
+/// A client whose TLS has been, or is about to be, chosen here.
+#[expect(clippy::disallowed_methods, reason = "this is where clients come from")]
+fn unset_client_builder() -> ClientBuilder {
+    Client::builder()
 }

@@ -17,6 +17,8 @@ pub mod connection;
 pub mod consumer;
 pub mod fixtures;
 pub mod frames;
+pub mod held_store;
+pub mod https;
 pub mod model_store;
 #[cfg(unix)]
 pub mod mongod;

@@ -31,6 +31,7 @@ const READY: &str = "listening on ";
 pub struct Server {
     home: Home,
     arguments: Vec<String>,
+    environment: Vec<(&'static str, PathBuf)>,
     url: String,
     child: Option<Child>,
     stdout: Arc<Mutex<String>>,
@@ -102,6 +103,12 @@ impl Server {
         server
     }
 
+    /// Sets a variable, a path, that it has from its next start on.
+    pub fn set_variable(&mut self, name: &'static str, path: &Path) {
+        self.environment.retain(|(other, _)| *other != name);
+        self.environment.push((name, path.to_owned()));
+    }
+
     /// The address by which this machine reaches it.
     pub fn local_url(&self) -> String {
         self.url.replace("0.0.0.0", "127.0.0.1")
@@ -116,6 +123,7 @@ impl Server {
         Self {
             home,
             arguments: arguments.iter().map(|&argument| argument.to_owned()).collect(),
+            environment: Vec::new(),
             url: format!("http://127.0.0.1:{}", quiet_port()),
             child: None,
             stdout: Arc::default(),
@@ -273,6 +281,7 @@ impl Server {
             .arg("--data-dir")
             .arg(self.data_directory())
             .args(&self.arguments)
+            .envs(self.environment.iter().map(|(name, path)| (name, path)))
             .current_dir(self.home())
             .stdin(Stdio::null())
             .stdout(Stdio::piped())

@@ -4,7 +4,6 @@ use std::time::{Duration, Instant};
 
 use anteroom_tests::{Connection, Server, cli, fixtures, frames};
 use serde_json::Value;
-use tokio::net::TcpListener;
 
 /// What `tail --json` printed, one callback a line.
 fn callbacks(stdout: &str) -> Vec<Value> {
@@ -110,19 +109,18 @@ async fn a_tail_that_waited_in_vain_says_so() {
     let send = ["send", "--bot", "demo", "--from", "alice", "--text", "only one"];
     cli::run(&server, &send).await.succeeded();
     let begun = Instant::now();
-    let tail = ["tail", "--bot", "demo", "--json", "--count", "2", "--timeout", "1"];
+    // Long enough for the one that is there to come, on a machine that is busy with something else.
+    let tail = ["tail", "--bot", "demo", "--json", "--count", "2", "--timeout", "5"];
     let ended = cli::run(&server, &tail).await.failed_saying(&["1 of 2"]);
     assert_eq!(callbacks(&ended.stdout).len(), 1, "{ended:#?}");
-    assert!(begun.elapsed() >= Duration::from_secs(1), "it gave up early");
+    assert!(begun.elapsed() >= Duration::from_secs(5), "it gave up early");
 }
 
 /// Goal: without a server, clients say which address does not answer, and fail.
 #[tokio::test(flavor = "multi_thread")]
 async fn clients_without_a_server_say_so() {
-    // A port that was just free, and that nobody is told of, has nobody listening.
-    let free = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
-    let address = free.local_addr().expect("it is bound").to_string();
-    drop(free);
+    // A port that no other test is ever given.
+    let address = "127.0.0.1:1";
     let home = tempfile_home();
     for arguments in [
         &["send", "--bot", "demo", "--from", "alice", "--text", "hi", "--timeout", "1"][..],
@@ -130,7 +128,7 @@ async fn clients_without_a_server_say_so() {
     ] {
         let child = cli::command(&format!("http://{address}"), home.path(), arguments).spawn();
         let ended = cli::ended(child.expect("the binary can be run")).await;
-        ended.failed_saying(&[&address]);
+        ended.failed_saying(&[address]);
     }
 }
 

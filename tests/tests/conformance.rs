@@ -2,7 +2,8 @@
 //!
 //! Bad input of providers is in `bad_input.rs`; here is what a well-behaved stranger relies on: every error of
 //! a connection, every limit that a configuration sets, a reconnect at every point of the conversation, two
-//! connections for one bot, who waits for whom in a flood, webhooks and tokens.
+//! connections for one bot, who waits for whom in a flood and behind a store that stands still, webhooks and
+//! tokens.
 
 #[path = "conformance/errors.rs"]
 mod errors;
@@ -14,6 +15,8 @@ mod reconnects;
 mod tokens;
 #[path = "conformance/webhooks.rs"]
 mod webhooks;
+#[path = "conformance/window.rs"]
+mod window;
 
 use std::fs;
 

@@ -2,6 +2,7 @@
 //! node. The engines that a test needs are in its name, so that it is left out where they are missing.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use anteroom_tests::cli::Ended;
@@ -117,6 +118,66 @@ async fn human_speech_is_heard_by_the_speech_server_with_ffmpeg_and_pocketsphinx
         ended.stdout.contains("500") && ended.stdout.contains("[Audio processing failed]"),
         "{ended:?}"
     );
+}
+
+/// The program that stands in for whisper.cpp's.
+const WHISPER_CLI: &str = include_str!("whisper_cli.py");
+
+/// Goal: the `whisper` engine calls `whisper-cli` as that wants to be called: with the configured model and
+/// language, with sound that it reads, and without anything but words in what it prints; what it prints for
+/// silence is no speech, and a model that it cannot read is told in its own words.
+/// Method: a stand-in that keeps to the real program's command line; the model's words are not tested here.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stand_in_for_whisper_cli_is_called_as_the_real_one_behind_ffmpeg() {
+    let home = home();
+    let program = home.path().join("whisper-cli");
+    fs::write(&program, WHISPER_CLI).expect("written");
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).expect("it is ours");
+    fs::write(home.path().join("ggml-tiny.bin"), b"lmgg and no more").expect("written");
+    fs::write(home.path().join("other.bin"), b"nothing of the kind").expect("written");
+    let path = std::env::join_paths(
+        std::iter::once(home.path().to_owned())
+            .chain(std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default())),
+    );
+    let path = path.expect("directories without colons");
+    let heard = async |engine: &str, file: &Path| {
+        fs::write(home.path().join("anteroom.toml"), format!("[engines.whisper]\n{engine}"))
+            .expect("written");
+        let file = file.to_str().expect("UTF-8");
+        let mut command =
+            cli::command("http://127.0.0.1:1", home.path(), &["transcribe", "--json", file]);
+        cli::ended(command.env("PATH", &path).spawn().expect("the binary can be run")).await
+    };
+    let tone = ["-f", "lavfi", "-i", "sine=frequency=440:duration=2", "-c:a", "libopus"];
+    let tone = recordings::ffmpeg(&home, &tone, "tone.ogg");
+    let silence = ["-f", "lavfi", "-i", "anullsrc=r=16000:cl=mono", "-t", "2"];
+    let silence = recordings::ffmpeg(&home, &silence, "silence.ogg");
+    let model = "model = \"ggml-tiny.bin\"\n";
+    for (engine, file, code, content) in [
+        (model.to_owned(), &tone, 0, "[Audio transcript: 2 seconds in auto by ggml-tiny.bin]"),
+        (
+            format!("{model}language = \"de\"\n"),
+            &tone,
+            0,
+            "[Audio transcript: 2 seconds in de by ggml-tiny.bin]",
+        ),
+        (model.to_owned(), &silence, 0, "[Audio transcript: no speech]"),
+        ("model = \"other.bin\"\n".to_owned(), &tone, 1, "[Audio processing failed]"),
+    ] {
+        let ended = heard(&engine, file).await;
+        assert_eq!(ended.code, Some(code), "{ended:?}");
+        let said: Value = serde_json::from_str(&ended.stdout).expect("one JSON object");
+        assert_eq!(said["content"], content, "{said}");
+        assert!(
+            said["engine"].as_str().is_some_and(|it| it.starts_with("whisper-cli (")
+                && it.contains(") behind ffmpeg")),
+            "{said}"
+        );
+        if code == 1 {
+            let why = said["failure"].as_str().expect("a failure");
+            assert!(why.contains("failed to initialize whisper context"), "{why}");
+        }
+    }
 }
 
 /// Goal: a video with speech and slides tells both, in order. Method: two slides of words and a human

@@ -1,5 +1,6 @@
 //! Media under load: large files in little memory, a slow pool beside quick ones, a quota that is full.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -170,6 +171,66 @@ async fn a_full_quota_is_told_and_recovers() {
     let quota = provider.quota().await;
     assert_eq!(quota["used_bytes"], 0);
     assert_eq!(staging::upload(&server, &other, vec![b'x'; 200_000]).await, 201);
+}
+
+/// Space on the disk of a directory that nobody else can use, until this is dropped.
+struct Ballast(tempfile::NamedTempFile);
+
+impl Ballast {
+    fn of(directory: &Path, bytes: u64) -> Self {
+        let file = tempfile::NamedTempFile::new_in(directory).expect("a file can be made");
+        let flags = rustix::fs::FallocateFlags::empty();
+        rustix::fs::fallocate(file.as_file(), flags, 0, bytes).expect("the disk has the space");
+        Self(file)
+    }
+
+    fn throw_off(self) {
+        self.0.close().expect("our own file can be deleted");
+    }
+}
+
+/// How much of the disk of a directory is free.
+fn free_bytes(directory: &Path) -> u64 {
+    let disk = rustix::fs::statvfs(directory).expect("a disk can be looked at");
+    disk.f_bavail * disk.f_frsize
+}
+
+/// Goal: a disk that somebody else has filled is told at once: the upload by 507, the provider by a frame that
+/// leaves nothing of the quota, the operator by a line; when the space is back that is told as well, and used,
+/// without anybody's doing.
+/// Method: a floor not far below what is free, and a file that is given more than what is between them. An
+/// eighth of the disk is enough for whatever else goes on on it meanwhile.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_disk_that_others_fill_is_told_and_recovers() {
+    const ROOM_BYTES_MAX: u64 = 2 << 30;
+    let home = tempfile::tempdir().expect("a temporary directory can be made");
+    let free = free_bytes(home.path());
+    let room = (free / 8).min(ROOM_BYTES_MAX);
+    let text = format!("[media]\nmin_free_bytes = {}\n", free - room);
+    std::fs::write(home.path().join("anteroom.toml"), text).expect("it can be written");
+    let mut server = Server::lent(home.path(), &[]);
+    server.restart().await;
+    let mut provider = Connection::hello(&server, BOT).await;
+    let quota_bytes = provider.welcome()["media"]["quota_bytes"].clone();
+    let [kept, refused, back] = [(); 3].map(|()| uuid::Uuid::new_v4().to_string());
+    assert_eq!(staging::upload(&server, &kept, vec![b'x'; 1_000]).await, 201);
+
+    let ballast = Ballast::of(home.path(), 2 * room);
+    assert_eq!(staging::upload(&server, &refused, vec![b'x'; 1_000]).await, 507);
+    let quota = provider.quota().await;
+    assert_eq!((&quota["quota_bytes"], &quota["used_bytes"]), (&1_000.into(), &1_000.into()));
+    let late = Connection::hello(&server, "late").await;
+    assert_eq!(late.welcome()["media"]["quota_bytes"], 1_000);
+    let is_said = |words: &'static str| server.log().contains(words);
+    eventually("the operator to be told", || is_said("is nearly full, files are refused")).await;
+    let staged = std::fs::read_dir(staging::directory(provider.welcome())).expect("it is there");
+    assert_eq!(staged.count(), 1, "what was refused left nothing");
+
+    ballast.throw_off();
+    let quota = provider.quota().await;
+    assert_eq!((&quota["quota_bytes"], &quota["used_bytes"]), (&quota_bytes, &1_000.into()));
+    eventually("the operator to be told", || is_said("the media quota has room")).await;
+    assert_eq!(staging::upload(&server, &back, vec![b'x'; 1_000]).await, 201);
 }
 
 /// Goal: a job that failed keeps its file for an operator's second look; one that went well does not.

@@ -1,6 +1,7 @@
 //! A store that is away for a while: the real binary says so, takes in what it can hold, sends the rest
 //! back to its provider, and goes on by itself.
 
+use anteroom_tests::held_store::HeldStore;
 use anteroom_tests::{Acknowledge, Connection, Consumer, PATIENCE, Provider, Server, frames};
 use serde_json::Value;
 
@@ -71,12 +72,10 @@ async fn says(server: &Server, words: &[&str]) {
 async fn a_held_database_is_waited_for() {
     let server = Server::start_with(&["--store", "sqlite:anteroom-data"]).await;
     let provider = running(&server).await;
-    let database = server.data_directory().join("anteroom.sqlite3");
-    let elsewhere = rusqlite::Connection::open(database).expect("the database is there");
-    elsewhere.execute_batch("BEGIN IMMEDIATE").expect("the database is free");
+    let held = HeldStore::of(&server);
     let last = refused_for_a_while(provider).await;
     says(&server, &["another process holds the database"]).await;
-    elsewhere.execute_batch("COMMIT").expect("nothing was changed");
+    held.release();
     goes_on(&server, last).await;
 }
 

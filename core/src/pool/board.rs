@@ -21,19 +21,36 @@ pub(crate) struct Board {
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
 struct Places {
-    capacity: usize,
+    slots: usize,
+    /// Jobs that may wait here for a slot.
+    buffer: usize,
+    /// Whether they may do so for the time being.
+    ahead: bool,
     taken: usize,
     work_waiting: bool,
     /// Work was spoken of since the last claim was asked for, which may not have seen it.
     spoken_of: bool,
 }
 
+impl Places {
+    fn free(&self) -> usize {
+        let ahead = if self.ahead { self.buffer } else { 0 };
+        (self.slots + ahead).saturating_sub(self.taken)
+    }
+}
+
 impl Board {
     pub fn new(pools: &[PoolSettings]) -> Result<Self, RoutingError> {
         let routing = Routing::new(pools)?;
         let places = pools.iter().map(|pool| {
-            let capacity = pool.slots.get() as usize + pool.buffer as usize;
-            let places = Places { capacity, taken: 0, work_waiting: true, spoken_of: false };
+            let places = Places {
+                slots: pool.slots.get() as usize,
+                buffer: pool.buffer as usize,
+                ahead: false,
+                taken: 0,
+                work_waiting: true,
+                spoken_of: false,
+            };
             (pool.name.clone(), places)
         });
         Ok(Self { routing, places: places.collect(), open: false })
@@ -59,14 +76,21 @@ impl Board {
     /// Takes a place for a job that is about to be inserted, if one is free and nothing waits for it.
     pub fn reserve(&mut self, pool: &PoolName) -> bool {
         let Some(places) = self.places.get_mut(pool) else { return false };
-        let free = self.open && !places.work_waiting && places.taken < places.capacity;
+        let free = self.open && !places.work_waiting && places.free() > 0;
         places.taken += usize::from(free);
         free
     }
 
     /// How many places are free.
     pub fn free(&self, pool: &PoolName) -> usize {
-        self.places.get(pool).map_or(0, |places| places.capacity.saturating_sub(places.taken))
+        self.places.get(pool).map_or(0, Places::free)
+    }
+
+    /// Whether places may be taken ahead of a slot from here on. What is taken stays taken.
+    pub fn set_ahead(&mut self, pool: &PoolName, ahead: bool) {
+        if let Some(places) = self.places.get_mut(pool) {
+            places.ahead = ahead;
+        }
     }
 
     /// Takes `count` places.

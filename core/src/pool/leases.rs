@@ -111,7 +111,7 @@ impl Pools {
         for (media_id, held) in &self.held {
             let end = match held.state {
                 HeldState::Waiting => held.lease_end,
-                HeldState::Running { until } => held.lease_end.min(until),
+                HeldState::Running { until, .. } => held.lease_end.min(until),
                 // The store judges what is on its way; there is nothing to end here.
                 HeldState::Delivered | HeldState::Reported => continue,
             };

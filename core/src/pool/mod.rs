@@ -6,8 +6,10 @@
 //! and otherwise into the job. A lease is renewed for as long as anything depends on it.
 //!
 //! Here: the pools' common life. [`claims`]: how jobs come. [`work`]: how they are processed.
-//! [`leases`]: how they are kept. [`reports`]: how results and releases reach the store.
+//! [`leases`]: how they are kept. [`reports`]: how results and releases reach the store. [`ahead`]: whether jobs
+//! are claimed before there is a slot for them.
 
+mod ahead;
 pub(crate) mod board;
 mod claims;
 pub mod event;
@@ -20,6 +22,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use serde::{Deserialize, Serialize};
 
+use self::ahead::UsualLength;
 use self::claims::Claim;
 use self::event::{PoolEffect, PoolEvent, Work};
 use self::leases::Renewal;
@@ -58,6 +61,7 @@ struct Pool {
     settings: PoolSettings,
     /// Processors that have not ended.
     busy: usize,
+    usual: UsualLength,
     /// Claimed jobs that wait for a slot.
     waiting: VecDeque<MediaId>,
     claim: Lane<Claim>,
@@ -82,7 +86,7 @@ enum HeldState {
     /// It waits for a slot.
     Waiting,
     /// A processor works on it.
-    Running { until: Timestamp },
+    Running { since: Timestamp, until: Timestamp },
     /// Its result is with its bot, on the way to the archive.
     Delivered,
     /// Its result, or its release, is on the way to the store.
@@ -99,13 +103,23 @@ enum Stopping {
     GivenUp,
 }
 
+impl Held {
+    /// Since when a processor works on it; none while none does.
+    fn running_since(&self) -> Option<Timestamp> {
+        match self.state {
+            HeldState::Running { since, .. } => Some(since),
+            HeldState::Waiting | HeldState::Delivered | HeldState::Reported => None,
+        }
+    }
+}
+
 impl Pools {
     pub fn new(settings: &NodeSettings) -> Self {
         let pools = settings.pools.iter().map(|pool| {
             let settings = pool.clone();
-            let (busy, waiting) = (0, VecDeque::new());
+            let (busy, usual, waiting) = (0, UsualLength::default(), VecDeque::new());
             let (claim, after_bot, poll_at) = (Lane::default(), None, None);
-            (pool.name.clone(), Pool { settings, busy, waiting, claim, after_bot, poll_at })
+            (pool.name.clone(), Pool { settings, busy, usual, waiting, claim, after_bot, poll_at })
         });
         Self {
             pools: pools.collect(),
@@ -279,10 +293,7 @@ impl Pools {
             board.taken() >= waiting + self.processors.len(),
             "each processor and each waiting job has a place on the board",
         )?;
-        let running = self.held.iter().filter(|(_, held)| match held.state {
-            HeldState::Running { .. } => true,
-            HeldState::Waiting | HeldState::Delivered | HeldState::Reported => false,
-        });
+        let running = self.held.iter().filter(|(_, held)| held.running_since().is_some());
         for (media_id, held) in running {
             ensure(
                 self.processors.contains_key(&(*media_id, held.work.token)),

@@ -1,7 +1,7 @@
 //! How jobs are processed: started in a slot, ended by their result, their time, or the lease.
 
 use super::event::{PoolEffect, ProcessorFailure};
-use super::{HeldState, Pools};
+use super::{Held, HeldState, Pools};
 use crate::context::Context;
 use crate::id::{LeaseToken, MediaId};
 use crate::job::ReleaseReason;
@@ -25,7 +25,7 @@ impl Pools {
                     continue;
                 }
                 let until = cx.now + pool.settings.timeout;
-                held.state = HeldState::Running { until };
+                held.state = HeldState::Running { since: cx.now, until };
                 pool.busy += 1;
                 self.processors.insert((media_id, held.work.token), name.clone());
                 self.check_at = Some(self.check_at.map_or(until, |at| at.min(until)));
@@ -50,16 +50,16 @@ impl Pools {
             pool.busy = pool.busy.saturating_sub(1);
         }
         let current = self.held.get(&media_id).filter(|held| held.work.token == token);
-        let running = current.is_some_and(|held| match held.state {
-            HeldState::Running { .. } => true,
-            HeldState::Waiting | HeldState::Delivered | HeldState::Reported => false,
-        });
-        if !running {
+        let Some(since) = current.and_then(Held::running_since) else {
             // It timed out before, or its lease was lost: what it says came too late.
             if result.is_ok() {
                 cx.notice(Notice::StaleResult { media_id });
             }
             return;
+        };
+        // How long a cancelled one would have taken is not known.
+        if result != Err(ProcessorFailure::Cancelled) {
+            self.note_length(cx, &name, cx.now.since(since));
         }
         match result {
             Ok(outcome) => self.deliver(cx, media_id, outcome),
@@ -114,9 +114,11 @@ impl Pools {
     /// processor has really ended.
     pub(super) fn time_out(&mut self, cx: &mut Context<'_>, media_id: MediaId) {
         let Some(held) = self.held.get(&media_id) else { return };
+        let name = held.work.pool.clone();
         let token = held.work.token;
         cx.notice(Notice::ProcessorTimedOut { media_id });
         cx.effect(PoolEffect::Cancel { media_id, token });
+        self.forget_lengths(cx, &name);
         self.deliver(cx, media_id, Outcome::TimedOut);
     }
 

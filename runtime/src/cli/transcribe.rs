@@ -5,19 +5,15 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use anteroom_core::content;
-use anteroom_core::id::{MediaId, MessageId, PoolName};
-use anteroom_core::message::{
-    FailureKind, Media, MediaKind, Message, Outcome, Participant, Source,
-};
+use anteroom_core::content::{self, About};
+use anteroom_core::id::PoolName;
+use anteroom_core::message::{FailureKind, MediaKind, Outcome};
 use anteroom_core::pool::routing::Routing;
 use anteroom_core::settings::Limits;
-use anteroom_core::time::Timestamp;
 use anyhow::{Context, anyhow};
 use clap::Args;
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
-use uuid::Uuid;
 
 use super::engines_here::{EnginesHere, NotHere};
 use super::exit::Exit;
@@ -175,31 +171,14 @@ fn outcome(result: &Result<Outcome, Failure>) -> Outcome {
 
 /// What a bot would read.
 fn said(taken: &Taken, name: Option<String>) -> String {
-    let media = Media {
-        media_id: MediaId::from(Uuid::nil()),
+    let about = About {
         kind: taken.kind,
-        mime_type: taken.mime_type.clone(),
-        original_filename: name,
+        mime_type: &taken.mime_type,
+        filename: name.as_deref(),
         caption: None,
-        outcome: None,
-    };
-    let mut message = Message {
-        id: MessageId::FIRST,
-        content: String::new(),
-        sender: Participant::default(),
-        source: Source::User,
-        accepted_time: Timestamp::ZERO,
-        message_size: 0,
-        originating_time: Timestamp::ZERO,
-        group: None,
-        provider_message_id: "".into(),
-        replayed: false,
-        truncated: false,
-        media: Some(Box::new(media)),
     };
     let limit = Limits::default().max_characters_media_text;
-    content::complete(&mut message, outcome(&taken.result), limit);
-    message.content
+    content::of(about, &mut outcome(&taken.result), limit).text
 }
 
 #[cfg(test)]

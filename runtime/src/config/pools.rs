@@ -49,7 +49,12 @@ impl Section for Pool {
              a pool of this name",
         );
         keys.key("slots", slots, "Jobs at a time");
-        keys.key("buffer", &mut count_or_none(buffer), "Claimed jobs that may wait for a slot");
+        keys.key(
+            "buffer",
+            &mut count_or_none(buffer),
+            "Claimed jobs that may wait for a slot, so that it is not empty until the next has been claimed; \
+             only while jobs take two seconds or less",
+        );
         keys.key("timeout", &mut time(timeout), "How long one job may take");
         keys.key(
             "transient_retries_max",

@@ -54,8 +54,9 @@ const SILENCE_MAX: Duration = Duration::from_secs(60);
 /// When an acknowledgement that could not be made durable is to be sent again.
 const ACK_AGAIN_AFTER: Millis = Millis::from_secs(1);
 
-/// Begins a stream of callbacks over a WebSocket.
-pub(super) fn open(
+/// Begins a stream of callbacks over a WebSocket. The consumer is attached before the upgrade is answered: of
+/// two streams the one that was answered last is the newest, however late either socket is ready.
+pub(super) async fn open(
     state: HttpState,
     bot_id: BotId,
     place: KeptPlace,
@@ -65,6 +66,8 @@ pub(super) fn open(
         let detail = format!("no WebSocket: {}", rejection.body_text());
         Problem::new(StatusCode::UPGRADE_REQUIRED, "websocket_expected", detail)
     })?;
+    let attached = state.driver.attach_consumer(bot_id.clone()).await;
+    let attached = attached.map_err(|_| Problem::stopping())?;
     Ok(upgrade
         .max_message_size(MESSAGE_BYTES_MAX)
         .max_frame_size(MESSAGE_BYTES_MAX)
@@ -72,7 +75,7 @@ pub(super) fn open(
         .max_write_buffer_size(WRITE_BUFFER_BYTES_MAX)
         .on_upgrade(async move |socket| {
             let _kept = place;
-            CallbackSocket { state, bot_id }.run(socket).await;
+            CallbackSocket { state, bot_id }.run(socket, attached).await;
         }))
 }
 
@@ -82,19 +85,14 @@ struct CallbackSocket {
 }
 
 impl CallbackSocket {
-    async fn run(self, socket: WebSocket) {
+    async fn run(self, socket: WebSocket, attached: Attached) {
         let (mut sink, mut stream) = socket.split();
-        let ending = match self.state.driver.attach_consumer(self.bot_id.clone()).await {
-            Err(Stopped) => STOPPING,
-            Ok(attached) => {
-                let (answers, to_answer) = mpsc::channel(ANSWERS_WAITING);
-                tokio::select! {
-                    biased;
-                    () = self.state.shutdown.cancelled() => STOPPING,
-                    ending = self.write_all(&mut sink, attached, to_answer) => ending,
-                    ending = self.read_all(&mut stream, answers) => ending,
-                }
-            }
+        let (answers, to_answer) = mpsc::channel(ANSWERS_WAITING);
+        let ending = tokio::select! {
+            biased;
+            () = self.state.shutdown.cancelled() => STOPPING,
+            ending = self.write_all(&mut sink, attached, to_answer) => ending,
+            ending = self.read_all(&mut stream, answers) => ending,
         };
         if let Some((code, reason)) = ending {
             socket::close(&mut sink, &mut stream, code, reason).await;

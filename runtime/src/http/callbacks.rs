@@ -44,7 +44,7 @@ pub(super) async fn stream(
         return Err(Problem::new(StatusCode::CONFLICT, "consumer_is_called", detail));
     }
     if headers.contains_key(header::UPGRADE) {
-        return callback_socket::open(state, bot_id, place, upgrade);
+        return callback_socket::open(state, bot_id, place, upgrade).await;
     }
     let attached = state.driver.attach_consumer(bot_id).await;
     let attached = attached.map_err(|_| Problem::stopping())?;

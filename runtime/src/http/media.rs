@@ -17,7 +17,7 @@ use super::HttpState;
 use super::body;
 use super::path::OfMedia;
 use super::problem::Problem;
-use crate::media::staging::{Staging, StagingError};
+use crate::media::staging::{Level, Limit, Staging, StagingError};
 
 /// How the types begin that say that there is no file.
 const NO_FILE: &str = "media_corrupt_";
@@ -32,15 +32,17 @@ pub(super) struct Staged {
     size_bytes: u64,
 }
 
-/// What a provider is told of staging when it is welcomed.
+/// What a provider is told of staging when it is welcomed, and from then on. While it is the disk that is nearly
+/// full, the quota is what is used: whoever compares the two knows that nothing fits.
 pub(super) fn welcome(staging: &Staging) -> WelcomeMedia {
-    let limits = staging.limits();
+    let (limits, used_bytes) = (staging.limits(), staging.used_bytes());
+    let disk_is_full = staging.level().current() == Level::Full(Limit::Disk);
     WelcomeMedia {
         // A directory whose name is no text cannot be told; there is still the upload.
         staging_dir: staging.directory().to_str().map(str::to_owned),
         upload_url: UPLOAD_URL.to_owned(),
-        quota_bytes: limits.quota_bytes,
-        used_bytes: staging.used_bytes(),
+        quota_bytes: if disk_is_full { used_bytes } else { limits.quota_bytes },
+        used_bytes,
         max_file_bytes: limits.file_bytes_max,
     }
 }

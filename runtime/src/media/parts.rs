@@ -5,13 +5,17 @@
 //! does not fail for now: the part that keeps failing is left out and the text marked as cut. A file of
 //! which nothing could be read fails as its last part did.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anteroom_core::message::{Extracted, Outcome};
+use anteroom_core::message::{Extracted, MediaKind, Outcome};
 use tokio::time::{Instant, sleep, timeout_at};
 
 use super::processor::{Failure, Processor, Work};
+
+/// What pages and frames are made as.
+const PNG: &str = "image/png";
 
 /// How often a part that fails for now is tried again while others have been read.
 const RETRIES_MAX: u32 = 2;
@@ -57,6 +61,26 @@ impl Parts {
     /// Whether there is time for another part.
     pub fn has_time(&self) -> bool {
         Instant::now() < self.deadline
+    }
+
+    /// Has a picture of ours read, which is a part of `whole`; none when it holds nothing, or could not be read.
+    ///
+    /// # Errors
+    /// As [`Self::read`].
+    pub async fn read_picture(
+        &mut self,
+        engine: &Arc<dyn Processor>,
+        whole: &Work,
+        path: PathBuf,
+    ) -> Result<Option<Extracted>, Failure> {
+        let picture = Work {
+            path,
+            mime_type: PNG.to_owned(),
+            kind: MediaKind::Image,
+            filename: None,
+            ..whole.clone()
+        };
+        self.read(engine, picture).await
     }
 
     /// Has one part read; none when it holds nothing, or could not be read.
@@ -128,7 +152,6 @@ mod tests {
     use std::collections::VecDeque;
     use std::sync::Mutex;
 
-    use anteroom_core::message::MediaKind;
     use tokio_util::sync::CancellationToken;
 
     use super::*;

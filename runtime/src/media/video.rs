@@ -98,14 +98,7 @@ impl Video {
                 parts.leave_out();
                 break;
             }
-            let part = Work {
-                path,
-                mime_type: "image/png".to_owned(),
-                kind: MediaKind::Image,
-                filename: None,
-                ..work.clone()
-            };
-            if let Some(Extracted { text, .. }) = parts.read(engine, part).await?
+            if let Some(Extracted { text, .. }) = parts.read_picture(engine, work, path).await?
                 && seen.last() != Some(&text)
             {
                 seen.push(text);

@@ -32,7 +32,7 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use rustls::{ClientConfig, RootCertStore};
 use tokio::time::timeout;
-use tracing::{debug, warn};
+use tracing::warn;
 use url::Url;
 
 use self::address::{Allowed, Resolver};
@@ -181,7 +181,8 @@ impl Endpoint {
             Ok(Err(why)) => why,
             Err(_) => format!("no answer in {time_max:?}"),
         };
-        debug!(bot_id = bot_id.as_str(), id, why, "a webhook did not answer");
+        // While it is unavailable there is one call at a time, ever more seldom.
+        warn!(bot_id = bot_id.as_str(), id, why, "a webhook did not answer");
         unavailable
     }
 }

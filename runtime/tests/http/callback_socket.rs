@@ -158,3 +158,21 @@ async fn a_socket_ends_when_the_node_stops() {
     world.shutdown.cancel();
     assert_eq!(u16::from(consumer.closed().await.expect("a word").code), 1012);
 }
+
+/// Goal: of two streams the one that was answered last is the newest, however soon it comes after the other; so
+/// a consumer that connects again at once is never replaced by its own older line.
+/// Method: many pairs; in each the older is told, and the newer gets the callback.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_stream_that_was_answered_last_is_the_newest() {
+    let world = World::start().await;
+    let mut provider = world.provider(BOT).await;
+    provider.say(&message(1, "hello")).await;
+    assert_eq!(provider.next().await["outcome"], "accepted");
+    for round in 0..50 {
+        let mut older = world.callback_socket(BOT).await;
+        let mut newer = world.callback_socket(BOT).await;
+        // The older may have had the callback before.
+        while older.next().await["type"] != "replaced" {}
+        assert_eq!(newer.next().await["callback_id"], "demo/alice/1", "round {round}");
+    }
+}

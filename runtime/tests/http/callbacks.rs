@@ -1,12 +1,18 @@
 //! `GET /v1/bots/{bot}/callbacks` and its acknowledgements.
 
+use std::cell::Cell;
 use std::time::Duration;
 
 use anteroom_runtime::http::HttpLimits;
 use anteroom_runtime::media::staging::StagingLimits;
+use proptest::prelude::*;
+use proptest::test_runner::{FileFailurePersistence, TestRunner};
 use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
 
-use crate::world::{BOT, Socket, World, message};
+use crate::world::{BOT, PATIENCE, Socket, World, message};
 
 const ACK: &str = "/v1/bots/demo/callbacks/ack";
 
@@ -127,6 +133,90 @@ async fn what_is_not_acknowledged_comes_again() {
         callback["attempt"].as_u64().expect("a number")
     };
     assert!(attempt(&again.data) > attempt(&first.data));
+}
+
+/// Opens a stream with `last_event_id`, byte by byte as it is, and returns the status and the first event's JSON.
+async fn opened(world: &World, last_event_id: &[u8]) -> (u16, Option<Value>) {
+    let authority = world.url.trim_start_matches("http://");
+    let mut line = TcpStream::connect(authority).await.expect("it listens");
+    let head =
+        format!("GET /v1/bots/{BOT}/callbacks HTTP/1.1\r\nhost: {authority}\r\nlast-event-id: ");
+    let request = [head.as_bytes(), last_event_id, b"\r\n\r\n"].concat();
+    // One that is refused for its size may be refused before it is read to its end.
+    let _ = line.write_all(&request).await;
+    let mut answer = Vec::new();
+    let reading = async {
+        loop {
+            let text = String::from_utf8_lossy(&answer);
+            let data = text.lines().find_map(|line| line.strip_prefix("data: "));
+            if let Some(data) = data.filter(|_| text.ends_with("\n\n") || text.contains("\n\n\r\n"))
+            {
+                break Some(serde_json::from_str(data).expect("JSON"));
+            }
+            let mut chunk = [0; 4_096];
+            match line.read(&mut chunk).await {
+                Ok(count) if count > 0 => answer.extend_from_slice(&chunk[..count]),
+                Ok(_) | Err(_) => break None,
+            }
+        }
+    };
+    let event = timeout(PATIENCE, reading).await.expect("an event, or the end");
+    let text = String::from_utf8_lossy(&answer);
+    let status = text.strip_prefix("HTTP/1.1 ").and_then(|rest| rest.get(..3));
+    (status.expect("a status").parse().expect("a number"), event)
+}
+
+/// Goal: whatever a stream says in `Last-Event-ID`, it acknowledges nothing and skips nothing: the oldest
+/// callback that is owed comes, under a higher attempt; bytes that no header may have are refused, and so is
+/// more than a head may have. Nothing stalls.
+/// Method: ids of callbacks and pieces of them, texts, and noise, each on a stream of its own of one node.
+#[test]
+fn any_last_event_id_acknowledges_nothing() {
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    let world = runtime.block_on(async {
+        let world = World::start().await;
+        let mut provider = world.provider(BOT).await;
+        say(&mut provider, 1, "first").await;
+        say(&mut provider, 2, "second").await;
+        world
+    });
+    let ids = prop_oneof![
+        "demo/alice/[0-9]{1,20}(/r[0-9]{1,3})?".prop_map(String::into_bytes),
+        "(demo|alice|batch_|/|%[0-9a-f]{2}|-?[0-9]|\\.\\.|,|;){0,20}".prop_map(String::into_bytes),
+        "\\PC{0,200}".prop_map(String::into_bytes),
+        prop::collection::vec(
+            any::<u8>().prop_filter("a line's end", |it| !b"\r\n".contains(it)),
+            0..200
+        ),
+    ];
+    let kept = FileFailurePersistence::Direct("../proptest-regressions/runtime_last_event_id.txt");
+    let config = ProptestConfig {
+        cases: 128,
+        failure_persistence: Some(Box::new(kept)),
+        ..ProptestConfig::default()
+    };
+    let last = Cell::new(0);
+    let ended = TestRunner::new(config).run(&ids, |id| {
+        let (status, event) = runtime.block_on(opened(&world, &id));
+        let is_a_header = id.iter().all(|byte| *byte == b'\t' || *byte >= b' ' && *byte != 0x7f);
+        prop_assert_eq!(status, if is_a_header { 200 } else { 400 });
+        if let Some(event) = event {
+            prop_assert_eq!(&event["callback_id"], "demo/alice/1");
+            let attempt = event["attempt"].as_u64().expect("a number");
+            prop_assert!(attempt > last.replace(attempt));
+        }
+        Ok(())
+    });
+    ended.unwrap_or_else(|failure| panic!("{failure}"));
+    assert!(last.get() > 1, "streams were opened");
+    runtime.block_on(async {
+        let (status, event) = opened(&world, &vec![b'x'; 200_000]).await;
+        assert_eq!((status, event), (431, None));
+        let acked = world.post(ACK, json!({"callback_ids": ["demo/alice/1"]}).to_string()).await;
+        assert_eq!(acked.body, json!({"acknowledged": 1, "unknown": []}));
+        let (_, next) = opened(&world, b"demo/alice/2").await;
+        assert_eq!(next.expect("a callback")["callback_id"], "demo/alice/2");
+    });
 }
 
 /// Goal: a silent stream says that it is alive, and ends when the node stops.

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 use tokio::time::timeout;
 use tokio_util::task::AbortOnDropHandle;
 
@@ -17,6 +17,12 @@ use crate::world::PATIENCE;
 pub enum Reply {
     /// With a status, more header lines, and a body.
     Answer(u16, &'static str, String),
+    /// With a status and nothing more, and then the line is cut.
+    AnswerAndCut(u16),
+    /// With a status, once the test says so.
+    When(Arc<Notify>, u16),
+    /// With these bytes, whatever they are, and then the line is cut.
+    Bytes(Vec<u8>),
     /// With the head of a 2xx whose body never comes: the line is cut.
     CutAfterHead,
     /// Not at all: the line is cut at once.
@@ -130,6 +136,18 @@ async fn serve(
                     format!("HTTP/1.1 {status} So\r\n{headers}content-length: {length}\r\n\r\n");
                 let _ = stream.write_all(format!("{head}{body}").as_bytes()).await;
             }
+            Reply::AnswerAndCut(status) => {
+                let _ = stream.write_all(bare(status).as_bytes()).await;
+                return;
+            }
+            Reply::When(said, status) => {
+                said.notified().await;
+                let _ = stream.write_all(bare(status).as_bytes()).await;
+            }
+            Reply::Bytes(bytes) => {
+                let _ = stream.write_all(&bytes).await;
+                return;
+            }
             Reply::CutAfterHead => {
                 let head = b"HTTP/1.1 200 OK\r\ncontent-length: 1000\r\n\r\n{\"reply\":";
                 let _ = stream.write_all(head).await;
@@ -145,6 +163,11 @@ async fn serve(
             }
         }
     }
+}
+
+/// An answer without a body.
+fn bare(status: u16) -> String {
+    format!("HTTP/1.1 {status} So\r\ncontent-length: 0\r\n\r\n")
 }
 
 /// Reads one request; none when the connection has ended.

@@ -10,7 +10,10 @@ use anteroom_core::time::Millis;
 use anteroom_runtime::consumer::{Call, Consumer};
 use anteroom_runtime::webhook::signature::{Headers, Secret, verify};
 use anteroom_runtime::webhook::{Webhook, WebhookSettings};
+use proptest::prelude::*;
+use proptest::test_runner::{FileFailurePersistence, TestRunner};
 use serde_json::json;
+use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use crate::receiver::{Received, Receiver, Reply};
@@ -50,15 +53,11 @@ async fn called(receiver: &Receiver, change: impl FnOnce(&mut BotSettings)) -> (
     (world, provider)
 }
 
+/// Hands in a text. Nothing else is on its way to the provider: the next frame is its receipt.
 async fn say(provider: &mut Socket, seq: u64, text: &str) {
     provider.say(&message(seq, text)).await;
-    loop {
-        let frame = provider.next().await;
-        if frame["type"] == "receipt" {
-            assert_eq!(frame["outcome"], "accepted", "{frame}");
-            return;
-        }
-    }
+    let frame = provider.next().await;
+    assert_eq!((&frame["type"], &frame["outcome"]), (&json!("receipt"), &json!("accepted")));
 }
 
 fn said(id: u64, text: &str) -> (String, String) {
@@ -169,6 +168,90 @@ async fn an_answer_after_we_gave_up_changes_nothing() {
     assert!(again.attempt() > first.attempt());
     let frame = provider.next().await;
     assert_eq!((&frame["type"], &frame["message"]), (&json!("send"), &json!("hi")));
+}
+
+/// Goal: a receiver that takes its time, but answers in time, is called once for each message, and its next
+/// message of the same correspondent waits for the answer; another correspondent's does not.
+#[tokio::test]
+async fn a_slow_receiver_is_called_once_for_each_message() {
+    let ready = Arc::new(Notify::new());
+    let mut receiver = Receiver::start([Reply::When(Arc::clone(&ready), 204)]).await;
+    let (_world, mut provider) = called(&receiver, |_| {}).await;
+    say(&mut provider, 1, "hello").await;
+    say(&mut provider, 2, "and more").await;
+    let first = receiver.next().await;
+    assert_eq!((first.said(), first.attempt()), (said(1, "hello"), 1));
+    let mut frame = message(3, "me too");
+    frame["correspondent_id"] = "bob".into();
+    provider.say(&frame).await;
+    let other = receiver.next().await;
+    let bobs = ("demo/bob/1".to_owned(), "me too".to_owned());
+    assert_eq!((other.said(), other.attempt()), (bobs, 1));
+    assert!(receiver.is_silent(), "alice's next message waits for the answer");
+    ready.notify_one();
+    let next = receiver.next().await;
+    assert_eq!((next.said(), next.attempt()), (said(2, "and more"), 1));
+}
+
+/// Goal: a receiver that acknowledges and cuts the line has acknowledged: nothing comes again, and the next
+/// message comes over a new line, under its first attempt.
+#[tokio::test]
+async fn an_acknowledgement_counts_though_the_line_is_cut() {
+    let mut receiver = Receiver::start([200, 204, 202].map(Reply::AnswerAndCut)).await;
+    let (_world, mut provider) = called(&receiver, |_| {}).await;
+    for (seq, text) in [(1, "a"), (2, "b"), (3, "c"), (4, "d")] {
+        say(&mut provider, seq, text).await;
+        let call = receiver.next().await;
+        assert_eq!((call.said(), call.attempt()), (said(seq, text), 1));
+    }
+}
+
+/// Goal: whatever bytes a receiver answers with, the call ends, and only a whole 2xx acknowledges.
+/// Method: noise, and answers of all kinds with a piece of them replaced by noise, over a real line.
+#[test]
+fn any_bytes_of_a_receiver_end_the_call() {
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    let answer =
+        (100_u16..700, prop::collection::vec(any::<u8>(), 0..40)).prop_map(|(status, body)| {
+            let head = format!("HTTP/1.1 {status} So\r\ncontent-length: {}\r\n\r\n", body.len());
+            [head.into_bytes(), body].concat()
+        });
+    let noise = || prop::collection::vec(any::<u8>(), 0..200);
+    let piece = (any::<prop::sample::Index>(), any::<prop::sample::Index>(), noise());
+    let bytes = prop_oneof![
+        noise(),
+        (answer, piece).prop_map(|(mut bytes, (from, to, noise))| {
+            let (from, to) = (from.index(bytes.len()), to.index(bytes.len()));
+            bytes.splice(from.min(to)..from.max(to), noise);
+            bytes
+        }),
+    ];
+    let kept =
+        FileFailurePersistence::Direct("../proptest-regressions/runtime_webhook_answers.txt");
+    let config = ProptestConfig {
+        cases: 128,
+        failure_persistence: Some(Box::new(kept)),
+        ..ProptestConfig::default()
+    };
+    let ended = TestRunner::new(config).run(&bytes, |bytes| {
+        runtime.block_on(async {
+            let mut receiver = Receiver::start([Reply::Bytes(bytes.clone())]).await;
+            let call = Call {
+                bot_id: BOT.into(),
+                correspondent_id: "alice".into(),
+                callbacks: Vec::new(),
+                together: true,
+                timeout: Duration::from_secs(5),
+            };
+            let answer = webhook(&receiver, true).call(call).await;
+            receiver.next().await;
+            let is_success = bytes.starts_with(b"HTTP/1.") && bytes.get(9) == Some(&b'2');
+            let acknowledged = matches!(answer, ConsumerAnswer::Acknowledged { .. });
+            prop_assert!(is_success || !acknowledged, "{answer:?}");
+            Ok(())
+        })
+    });
+    ended.unwrap_or_else(|failure| panic!("{failure}"));
 }
 
 /// Goal: 410 pauses the webhook: nothing is called until somebody resumes it, and nothing is lost.

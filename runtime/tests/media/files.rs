@@ -8,6 +8,7 @@ use zip::write::SimpleFileOptions;
 pub const DOCX: &str = "application/vnd.openxmlformats-officedocument.wordprocessingml.document";
 pub const PPTX: &str = "application/vnd.openxmlformats-officedocument.presentationml.presentation";
 pub const XLSX: &str = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet";
+pub const XLS: &str = "application/vnd.ms-excel";
 pub const ODT: &str = "application/vnd.oasis.opendocument.text";
 pub const ODS: &str = "application/vnd.oasis.opendocument.spreadsheet";
 pub const EPUB: &str = "application/epub+zip";
@@ -97,6 +98,79 @@ pub fn xlsx(rows: &str) -> Vec<u8> {
         ),
         ("xl/worksheets/sheet1.xml", &sheet),
     ])
+}
+
+/// A workbook of Excel 97 with one sheet of these rows of words, which are ASCII, each before a number.
+pub fn xls(rows: &[(&str, f64)]) -> Vec<u8> {
+    let record = |kind: u16, data: &[&[u8]]| {
+        let data = data.concat();
+        let length = u16::try_from(data.len()).expect("a short record");
+        [&kind.to_le_bytes()[..], &length.to_le_bytes(), &data].concat()
+    };
+    let begin = |of: u16| {
+        let version = [0x0600_u16, of, 0x0dbb, 0x07cc].map(u16::to_le_bytes).concat();
+        record(0x0809, &[&version, &[0; 8]])
+    };
+    let end = || record(0x000a, &[]);
+    let words = |text: &str| {
+        [&[u8::try_from(text.len()).expect("short words"), 0][..], text.as_bytes()].concat()
+    };
+    let sheet_of = |at: u32| record(0x0085, &[&at.to_le_bytes(), &[0, 0], &words("Bills")]);
+    let head = begin(0x0005).len() + sheet_of(0).len() + end().len();
+    let mut book =
+        [begin(0x0005), sheet_of(u32::try_from(head).expect("short")), end(), begin(0x0010)]
+            .concat();
+    for (row, (text, number)) in (0_u16..).zip(rows) {
+        let cell = |column: u16| [row, column, 0].map(u16::to_le_bytes).concat();
+        let label =
+            [&[u8::try_from(text.len()).expect("short words"), 0, 0][..], text.as_bytes()].concat();
+        book.extend(record(0x0204, &[&cell(0), &label]));
+        book.extend(record(0x0203, &[&cell(1), &number.to_le_bytes()]));
+    }
+    book.extend(end());
+    compound_file("Workbook", &book)
+}
+
+/// A compound file of Excel's with one stream.
+fn compound_file(name: &str, stream: &[u8]) -> Vec<u8> {
+    const SECTOR: usize = 512;
+    const NONE: u32 = u32::MAX;
+    const CHAIN_END: u32 = NONE - 1;
+    const TABLE: u32 = NONE - 2;
+    // Shorter streams live elsewhere, in sectors of their own.
+    let mut stream = stream.to_vec();
+    stream.resize(stream.len().max(4_096).next_multiple_of(SECTOR), 0);
+    let sectors = u32::try_from(stream.len() / SECTOR).expect("a short stream");
+    let numbers = |numbers: &[u32]| -> Vec<u8> {
+        numbers.iter().flat_map(|number| number.to_le_bytes()).collect()
+    };
+    let mut file = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1".to_vec();
+    file.extend([0; 16]);
+    file.extend([0x3e_u16, 3, 0xfffe, 9, 6, 0, 0, 0].map(u16::to_le_bytes).concat());
+    file.extend(numbers(&[0, 1, 1, 0, 4_096, CHAIN_END, 0, CHAIN_END, 0, 0]));
+    file.resize(SECTOR, 0xff);
+    let chain = (3..2 + sectors).chain([CHAIN_END]);
+    file.extend(numbers(&[TABLE, CHAIN_END].into_iter().chain(chain).collect::<Vec<_>>()));
+    file.resize(2 * SECTOR, 0xff);
+    let excel = *b"\x20\x08\x02\0\0\0\0\0\xc0\0\0\0\0\0\0\x46";
+    for (name, kind, child, class, start, size) in [
+        ("Root Entry", 5, 1, excel, CHAIN_END, 0),
+        (name, 2, NONE, [0; 16], 2, u32::try_from(stream.len()).expect("a short stream")),
+    ] {
+        let mut entry: Vec<u8> = name.encode_utf16().flat_map(u16::to_le_bytes).collect();
+        let length = u16::try_from(entry.len() + 2).expect("a short name");
+        entry.resize(64, 0);
+        entry.extend(length.to_le_bytes());
+        entry.extend([kind, 1]);
+        entry.extend(numbers(&[NONE, NONE, child]));
+        entry.extend(class);
+        entry.resize(116, 0);
+        entry.extend(numbers(&[start, size, 0]));
+        file.extend(entry);
+    }
+    file.resize(3 * SECTOR, 0);
+    file.extend(stream);
+    file
 }
 
 /// An OpenDocument file of this type with this body.

@@ -7,12 +7,10 @@
 use std::fmt::Write as _;
 use std::time::{Duration, Instant};
 
-use anteroom_core::content;
-use anteroom_core::id::{MediaId, MessageId};
-use anteroom_core::message::{Extracted, Media, MediaKind, Message, Outcome, Participant, Source};
+use anteroom_core::content::{self, About};
+use anteroom_core::message::{Extracted, MediaKind, Outcome};
 use anteroom_core::pool::routing::Routing;
 use anteroom_core::settings::default_pools;
-use anteroom_core::time::Timestamp;
 use anteroom_tests::frames;
 use anteroom_tests::{Acknowledge, Connection, Consumer, Server, staging};
 use tempfile::TempDir;
@@ -23,17 +21,16 @@ const BOT: &str = "bench";
 #[derive(Clone, Copy)]
 struct Pool {
     slots: u32,
-    /// Claimed jobs that may wait for a slot.
-    buffer: u32,
     delay_ms: u64,
     jobs: u32,
 }
 
-/// Long jobs without a buffer, as pools are by default; short ones with one.
-const POOLS: [Pool; 3] = [
-    Pool { slots: 2, buffer: 0, delay_ms: 500, jobs: 24 },
-    Pool { slots: 4, buffer: 4, delay_ms: 200, jobs: 80 },
-    Pool { slots: 8, buffer: 8, delay_ms: 100, jobs: 240 },
+/// Long jobs and short ones, in pools that are configured in nothing but their slots.
+const POOLS: [Pool; 4] = [
+    Pool { slots: 1, delay_ms: 50, jobs: 200 },
+    Pool { slots: 2, delay_ms: 500, jobs: 40 },
+    Pool { slots: 4, delay_ms: 200, jobs: 120 },
+    Pool { slots: 8, delay_ms: 100, jobs: 480 },
 ];
 
 /// Media that come one at a time.
@@ -75,10 +72,10 @@ fn ms(time: Duration) -> f64 {
 
 /// A server whose recordings go to such a pool, and whose documents take no time.
 async fn server(pool: Pool) -> (TempDir, Server) {
-    let Pool { slots, buffer, delay_ms, .. } = pool;
+    let Pool { slots, delay_ms, .. } = pool;
     let home = tempfile::tempdir().expect("a temporary directory can be made");
     let file = home.path().join("anteroom.toml");
-    let mut text = format!("[pools.audio]\nslots = {slots}\nbuffer = {buffer}\n");
+    let mut text = format!("[pools.audio]\nslots = {slots}\n");
     text.push_str("engine = \"slow\"\ntimeout = \"1h\"\n");
     let stub = "processor = \"stub\"\ntext = \"x\"\n";
     let _ = write!(text, "[pools.document]\nengine = \"quick\"\n[engines.quick]\n{stub}");
@@ -100,7 +97,7 @@ async fn hand_in(provider: &mut Connection, number: usize, media: &frames::Media
 
 /// How much of its slots' time a pool is at work while jobs wait.
 async fn utilisation(pool: Pool) {
-    let Pool { slots, buffer, delay_ms, jobs } = pool;
+    let Pool { slots, delay_ms, jobs } = pool;
     let (_home, server) = server(pool).await;
     let mut provider = Connection::hello(&server, BOT).await;
     let consumer = Consumer::connect(&server, BOT, Acknowledge::Promptly);
@@ -118,15 +115,13 @@ async fn utilisation(pool: Pool) {
     let elapsed = begun.elapsed();
     let work = Duration::from_millis(delay_ms) * jobs;
     let share = work.as_secs_f64() / (elapsed.as_secs_f64() * f64::from(slots)) * 100.0;
-    let how = format!(
-        "{jobs} jobs of {delay_ms} ms, a buffer of {buffer}, from the first frame to the last callback"
-    );
+    let how = format!("{jobs} jobs of {delay_ms} ms, from the first frame to the last callback");
     print(&format!("utilisation {slots}"), share, "%", &how);
 }
 
 /// The median from a document's frame to its callback, while `slow` jobs are in another pool.
 async fn latency(slow: usize) -> Duration {
-    let (_home, server) = server(Pool { slots: 2, buffer: 0, delay_ms: 3_000_000, jobs: 0 }).await;
+    let (_home, server) = server(Pool { slots: 2, delay_ms: 3_000_000, jobs: 0 }).await;
     let mut provider = Connection::hello(&server, BOT).await;
     let consumer = Consumer::connect(&server, BOT, Acknowledge::Promptly);
     for number in 0..slow {
@@ -153,14 +148,17 @@ fn routing_and_formatting() {
     }
     let each = begun.elapsed() / ROUNDS;
     print("routing", each.as_secs_f64() * 1e6, "µs", "mean of 100,000");
-    let message = placeholder();
+    let about = About {
+        kind: MediaKind::Document,
+        mime_type: "text/plain",
+        filename: Some("note.txt"),
+        caption: Some("a caption"),
+    };
     let text = "word ".repeat(1_000);
     let begun = Instant::now();
     for _ in 0..ROUNDS {
-        let mut message = message.clone();
         let text = Extracted { text: text.clone(), ..Extracted::default() };
-        content::complete(&mut message, Outcome::Text(text), 4_000);
-        std::hint::black_box(message);
+        std::hint::black_box(content::of(about, &mut Outcome::Text(text), 4_000));
     }
     let each = begun.elapsed() / ROUNDS;
     print(
@@ -169,29 +167,4 @@ fn routing_and_formatting() {
         "µs",
         "mean of 100,000, 5,000 characters cut to 4,000",
     );
-}
-
-fn placeholder() -> Message {
-    let media = Media {
-        media_id: MediaId::from(uuid::Uuid::nil()),
-        kind: MediaKind::Document,
-        mime_type: "text/plain".to_owned(),
-        original_filename: Some("note.txt".to_owned()),
-        caption: Some("a caption".to_owned()),
-        outcome: None,
-    };
-    Message {
-        id: MessageId::FIRST,
-        content: String::new(),
-        sender: Participant::default(),
-        source: Source::User,
-        accepted_time: Timestamp::ZERO,
-        message_size: 0,
-        originating_time: Timestamp::ZERO,
-        group: None,
-        provider_message_id: "p".into(),
-        replayed: false,
-        truncated: false,
-        media: Some(Box::new(media)),
-    }
 }

@@ -1,18 +1,12 @@
 //! Every error of a provider's connection, and what ends it.
 
+use anteroom_tests::held_store::HeldStore;
 use anteroom_tests::{Connection, frames};
 use serde_json::{Value, json};
 
 use crate::Configured;
 
-const SMALL: &str = "
-[session]
-window = 2
-bots_max = 2
-hello_timeout = \"1s\"
-ping_every = \"1s\"
-silence_max = \"3s\"
-";
+const TWO_BOTS: &str = "[session]\nbots_max = 2\n";
 
 async fn refused(connection: &mut Connection, code: &str, fatal: bool) -> Value {
     let error = connection.next().await.expect("an answer");
@@ -28,7 +22,7 @@ async fn refused(connection: &mut Connection, code: &str, fatal: bool) -> Value 
 /// Goal: a connection that says nothing is told so, and ends.
 #[tokio::test]
 async fn a_connection_without_a_hello_ends() {
-    let world = Configured::start(SMALL).await;
+    let world = Configured::start("[session]\nhello_timeout = \"1s\"\n").await;
     let mut silent = Connection::open(world.server.url()).await.expect("it connects");
     refused(&mut silent, "hello_timeout", true).await;
 }
@@ -36,7 +30,7 @@ async fn a_connection_without_a_hello_ends() {
 /// Goal: a bot has one kind of provider; another is told which, and ends.
 #[tokio::test]
 async fn another_provider_is_told_which_one_the_bot_has() {
-    let world = Configured::start(SMALL).await;
+    let world = Configured::start("").await;
     let _first = Connection::hello(&world.server, "demo").await;
     let mut other = Connection::open(world.server.url()).await.expect("it connects");
     let mut hello = frames::hello("demo", "other");
@@ -51,7 +45,7 @@ async fn another_provider_is_told_which_one_the_bot_has() {
 /// there are several; a bot that it has not introduced is told so.
 #[tokio::test]
 async fn a_connection_of_several_bots_says_which_one_is_meant() {
-    let world = Configured::start(SMALL).await;
+    let world = Configured::start(TWO_BOTS).await;
     let mut connection = Connection::hello(&world.server, "one").await;
     connection.send(&frames::hello("two", "connection")).await;
     let welcome = connection.next().await.expect("an answer");
@@ -84,7 +78,7 @@ async fn a_connection_of_several_bots_says_which_one_is_meant() {
 /// changes nothing (K43); one of another instance stands beside it, and each has its own receipts.
 #[tokio::test]
 async fn a_newer_connection_replaces_the_older_of_its_instance() {
-    let world = Configured::start(SMALL).await;
+    let world = Configured::start("").await;
     let mut older = Connection::hello(&world.server, "demo").await;
     let mut newer = Connection::hello(&world.server, "demo").await;
     refused(&mut older, "replaced", true).await;
@@ -102,38 +96,31 @@ async fn a_newer_connection_replaces_the_older_of_its_instance() {
     assert_eq!((&first["outcome"], &second["outcome"]), (&json!("accepted"), &json!("accepted")));
 }
 
-/// Goal: what is beyond the window is to be sent again, and a number that waits for its receipt cannot be
-/// used again. Method: a store that is held, so that receipts wait.
+/// Goal: a node that cannot say any more that a bot is its own tells the bot's provider so and lets it go; once it
+/// can, the provider connects anew, and everything is as it was. Method: a store that is held for longer than an
+/// ownership lasts.
 #[tokio::test]
-async fn the_window_is_kept() {
-    let world = Configured::start(SMALL).await;
+async fn a_bot_that_its_node_has_lost_is_let_go() {
+    let world =
+        Configured::start("[ownership]\nttl = \"4s\"\nrenew_every = \"1s\"\nmargin = \"1s\"\n")
+            .await;
     let mut connection = Connection::hello(&world.server, "demo").await;
-    assert_eq!(connection.welcome()["window"], 2);
-    // A correspondent's first message waits for its id, so these are on their way together.
-    let mut waiting = Vec::new();
-    for number in 1..=200 {
-        waiting.push(connection.message(&frames::text("ada", &format!("m{number}"), "x")).await);
-    }
-    let mut refused = 0;
-    for seq in waiting {
-        let receipt = connection.receipt_of(seq).await;
-        if receipt["outcome"] != "accepted" {
-            assert_eq!(
-                (&receipt["outcome"], &receipt["reason"]),
-                (&json!("rejected"), &json!("retry_later"))
-            );
-            assert!(receipt["retry_after_ms"].as_u64().is_some_and(|wait| wait > 0), "{receipt}");
-            refused += 1;
-        }
-    }
-    assert!(refused > 0, "200 at once are more than 2");
+    let message = frames::text("ada", "m1", "hello");
+    assert_eq!(connection.receipt(&message).await["outcome"], "accepted");
+    let held = HeldStore::of(&world.server);
+    let error = refused(&mut connection, "bot_lost", true).await;
+    assert_eq!(error["bot_id"], "demo");
+    held.release();
+    let mut connection = Connection::hello(&world.server, "demo").await;
+    let receipt = connection.receipt(&message).await;
+    assert_eq!((&receipt["outcome"], &receipt["message_id"]), (&json!("duplicate"), &json!(1)));
 }
 
 /// Goal: a peer that does not answer pings is gone; one that does stays, however silent.
 #[tokio::test]
 async fn a_silent_peer_is_gone() {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
-    let world = Configured::start(SMALL).await;
+    let world = Configured::start("[session]\nping_every = \"1s\"\nsilence_max = \"5s\"\n").await;
     let mut stays = Connection::hello(&world.server, "stays").await;
     // A WebSocket by hand, which answers nothing.
     let mut stream =

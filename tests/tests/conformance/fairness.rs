@@ -94,3 +94,81 @@ async fn a_consumer_that_does_not_read_costs_itself_only() {
         }
     }
 }
+
+/// Goal: a flood of one bot does not starve another that comes over the same line: while the flood goes on
+/// without end, each message of the other is accepted.
+/// Method: what counts is the order: how many messages of the flood that were sent behind one of the other are
+/// durable before it. Of the flood only a window is on its way at once, and the store takes each bot's
+/// messages in turn, so that is a few windows, whatever the flood still has.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_flood_of_one_bot_does_not_starve_another_on_its_line() {
+    /// Messages of the flood between two of the other.
+    const BETWEEN: u64 = 500;
+    const MESSAGES: u64 = 30;
+    let server = Server::start().await;
+    let url = format!("{}/v1/provider", server.url().replacen("http", "ws", 1));
+    let (socket, _) = connect_async(url).await.expect("it connects");
+    let (mut sink, mut stream) = socket.split();
+    let mut window = 0;
+    for bot in ["flood", "other"] {
+        let hello = frames::hello(bot, "both").to_string();
+        sink.send(Message::text(hello)).await.expect("it is open");
+        let welcome = frame(&mut stream).await;
+        assert_eq!((&welcome["type"], &welcome["bot_id"]), (&json!("welcome"), &json!(bot)));
+        window = welcome["window"].as_u64().expect("welcome names the window");
+    }
+    let writing = tokio::spawn(async move {
+        for seq in 1_u64.. {
+            let mut flood = frames::text(&format!("c{}", seq % 50), &format!("f{seq}"), "flood");
+            flood["bot_id"] = "flood".into();
+            flood["seq"] = seq.into();
+            if sink.feed(Message::text(flood.to_string())).await.is_err() {
+                return;
+            }
+            if seq % BETWEEN == 0 {
+                let mut other = frames::text("ada", &format!("m{seq}"), "hello");
+                other["bot_id"] = "other".into();
+                other["seq"] = (seq / BETWEEN).into();
+                if sink.feed(Message::text(other.to_string())).await.is_err() {
+                    return;
+                }
+            }
+        }
+    });
+    let mut durable = Vec::new();
+    let mut overtaken_by = Vec::new();
+    while (overtaken_by.len() as u64) < MESSAGES {
+        let receipt = frame(&mut stream).await;
+        assert_eq!(receipt["type"], "receipt", "{receipt}");
+        let seq = receipt["seq"].as_u64().expect("a number");
+        if receipt["bot_id"] == "flood" {
+            if receipt["outcome"] == "accepted" {
+                durable.push(seq);
+            }
+            continue;
+        }
+        assert_eq!(
+            (&receipt["bot_id"], &receipt["outcome"]),
+            (&json!("other"), &json!("accepted"))
+        );
+        assert_eq!(seq, overtaken_by.len() as u64 + 1, "in the order in which they were sent");
+        overtaken_by.push(durable.iter().filter(|sent| **sent > seq * BETWEEN).count() as u64);
+    }
+    writing.abort();
+    println!("messages of the flood that overtook one of the other: {overtaken_by:?}");
+    assert!(overtaken_by.iter().all(|count| *count <= 4 * window), "{overtaken_by:?}");
+}
+
+/// The next frame that is not a mere sign of life.
+async fn frame<S>(stream: &mut S) -> Value
+where
+    S: futures_util::Stream<Item = tokio_tungstenite::tungstenite::Result<Message>> + Unpin,
+{
+    loop {
+        let message = tokio::time::timeout(anteroom_tests::PATIENCE, stream.next()).await;
+        let message = message.expect("something comes").expect("the line lives");
+        if let Message::Text(text) = message.expect("it is open") {
+            return serde_json::from_str(&text).expect("frames are JSON");
+        }
+    }
+}

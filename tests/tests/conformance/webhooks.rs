@@ -1,30 +1,55 @@
 //! A webhook of the real binary, and the commands that come with it.
 
 use std::process::Stdio;
-use std::time::Duration;
 
 use anteroom_tests::{Connection, PATIENCE, cli, frames};
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::Child;
+use tokio::sync::mpsc;
 
 use crate::Configured;
 
 const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 
-/// Starts `anteroom listen` and returns it with its address, which it says when it is there.
-async fn listen(home: &std::path::Path, arguments: &[&str]) -> (Child, String) {
+/// An `anteroom listen`, and what it says on standard error.
+struct Listening {
+    child: Child,
+    says: mpsc::UnboundedReceiver<String>,
+}
+
+impl Listening {
+    /// Waits until it says something with these words.
+    async fn until_it_says(&mut self, words: &str) {
+        let said = async {
+            while let Some(line) = self.says.recv().await {
+                if line.contains(words) {
+                    return;
+                }
+            }
+            panic!("it ended and never said {words:?}");
+        };
+        tokio::time::timeout(PATIENCE, said).await.expect("it says so in time");
+    }
+}
+
+/// Starts `anteroom listen` and waits until it says that it listens.
+async fn listen(home: &std::path::Path, arguments: &[&str]) -> Listening {
     let all = [&["listen", "--json"], arguments].concat();
     let mut command = cli::command("http://127.0.0.1:1", home, &all);
     let mut child = command.stderr(Stdio::piped()).spawn().expect("the binary can be run");
     let stderr = child.stderr.take().expect("it is piped");
     let mut lines = BufReader::new(stderr).lines();
-    let line = tokio::time::timeout(PATIENCE, lines.next_line()).await.expect("it starts in time");
-    let line = line.expect("it can be read").expect("it says where it listens");
-    // What it says later is nobody's, and must not fill the pipe.
-    tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
-    let url = line.strip_prefix("listening on ").expect("it says where it listens").to_owned();
-    (child, url)
+    // All of it is taken, whoever wants to know: the pipe must not be full.
+    let (said, says) = mpsc::unbounded_channel();
+    tokio::spawn(async move {
+        while let Ok(Some(line)) = lines.next_line().await {
+            let _ = said.send(line);
+        }
+    });
+    let mut listening = Listening { child, says };
+    listening.until_it_says("listening on ").await;
+    listening
 }
 
 /// Goal: a bot's callbacks reach `anteroom listen`, which believes the signature, prints each once and answers; the
@@ -37,7 +62,8 @@ async fn a_webhook_is_called_and_answers() {
     let world = Configured::start(&format!(
         "[bots.demo.webhook]\nurl = \"http://{address}/hook\"\nsecret = \"{SECRET}\"\n\
          allow_private_addresses = true\n\
-         [bots.demo.callbacks.unavailable_back_off]\nfirst = \"20ms\"\nmost = \"100ms\"\n"
+         [bots.demo.callbacks.unavailable_back_off]\nfirst = \"20ms\"\nmost = \"100ms\"\n\
+         [bots.demo.callbacks.refused_back_off]\nfirst = \"20ms\"\nmost = \"1s\"\n"
     ))
     .await;
     let mut provider = Connection::hello(&world.server, "demo").await;
@@ -48,13 +74,13 @@ async fn a_webhook_is_called_and_answers() {
     }
     // Nobody is there yet; somebody who does not know the secret comes and refuses, and goes.
     let other = "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD";
-    let (mut stranger, _) = listen(home.path(), &["--listen", &address, "--secret", other]).await;
-    tokio::time::sleep(Duration::from_millis(200)).await;
-    stranger.kill().await.expect("our own child can be killed");
+    let mut stranger = listen(home.path(), &["--listen", &address, "--secret", other]).await;
+    stranger.until_it_says("a request is not believed").await;
+    stranger.child.kill().await.expect("our own child can be killed");
 
     let arguments = ["--listen", &address, "--secret", SECRET, "--reply", "got it", "--count", "3"];
-    let (receiver, _) = listen(home.path(), &arguments).await;
-    let printed = cli::ended(receiver).await.succeeded().stdout;
+    let receiver = listen(home.path(), &arguments).await;
+    let printed = cli::ended(receiver.child).await.succeeded().stdout;
     let callbacks: Vec<Value> =
         printed.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
     let ids: Vec<_> = callbacks.iter().map(|it| it["callback_id"].clone()).collect();

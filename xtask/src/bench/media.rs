@@ -11,6 +11,7 @@ use crate::step;
 type Case = (&'static str, &'static str, &'static str, fn(f64) -> Option<bool>);
 
 const CASES: &[Case] = &[
+    ("utilisation 1", "the only slot at work while short jobs wait", "≥ 95 %", at_least_95),
     ("utilisation 2", "two slots at work while jobs wait", "≥ 95 %", at_least_95),
     ("utilisation 4", "four slots at work while jobs wait", "≥ 95 %", at_least_95),
     ("utilisation 8", "eight slots at work while jobs wait", "≥ 95 %", at_least_95),

@@ -5,6 +5,7 @@ use std::num::NonZeroU32;
 use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
+use proptest::test_runner::FileFailurePersistence;
 use serde_json::{Map, Number, Value};
 
 use super::{hello, media_message, sent, status, text_message};
@@ -274,7 +275,17 @@ fn is_total(text: &str) {
     }
 }
 
+/// Failing cases are kept with those of the other crates.
+fn kept() -> ProptestConfig {
+    const REGRESSIONS: &str =
+        concat!(env!("CARGO_MANIFEST_DIR"), "/../proptest-regressions/core/protocol.txt");
+    let file = FileFailurePersistence::Direct(REGRESSIONS);
+    ProptestConfig { failure_persistence: Some(Box::new(file)), ..ProptestConfig::default() }
+}
+
 proptest! {
+    #![proptest_config(kept())]
+
     /// Goal: no text breaks the reading.
     #[test]
     fn any_text_is_a_frame_or_an_error(text in any::<String>()) {

@@ -102,6 +102,9 @@ impl SseParser {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+    use proptest::test_runner::FileFailurePersistence;
+
     use super::*;
 
     fn parsed(pieces: &[&[u8]]) -> Vec<(String, String)> {
@@ -165,5 +168,34 @@ mod tests {
     #[test]
     fn odd_bytes_break_nothing() {
         assert_eq!(parsed(&[b"data: \xff\n\n"]), [event("message", "\u{fffd}")]);
+    }
+
+    /// Failing cases are kept with those of the other crates.
+    fn kept() -> ProptestConfig {
+        let file = FileFailurePersistence::Direct("../proptest-regressions/runtime_sse.txt");
+        ProptestConfig { failure_persistence: Some(Box::new(file)), ..ProptestConfig::default() }
+    }
+
+    proptest! {
+        #![proptest_config(kept())]
+
+        /// Goal: any stream is read as the same events wherever it is cut, and breaks nothing. Method: noise
+        /// with the words and line ends of events in it, in pieces of any length.
+        #[test]
+        fn any_stream_is_read_the_same_however_it_is_cut(
+            words in prop::collection::vec(
+                prop_oneof![
+                    Just(b"data: ".to_vec()), Just(b"event:".to_vec()), Just(b"id: x".to_vec()),
+                    Just(b"\n".to_vec()), Just(b"\r".to_vec()), Just(b"\r\n".to_vec()),
+                    Just("\u{feff}".as_bytes().to_vec()), prop::collection::vec(any::<u8>(), 0..8),
+                ],
+                0..40,
+            ),
+            length in 1..16_usize,
+        ) {
+            let stream = words.concat();
+            let pieces: Vec<&[u8]> = stream.chunks(length).collect();
+            prop_assert_eq!(parsed(&pieces), parsed(&[&stream]));
+        }
     }
 }

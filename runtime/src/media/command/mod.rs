@@ -27,12 +27,19 @@ pub struct CommandProcessor {
     name: String,
     template: Template,
     output_bytes_max: usize,
+    silence: Option<&'static str>,
 }
 
 impl CommandProcessor {
     /// A processor called `name` that runs `template`, keeping [`OUTPUT_BYTES_MAX`] of its output.
     pub fn new(name: impl Into<String>, template: Template) -> Self {
-        Self { name: name.into(), template, output_bytes_max: OUTPUT_BYTES_MAX }
+        Self { name: name.into(), template, output_bytes_max: OUTPUT_BYTES_MAX, silence: None }
+    }
+
+    /// Takes these words for nothing, wherever the program prints them.
+    pub(super) fn with_silence(mut self, words: Option<&'static str>) -> Self {
+        self.silence = words;
+        self
     }
 
     /// Keeps `bytes` of the output; a program that prints more is killed and its text is marked as
@@ -51,7 +58,7 @@ impl CommandProcessor {
         let finished = child::run(command, self.output_bytes_max, &work.cancel)
             .await
             .map_err(|error| child::start_failure(&self.template.program_name(), &error))?;
-        outcome(finished)
+        outcome(finished, self.silence)
     }
 }
 
@@ -78,8 +85,8 @@ fn command(program: &Path, inherited: impl IntoIterator<Item = OsString>) -> Com
     command
 }
 
-/// Reads the end of a program as an outcome.
-fn outcome(finished: Finished) -> Result<Outcome, Failure> {
+/// Reads the end of a program as an outcome; `silence` is what it prints where there is nothing to print.
+fn outcome(finished: Finished, silence: Option<&str>) -> Result<Outcome, Failure> {
     let truncated = match finished.end {
         End::Cancelled => return Err(Failure::Cancelled),
         End::Exited(status) if !status.success() => {
@@ -92,7 +99,10 @@ fn outcome(finished: Finished) -> Result<Outcome, Failure> {
         true => whole_characters(&finished.stdout),
         false => &finished.stdout,
     };
-    let text = String::from_utf8_lossy(bytes);
+    let mut text = String::from_utf8_lossy(bytes).into_owned();
+    if let Some(silence) = silence {
+        text = text.replace(silence, "");
+    }
     let text = text.trim();
     Ok(match text.is_empty() {
         true => Outcome::Nothing,

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use anteroom_core::message::{Extracted, MediaKind, Outcome};
+use anteroom_core::message::{Extracted, Outcome};
 
 use crate::media::child::{self, End};
 use crate::media::confine::{Confinement, MEMORY_BYTES_MAX};
@@ -64,14 +64,8 @@ impl Scans {
                 parts.leave_out();
                 break;
             }
-            let part = Work {
-                path,
-                mime_type: "image/png".to_owned(),
-                kind: MediaKind::Image,
-                filename: None,
-                ..work.clone()
-            };
-            texts.extend(parts.read(&self.engine, part).await?.map(|page| page.text));
+            let page = parts.read_picture(&self.engine, work, path).await?;
+            texts.extend(page.map(|page| page.text));
         }
         parts.finish(texts.join("\n\n"), Extracted::default())
     }

@@ -34,6 +34,9 @@ const KNOWN: [&str; 8] = [
 
 /// What a server is asked for that only the environment names.
 const TRANSCRIPTION_MODEL: &str = "whisper-1";
+
+/// What whisper.cpp prints where nobody speaks.
+const WHISPER_SILENCE: &str = "[BLANK_AUDIO]";
 const VISION_MODEL: &str = "gpt-4o-mini";
 
 /// How many languages tesseract reads at once unless configured otherwise; each takes its time.
@@ -290,7 +293,7 @@ impl Builder<'_> {
             "-logfn".to_owned(),
             "/dev/null".to_owned(),
         ];
-        self.converted("pocketsphinx", &argv, "pocketsphinx (English)")
+        self.converted("pocketsphinx", &argv, None, "pocketsphinx (English)")
     }
 
     fn whisper(&self, settings: &EngineSettings) -> Choice {
@@ -318,17 +321,24 @@ impl Builder<'_> {
             "{path}".to_owned(),
         ];
         let name = model.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        self.converted("whisper", &argv, &format!("whisper-cli ({name})"))
+        self.converted("whisper", &argv, Some(WHISPER_SILENCE), &format!("whisper-cli ({name})"))
     }
 
-    /// A program that reads WAV only, behind ffmpeg.
-    fn converted(&self, name: &str, argv: &[String], line: &str) -> Choice {
+    /// A program that reads WAV only, behind ffmpeg; `silence` is what it prints where nobody speaks.
+    fn converted(
+        &self,
+        name: &str,
+        argv: &[String],
+        silence: Option<&'static str>,
+        line: &str,
+    ) -> Choice {
         let Some(ffmpeg) = &self.found.ffmpeg else {
             return Choice::none(format!("{name} needs ffmpeg, which is not installed"));
         };
         match Template::parse(argv) {
             Ok(template) => {
-                let engine = Arc::new(CommandProcessor::new(name, template));
+                let engine = CommandProcessor::new(name, template).with_silence(silence);
+                let engine = Arc::new(engine);
                 let scratch = self.workshop.scratch.clone();
                 let line = format!("{line} behind {}", ffmpeg.shown("ffmpeg"));
                 Choice::new(Converted::new(engine, self.ffmpeg(ffmpeg), scratch), line)

@@ -1,0 +1,124 @@
+//! Jobs that are claimed before there is a slot for them: when, and what becomes of their leases.
+
+mod script;
+
+use std::num::NonZeroU32;
+
+use anteroom_core::effect::Effect;
+use anteroom_core::event::{Event, NodeEvent};
+use anteroom_core::id::{LeaseToken, MediaId};
+use anteroom_core::job::Status;
+use anteroom_core::pool::event::{PoolEffect, PoolEvent};
+use anteroom_core::settings::NodeSettings;
+use anteroom_core::store::{Claimed, StoreReply, StoreRequest};
+use anteroom_core::time::Millis;
+
+use self::script::*;
+
+/// One pool that matters, of one slot; two jobs may wait for it.
+fn settings() -> NodeSettings {
+    let mut settings = node_settings();
+    settings.pools.retain(|pool| ["audio", "unsupported"].contains(&pool.name.as_str()));
+    for pool in &mut settings.pools {
+        pool.slots = NonZeroU32::MIN;
+        pool.buffer = 2;
+    }
+    settings
+}
+
+/// How many jobs the claim under way may bring, and under which token.
+fn claim(node: &Node) -> (u32, LeaseToken) {
+    let StoreRequest::Claim { limit, lease, .. } = node.asked("claim") else {
+        panic!("claim asks for jobs")
+    };
+    (*limit, lease.token)
+}
+
+/// The claim under way brings these jobs, and there are more; returns which processors start.
+fn claimed(node: &mut Node, numbers: &[u128]) -> Vec<MediaId> {
+    let job = |number: &u128| job("alice", *number as u64, *number, Status::Pending);
+    let jobs = numbers.iter().map(job).collect();
+    let reply = StoreReply::Claim(Claimed { jobs, more: true, next_in: None });
+    started(&node.answer("claim", Ok(reply)))
+}
+
+fn started(effects: &[Effect]) -> Vec<MediaId> {
+    let start = |effect: &Effect| match effect {
+        Effect::Pools(PoolEffect::Start(work)) => Some(work.media_id),
+        _ => None,
+    };
+    effects.iter().filter_map(start).collect()
+}
+
+/// A processor ends after so long; returns which start.
+fn ended(node: &mut Node, number: u128, token: LeaseToken, after: Millis) -> Vec<MediaId> {
+    node.sleep(after);
+    let result = Ok(words("x"));
+    let ended = PoolEvent::Ended { media_id: media(number), token, result };
+    started(&node.step(Event::Pools(ended)))
+}
+
+/// A node whose pool works on job 1.
+fn working() -> (Node, LeaseToken) {
+    let mut node = Node::new(settings());
+    node.start();
+    // The other pool finds nothing.
+    let audio = node.take("claim");
+    let nothing = Claimed { jobs: Vec::new(), more: false, next_in: None };
+    node.answer("claim", Ok(StoreReply::Claim(nothing)));
+    node.asked.insert(0, audio);
+    let (limit, token) = claim(&node);
+    assert_eq!(limit, 1, "nothing is known of its jobs yet");
+    assert_eq!(claimed(&mut node, &[1]), [media(1)]);
+    (node, token)
+}
+
+/// Goal: once a job was short, as many are claimed as may wait, and a slot that becomes free has its next job in
+/// the same step; a slot's worth is claimed again meanwhile.
+#[test]
+fn short_jobs_are_claimed_ahead_of_their_slot() {
+    let (mut node, first) = working();
+    assert_eq!(ended(&mut node, 1, first, Millis::from_ms(50)), []);
+    let (limit, token) = claim(&node);
+    assert_eq!(limit, 3);
+    assert_eq!(claimed(&mut node, &[2, 3, 4]), [media(2)]);
+    assert_eq!(ended(&mut node, 2, token, Millis::from_ms(50)), [media(3)]);
+    assert_eq!(claim(&node).0, 1);
+}
+
+/// Goal: a long job is followed by a claim for its slot only, also where short ones went before.
+#[test]
+fn long_jobs_are_not_claimed_ahead() {
+    let (mut node, first) = working();
+    ended(&mut node, 1, first, Millis::from_secs(3));
+    assert_eq!(claim(&node).0, 1);
+
+    let (mut node, first) = working();
+    ended(&mut node, 1, first, Millis::from_ms(50));
+    let (_, token) = claim(&node);
+    claimed(&mut node, &[2]);
+    ended(&mut node, 2, token, Millis::from_secs(10));
+    // The one claim that was asked for before that brings what it brings.
+    claimed(&mut node, &[]);
+    assert_eq!(claim(&node).0, 1);
+}
+
+/// Goal: the lease of a job that waits is renewed with that of the one that runs, and when the node stops the
+/// waiting one is given back at once.
+#[test]
+fn a_waiting_job_is_held_like_any_other() {
+    let (mut node, first) = working();
+    ended(&mut node, 1, first, Millis::from_ms(50));
+    let (_, token) = claim(&node);
+    claimed(&mut node, &[2, 3]);
+    let renew_every = node_settings().lease.renew_every;
+    node.wait(renew_every);
+    let StoreRequest::Renew { leases, .. } = node.asked("renew") else { panic!("it renews") };
+    for number in [2, 3] {
+        assert!(leases.contains(&(media(number), token)), "{leases:?}");
+    }
+    node.step(Event::Node(NodeEvent::Shutdown));
+    let StoreRequest::Release { releases } = node.asked("release") else { panic!("it releases") };
+    let given_back: Vec<_> = releases.iter().map(|it| (it.media_id, it.token)).collect();
+    assert_eq!(given_back, [(media(3), token)]);
+}
