@@ -11,7 +11,7 @@ use anteroom_core::event::Event;
 use anteroom_core::id::{BotId, RequestId, SessionId, StreamId};
 use anteroom_core::receipt::{Receipt, RejectReason};
 use anteroom_core::session::event::{SessionEffect, SessionEvent};
-use anteroom_core::store::EnqueueAnswer;
+use anteroom_core::store::{EnqueueAnswer, RedeliverAnswer};
 use anteroom_core::time::Timestamp;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot};
@@ -41,6 +41,7 @@ pub(super) enum Reply {
     Receipt(oneshot::Sender<Timed<Receipt>>),
     Acknowledged(oneshot::Sender<Timed<Option<AckAnswer>>>),
     Enqueued(oneshot::Sender<Option<EnqueueAnswer>>),
+    Redelivered(oneshot::Sender<Option<RedeliverAnswer>>),
 }
 
 struct Stream {
@@ -198,6 +199,14 @@ impl Outlets {
     pub fn answer_enqueue(&mut self, request_id: RequestId, answer: Option<EnqueueAnswer>) {
         match self.requests.remove(&request_id) {
             Some(Reply::Enqueued(reply)) => drop(reply.send(answer)),
+            other => self.misdirected(request_id, other),
+        }
+    }
+
+    /// Answers a request that wanted a callback made again.
+    pub fn answer_redeliver(&mut self, request_id: RequestId, answer: Option<RedeliverAnswer>) {
+        match self.requests.remove(&request_id) {
+            Some(Reply::Redelivered(reply)) => drop(reply.send(answer)),
             other => self.misdirected(request_id, other),
         }
     }
