@@ -233,6 +233,7 @@ impl Reply {
             Self::Receipt(reply) => !reply.is_closed(),
             Self::Acknowledged(reply) => !reply.is_closed(),
             Self::Enqueued(reply) => !reply.is_closed(),
+            Self::Redelivered(reply) => !reply.is_closed(),
         }
     }
 
@@ -246,6 +247,7 @@ impl Reply {
             }
             Self::Acknowledged(reply) => drop(reply.send(Timed { value: None, valid_until })),
             Self::Enqueued(reply) => drop(reply.send(None)),
+            Self::Redelivered(reply) => drop(reply.send(None)),
         }
     }
 }

@@ -176,14 +176,6 @@ pub(super) fn callback_id(text: &str) -> Result<CallbackId, Problem> {
     })
 }
 
-/// A media id.
-pub(super) fn media_id(text: &str) -> Result<MediaId, Problem> {
-    MediaId::parse(text).ok_or_else(|| {
-        let detail = "a media id is a UUID such as 8c7a2f0e-41e4-4d4f-9d40-2f6f5f0f9a11";
-        Problem::new(StatusCode::BAD_REQUEST, "invalid_media_id", detail)
-    })
-}
-
 /// Where a page of jobs ended, as a word.
 pub(super) fn job_cursor(at: Timestamp, media_id: MediaId) -> String {
     format!("{}_{media_id}", at.as_ms())
