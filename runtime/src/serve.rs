@@ -47,9 +47,9 @@ use crate::media::processor::Processor;
 use crate::media::scratch::Scratch;
 use crate::media::staging::{Staging, StagingError};
 use crate::record::{self, RecordError, RecordOptions};
-use crate::store::views::Views;
 use crate::store::mongodb::{self, MongoSettings, MongoStore, StoreTime};
 use crate::store::sqlite::{OpenError, SqliteSettings, SqliteStore};
+use crate::store::views::Views;
 use crate::telemetry::{self, TelemetryError};
 use crate::webhook::WebhookError;
 

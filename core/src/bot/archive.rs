@@ -88,7 +88,9 @@ impl Bot {
         // flood of messages nor a backlog starves the others.
         let others_turn = matches!(self.phase, Phase::Running)
             && self.archive.just_archived
-            && (self.outbox.wants_page() || self.results.wants_to_revise() || self.redeliveries.is_waiting());
+            && (self.outbox.wants_page()
+                || self.results.wants_to_revise()
+                || self.redeliveries.is_waiting());
         let others_at_work = self.outbox.is_paging()
             || self.results.is_revising()
             || self.redeliveries.is_underway();

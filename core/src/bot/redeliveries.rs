@@ -59,8 +59,8 @@ impl Bot {
         request_id: RequestId,
         key: CallbackKey,
     ) {
-        let takes = matches!(self.phase, Phase::Running)
-            && self.redeliveries.waiting.len() < WAITING_MAX;
+        let takes =
+            matches!(self.phase, Phase::Running) && self.redeliveries.waiting.len() < WAITING_MAX;
         if takes {
             self.redeliveries.waiting.push_back((request_id, key));
         } else {

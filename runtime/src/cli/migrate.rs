@@ -37,7 +37,10 @@ pub(super) async fn run(args: MigrateArgs) -> Exit {
     };
     match serve::migrate(&config).await {
         Ok(bots) => {
-            println!("the store has the shape that anteroom {} needs; it knows {bots} bots", env!("CARGO_PKG_VERSION"));
+            println!(
+                "the store has the shape that anteroom {} needs; it knows {bots} bots",
+                env!("CARGO_PKG_VERSION")
+            );
             Exit::Done
         }
         Err(error) => Exit::failed(error),

@@ -7,7 +7,9 @@ use std::collections::VecDeque;
 
 use anteroom_core::bot::event::{BotEffect, Callback};
 use anteroom_core::effect::Effect;
-use anteroom_core::id::{Attempt, BotId, CallbackKey, CorrespondentId, MediaId, MessageId, PoolName};
+use anteroom_core::id::{
+    Attempt, BotId, CallbackKey, CorrespondentId, MediaId, MessageId, PoolName,
+};
 use anteroom_core::notice::Notice;
 use anteroom_core::pool::event::PoolEffect;
 use anteroom_core::time::Timestamp;
@@ -200,9 +202,6 @@ mod tests {
         };
         assert_eq!(journal.recall(&of(0)), []);
         let what = Happened::Ended { outcome: "nothing" };
-        assert_eq!(
-            journal.recall(&of(many - 1)),
-            [Remembered { at: Timestamp::from_ms(7), what }]
-        );
+        assert_eq!(journal.recall(&of(many - 1)), [Remembered { at: Timestamp::from_ms(7), what }]);
     }
 }

@@ -211,10 +211,7 @@ async fn settle(
 }
 
 /// Whether something comes to be in time.
-async fn until(
-    api: &Api,
-    settled: impl AsyncFn(&Api) -> Result<bool, Exit>,
-) -> Result<bool, Exit> {
+async fn until(api: &Api, settled: impl AsyncFn(&Api) -> Result<bool, Exit>) -> Result<bool, Exit> {
     let deadline = Instant::now() + WAIT_MAX;
     while !settled(api).await? {
         if Instant::now() >= deadline {

@@ -248,7 +248,8 @@ fn one(job: &Value) -> String {
             lines.push(format!("  {name:<20}{shown}"));
         }
     }
-    let file = if job["file_is_here"] == json!(true) { "is on this node" } else { "is not on this node" };
+    let file =
+        if job["file_is_here"] == json!(true) { "is on this node" } else { "is not on this node" };
     lines.push(format!("the media file {file}"));
     lines.join("\n")
 }
@@ -269,7 +270,8 @@ async fn change(
     for media_id in media_ids {
         match api.post(&["v1", "jobs", media_id, deed], &json!({})).await {
             Ok(answer) => {
-                let _ = shown(as_json, &answer, |it| println!("{media_id} {}", cell(&it["outcome"])));
+                let _ =
+                    shown(as_json, &answer, |it| println!("{media_id} {}", cell(&it["outcome"])));
             }
             Err(Exit::NotReached) => return Err(Exit::NotReached),
             Err(failed) => exit = failed,
@@ -294,7 +296,10 @@ async fn change_many(
         let answer = api.post(&["v1", "jobs", deed], &asked(&[("dry_run", json!(true))])).await?;
         return Ok(shown(as_json, &answer, |answer| {
             let matched = cell(&answer["matched"]);
-            println!("{matched} jobs would be {deed}ed; --yes does it", deed = deed.trim_end_matches('y'));
+            println!(
+                "{matched} jobs would be {deed}ed; --yes does it",
+                deed = deed.trim_end_matches('y')
+            );
         }));
     }
     let (mut matched, mut done) = (0, 0);

@@ -18,8 +18,8 @@ use anteroom_core::session::event::{SessionEffect, SessionEvent};
 use anteroom_core::settings::NodeSettings;
 use anteroom_core::store::{
     Acquired, ArchiveAnswer, BotRecord, Claimed, EnqueueAnswer, InsertAnswer, JobPage, MarkAnswer,
-    OperatorAnswer, RedeliverAnswer, ReviseAnswer, Send, StoreError, StoreReply, StoreRequest, StoreResult,
-    TokenAnswer,
+    OperatorAnswer, RedeliverAnswer, ReviseAnswer, Send, StoreError, StoreReply, StoreRequest,
+    StoreResult, TokenAnswer,
 };
 use anteroom_core::time::{Millis, Timestamp};
 use serde_json::{Value, json};

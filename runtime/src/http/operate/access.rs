@@ -42,7 +42,9 @@ fn judge(access: &Access, request: &Request, changes: bool) -> Result<Actor, Pro
             return Ok(Actor("this machine".to_owned()));
         }
         Access::Nobody => {
-            return Err(unauthorized("this listener can be reached from other machines and has no tokens"));
+            return Err(unauthorized(
+                "this listener can be reached from other machines and has no tokens",
+            ));
         }
     };
     let token = bearer(request.headers())
@@ -52,9 +54,9 @@ fn judge(access: &Access, request: &Request, changes: bool) -> Result<Actor, Pro
             Err(forbidden("the token may only look; an operator's changes things"))
         }
         Some(Role::Operator | Role::Reader) => Ok(Actor(named(token))),
-        None if tokens.opens_any_bot(token) => {
-            Err(forbidden("the token is a bot's; what is asked for takes an operator's or a reader's"))
-        }
+        None if tokens.opens_any_bot(token) => Err(forbidden(
+            "the token is a bot's; what is asked for takes an operator's or a reader's",
+        )),
         None => Err(unauthorized("the token is not known here")),
     }
 }

@@ -6,10 +6,10 @@ use anteroom_core::id::{BotId, ProviderName};
 use anteroom_core::settings::{BotSettings, Run};
 use anteroom_core::store::BotRecord;
 use anteroom_core::view::BotView;
+use axum::Json;
 use axum::body::Body;
 use axum::extract::{Extension, Path, State};
 use axum::http::{StatusCode, Uri};
-use axum::Json;
 use serde_json::{Value, json};
 
 use super::access::{Actor, audit};
@@ -59,7 +59,8 @@ pub(super) async fn add(
     let wanted = BotRecord { bot_id: bot_id.clone(), provider_name, run };
     if let Some(known) = known(operations, &bot_id).await? {
         if known != wanted {
-            let detail = format!("{bot_id} is known already, with another provider or another `run`");
+            let detail =
+                format!("{bot_id} is known already, with another provider or another `run`");
             return Err(Problem::new(StatusCode::CONFLICT, "bot_exists", detail));
         }
         return Ok((StatusCode::OK, Json(json!({ "bot_id": bot_id, "outcome": "already_known" }))));

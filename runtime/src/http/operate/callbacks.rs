@@ -52,7 +52,8 @@ pub(super) async fn redeliver(
             Ok(Json(json!({ "callback_id": callback_id, "outcome": "owed" })))
         }
         Some(RedeliverAnswer::Settled) => {
-            let detail = "the consumer took it, or it owes no callback: there is nothing to make again";
+            let detail =
+                "the consumer took it, or it owes no callback: there is nothing to make again";
             Err(Problem::new(StatusCode::CONFLICT, "settled", detail))
         }
         Some(RedeliverAnswer::NotFound) => {

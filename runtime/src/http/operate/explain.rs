@@ -43,9 +43,8 @@ pub(super) async fn of_media(
         return Err(no_answer());
     };
     let job = kept.open.as_ref().or(kept.failed.as_ref().map(|copy| &copy.job));
-    let of_job = job.map(|job| {
-        (job.bot_id.clone(), job.correspondent_id.clone(), job.placeholder_message.id)
-    });
+    let of_job = job
+        .map(|job| (job.bot_id.clone(), job.correspondent_id.clone(), job.placeholder_message.id));
     let of_row = kept.archived.as_ref();
     let of_row =
         of_row.map(|row| (row.bot_id.clone(), row.correspondent_id.clone(), row.message.id));

@@ -291,6 +291,7 @@ fn answer(media_id: MediaId, deed: Deed, outcome: Done) -> Result<Json<Value>, P
 }
 
 fn unknown(media_id: MediaId) -> Problem {
-    let detail = format!("nothing is kept of the medium {media_id}, or nothing that this could be done to");
+    let detail =
+        format!("nothing is kept of the medium {media_id}, or nothing that this could be done to");
     Problem::new(StatusCode::NOT_FOUND, "unknown_job", detail)
 }

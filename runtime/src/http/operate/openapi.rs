@@ -52,9 +52,8 @@ impl Operation {
 
 const PAGE: &[&str] = &["after", "limit"];
 const PAGE_OF_BOT: &[&str] = &["bot", "after", "limit"];
-const JOBS: &[&str] = &[
-    "state", "bot", "pool", "status", "reason", "older_than_ms", "order", "after", "limit",
-];
+const JOBS: &[&str] =
+    &["state", "bot", "pool", "status", "reason", "older_than_ms", "order", "after", "limit"];
 const COUNT: &[&str] = &["state", "bot", "pool", "status", "reason", "older_than_ms"];
 const RETRY: &[&str] =
     &["bot", "pool", "status", "reason", "older_than_ms", "dry_run", "after", "limit"];
@@ -77,13 +76,16 @@ const OPERATIONS: &[Operation] = &[
         body: &[],
     },
     post("/v1/bots/{bot}/messages", Who::Bot, "A message, without a connection"),
-    get("/v1/bots/{bot}/callbacks", Who::Bot, "The bot's callbacks (server-sent events, WebSocket)"),
+    get(
+        "/v1/bots/{bot}/callbacks",
+        Who::Bot,
+        "The bot's callbacks (server-sent events, WebSocket)",
+    ),
     post("/v1/bots/{bot}/callbacks/ack", Who::Bot, "Acknowledge callbacks"),
     post("/v1/bots/{bot}/callbacks/resume", Who::Bot, "Call a webhook again that was gone"),
     post("/v1/bots/{bot}/sends", Who::Bot, "Send a message"),
     get("/v1/bots", Who::Reader, "Every bot, and how it stands").query(PAGE),
-    post("/v1/bots", Who::Operator, "Make a bot known")
-        .body(&["bot_id", "provider_name", "run"]),
+    post("/v1/bots", Who::Operator, "Make a bot known").body(&["bot_id", "provider_name", "run"]),
     get("/v1/bots/{bot}", Who::Reader, "One bot"),
     post("/v1/bots/{bot}/start", Who::Operator, "Start a bot that was stopped"),
     post("/v1/bots/{bot}/stop", Who::Operator, "Stop a bot in order, and keep it from starting"),
@@ -173,9 +175,9 @@ fn described_operation(operation: &Operation) -> Value {
             "name": name, "in": "path", "required": true, "schema": { "type": "string" },
         }))
     });
-    let in_query = operation.query.iter().map(|name| {
-        json!({ "name": name, "in": "query", "required": false, "schema": schema_of(name) })
-    });
+    let in_query = operation.query.iter().map(
+        |name| json!({ "name": name, "in": "query", "required": false, "schema": schema_of(name) }),
+    );
     let mut described = json!({
         "summary": operation.summary,
         "parameters": in_path.chain(in_query).collect::<Vec<_>>(),
@@ -201,7 +203,8 @@ fn described_operation(operation: &Operation) -> Value {
             "additionalProperties": false,
             "properties": members.collect::<Map<String, Value>>(),
         });
-        described["requestBody"] = json!({ "content": { "application/json": { "schema": schema } } });
+        described["requestBody"] =
+            json!({ "content": { "application/json": { "schema": schema } } });
     }
     described
 }
@@ -253,10 +256,8 @@ mod tests {
     fn every_endpoint_is_described() {
         let mut served = routed(include_str!("../mod.rs"));
         served.extend(routed(include_str!("mod.rs")));
-        let described: BTreeSet<_> = OPERATIONS
-            .iter()
-            .map(|it| (it.method.to_owned(), it.path.to_owned()))
-            .collect();
+        let described: BTreeSet<_> =
+            OPERATIONS.iter().map(|it| (it.method.to_owned(), it.path.to_owned())).collect();
         assert_eq!(described, served);
         assert_eq!(described.len(), OPERATIONS.len(), "each is described once");
     }

@@ -60,7 +60,10 @@ impl Asked {
                 Value::String(text) => text,
                 Value::Bool(_) | Value::Number(_) => value.to_string(),
                 Value::Array(_) | Value::Object(_) => {
-                    return Err(invalid(&name, "it is neither a text, nor a number, nor true or false"));
+                    return Err(invalid(
+                        &name,
+                        "it is neither a text, nor a number, nor true or false",
+                    ));
                 }
             };
             asked.insert(name, word);
@@ -73,12 +76,15 @@ impl Asked {
     }
 
     pub(super) fn required(&self, name: &str) -> Result<&str, Problem> {
-        self.text(name).filter(|text| !text.is_empty()).ok_or_else(|| invalid(name, "it is missing"))
+        self.text(name)
+            .filter(|text| !text.is_empty())
+            .ok_or_else(|| invalid(name, "it is missing"))
     }
 
     /// A value that is read from its word.
     pub(super) fn parsed<T: FromStr>(&self, name: &str, form: &str) -> Result<Option<T>, Problem> {
-        let parse = |text: &str| text.parse().map_err(|_| invalid(name, &format!("it is no {form}")));
+        let parse =
+            |text: &str| text.parse().map_err(|_| invalid(name, &format!("it is no {form}")));
         self.text(name).map(parse).transpose()
     }
 

@@ -191,7 +191,8 @@ impl Story<'_> {
             Happened::TransientFailure => ("transient_failure", None),
             Happened::TimedOut => ("timed_out", None),
             Happened::CalledBack { revision, attempt } => {
-                let of = if *revision > 0 { format!(" of revision {revision}") } else { String::new() };
+                let of =
+                    if *revision > 0 { format!(" of revision {revision}") } else { String::new() };
                 ("called_back", Some(format!("attempt {}{of}", attempt.0)))
             }
             Happened::Undeliverable => ("given_up", None),
@@ -216,7 +217,8 @@ impl Story<'_> {
     fn job_waits(&self, job: &Job) -> Waits {
         match (&job.status, job.place) {
             (Status::Processing { lease }, _) if lease.expires_at <= self.now => {
-                let text = "its worker did not renew its lease in time: the next sweep takes the job back";
+                let text =
+                    "its worker did not renew its lease in time: the next sweep takes the job back";
                 Waits::waiting("lease_over", text).until(lease.expires_at)
             }
             (Status::Processing { lease }, _) => {
@@ -224,7 +226,8 @@ impl Story<'_> {
                 Waits::waiting("worker", text).until(lease.expires_at)
             }
             (Status::Pending, Place::Holding { .. }) => {
-                let text = "its bot is stopped, so nobody may work on it; it goes on when the bot starts";
+                let text =
+                    "its bot is stopped, so nobody may work on it; it goes on when the bot starts";
                 Waits::waiting("bot_stopped", text)
             }
             (Status::Pending, Place::Active) => match job.not_before.filter(|at| *at > self.now) {
@@ -247,7 +250,9 @@ impl Story<'_> {
 
     fn row_waits(&self, row: &Archived) -> Waits {
         match row.callback {
-            CallbackProgress::None => Waits::done("archived", "it is archived, and owes no callback"),
+            CallbackProgress::None => {
+                Waits::done("archived", "it is archived, and owes no callback")
+            }
             CallbackProgress::Acknowledged => {
                 Waits::done("acknowledged", "its consumer has acknowledged it")
             }
@@ -318,7 +323,8 @@ impl Story<'_> {
                 return Waits::waiting("circuit_open", text).until(probe_at);
             }
             (ConsumerView::Present, CircuitView::Probing) => {
-                let text = "its consumer was unavailable; a callback is out to ask whether it is back";
+                let text =
+                    "its consumer was unavailable; a callback is out to ask whether it is back";
                 return Waits::waiting("probing", text);
             }
             (ConsumerView::Present, CircuitView::Closed) => {}
@@ -343,7 +349,8 @@ impl Story<'_> {
                 Waits::waiting("store", "the store is making its next step durable")
             }
             CallbackStateView::Refused { until } => {
-                let text = format!("its consumer refused it {} times; it is made again then", it.failures);
+                let text =
+                    format!("its consumer refused it {} times; it is made again then", it.failures);
                 Waits::waiting("refused", text).until(until)
             }
             CallbackStateView::Waiting => match (it.gate, callbacks[..place].first()) {
@@ -356,7 +363,9 @@ impl Story<'_> {
                 }
                 (None, Some(first)) => {
                     let id = first.key.message_id;
-                    let text = format!("the callback of message {id} of the same correspondent comes first");
+                    let text = format!(
+                        "the callback of message {id} of the same correspondent comes first"
+                    );
                     Waits::waiting("behind", text)
                 }
                 (None, None) => Waits::waiting("turn", "it goes out as soon as its bot has a turn"),

@@ -210,7 +210,12 @@ fn of_archive() -> Vec<Index> {
             doc! { "callback.state": "undeliverable" },
         ),
         // The message of a medium whose job has ended, for operators.
-        some(ARCHIVE, MEDIA_INDEX, doc! { "media_id": 1 }, doc! { "media_id": { "$exists": true } }),
+        some(
+            ARCHIVE,
+            MEDIA_INDEX,
+            doc! { "media_id": 1 },
+            doc! { "media_id": { "$exists": true } },
+        ),
         // The sweep for rows that were kept long enough; ending a callback does not touch it.
         some(ARCHIVE, "archived_at", doc! { "archived_at": 1 }, doc! { "retention": "due" }),
         // The rows that it kept as the highest of their correspondents.

@@ -7,7 +7,9 @@ use rusqlite::Connection;
 
 use crate::store::views::{CallbackFilter, CallbackQuery, JobFilter, JobQuery, JobState};
 
-use super::{archive, archive_rows, callbacks, claims, job_rows, jobs, schema, sends, sweeps, views};
+use super::{
+    archive, archive_rows, callbacks, claims, job_rows, jobs, schema, sends, sweeps, views,
+};
 
 /// Goal: what runs often never reads a whole table, and never sorts. Method: SQLite's own plan of each
 /// statement names no scan but that of a parameter, and no temporary tree.

@@ -55,7 +55,8 @@ pub(super) fn run(
             }
             Read::Look { answer, .. } if answer.is_closed() => {}
             Read::Look { question, answer } => {
-                let _ = answer.send(snapshot(&work, directory, |work| views::look(work, &question)));
+                let _ =
+                    answer.send(snapshot(&work, directory, |work| views::look(work, &question)));
             }
             Read::ListBots { answer } => {
                 let _ = answer.send(snapshot(&work, directory, bots::list));

@@ -187,12 +187,14 @@ pub(super) const ARCHIVED_COLUMNS: &str = "bot_id, correspondent_id, seq, revisi
      attempts, failures, archived_at, ended_at, body";
 
 /// The archived message of a medium.
-pub(super) const BY_MEDIA: &str = "SELECT bot_id, correspondent_id, seq, revision, callback, attempts,
+pub(super) const BY_MEDIA: &str =
+    "SELECT bot_id, correspondent_id, seq, revision, callback, attempts,
         failures, archived_at, ended_at, body
      FROM archive INDEXED BY archive_media WHERE media_id = ?1 LIMIT 1";
 
 /// The archived message with an id.
-pub(super) const BY_MESSAGE: &str = "SELECT bot_id, correspondent_id, seq, revision, callback, attempts,
+pub(super) const BY_MESSAGE: &str =
+    "SELECT bot_id, correspondent_id, seq, revision, callback, attempts,
         failures, archived_at, ended_at, body
      FROM archive
      WHERE bot_id = ?1 AND provider_name = (SELECT provider_name FROM bots WHERE bot_id = ?1)
@@ -200,7 +202,8 @@ pub(super) const BY_MESSAGE: &str = "SELECT bot_id, correspondent_id, seq, revis
 
 /// The media of the message that waits under an id. Of a correspondent there are at most as many jobs
 /// as placeholders may wait.
-pub(super) const WAITING_MESSAGE: &str = "SELECT media_id FROM jobs INDEXED BY jobs_provider_message
+pub(super) const WAITING_MESSAGE: &str =
+    "SELECT media_id FROM jobs INDEXED BY jobs_provider_message
      WHERE bot_id = ?1 AND correspondent_id = ?2 AND revision = 0 AND message_id = ?3";
 
 fn archived(row: &Row<'_>) -> rusqlite::Result<Option<Archived>> {
@@ -231,9 +234,10 @@ fn medium(work: &Work<'_>, media_id: MediaId) -> Answer<Kept> {
 }
 
 fn copies(work: &Work<'_>, media_id: MediaId) -> Answer<(Option<Job>, Option<FailedCopy>)> {
-    let open = work.first("SELECT body FROM jobs WHERE media_id = ?1", [media_id.blob()], |row| {
-        Ok(read_body::<Job>(row, 0).ok())
-    })?;
+    let open =
+        work.first("SELECT body FROM jobs WHERE media_id = ?1", [media_id.blob()], |row| {
+            Ok(read_body::<Job>(row, 0).ok())
+        })?;
     let failed =
         work.first("SELECT body FROM failed WHERE media_id = ?1", [media_id.blob()], |row| {
             Ok(read_body::<FailedCopy>(row, 0).ok())
