@@ -99,7 +99,8 @@ async fn notices_come_as_they_happen(on: On) {
             noticed.push(serde_json::from_str(&event.data).expect("notices are JSON"));
         }
     }
-    let ended = noticed.last().expect("there is one");
+    let ended = noticed.iter().find(|notice| notice["notice"] == "media_ended");
+    let ended = ended.expect("there is one");
     assert_eq!(ended["outcome"], json!("failed"), "{ended}");
     assert!(noticed.iter().any(|notice| notice["notice"] == "bot_started"), "{noticed:?}");
 }

@@ -296,10 +296,8 @@ async fn change_many(
         let answer = api.post(&["v1", "jobs", deed], &asked(&[("dry_run", json!(true))])).await?;
         return Ok(shown(as_json, &answer, |answer| {
             let matched = cell(&answer["matched"]);
-            println!(
-                "{matched} jobs would be {deed}ed; --yes does it",
-                deed = deed.trim_end_matches('y')
-            );
+            let done = if deed == "retry" { "retried" } else { "discarded" };
+            println!("{matched} jobs would be {done}; --yes does it");
         }));
     }
     let (mut matched, mut done) = (0, 0);

@@ -169,14 +169,18 @@ impl Story<'_> {
         }
         if let Some(row) = &self.kept.archived {
             add(row.archived_at, "archived", None);
-            if let (Some(ended_at), true) = (row.ended_at, row.callback != CallbackProgress::None) {
-                let attempts = Some(format!("attempts: {}", row.attempts));
-                add(ended_at, show::progress(row.callback), attempts);
-            }
         }
+        // Of one moment, the end comes last.
         for Remembered { at, what } in &self.remembered {
             let (what, detail) = self.remembered_as(what);
             add(*at, what, detail);
+        }
+        if let Some(row) = &self.kept.archived
+            && let Some(ended_at) = row.ended_at
+            && row.callback != CallbackProgress::None
+        {
+            let attempts = Some(format!("attempts: {}", row.attempts));
+            add(ended_at, show::progress(row.callback), attempts);
         }
         steps
     }
@@ -380,4 +384,269 @@ fn queued_as(job: &Job) -> &'static str {
 
 fn in_pool(job: &Job) -> String {
     format!("in pool {}", job.pool)
+}
+
+#[cfg(test)]
+mod tests {
+    use anteroom_core::id::{ArchiveSeq, Attempt, Epoch, PoolName};
+    use anteroom_core::job::Lease;
+    use anteroom_core::message::{Media, MediaKind, Participant, Source};
+    use anteroom_core::time::Millis;
+    use anteroom_core::view::GateView;
+    use uuid::Uuid;
+
+    use super::*;
+
+    const NOW: Timestamp = Timestamp::from_ms(100_000);
+    const LATER: Timestamp = Timestamp::from_ms(160_000);
+    const BEFORE: Timestamp = Timestamp::from_ms(90_000);
+
+    fn node(number: u128) -> NodeId {
+        Uuid::from_u128(number).into()
+    }
+
+    fn message() -> Message {
+        Message {
+            id: MessageId::FIRST,
+            content: "hello".to_owned(),
+            sender: Participant::default(),
+            source: Source::User,
+            accepted_time: Timestamp::from_ms(2_000),
+            message_size: 5,
+            originating_time: Timestamp::from_ms(1_000),
+            group: None,
+            provider_message_id: "p".into(),
+            replayed: false,
+            truncated: false,
+            media: Some(Box::new(Media {
+                media_id: Uuid::from_u128(7).into(),
+                kind: MediaKind::Audio,
+                mime_type: "audio/ogg".to_owned(),
+                original_filename: None,
+                caption: None,
+                outcome: None,
+            })),
+        }
+    }
+
+    fn job(status: Status) -> Job {
+        Job {
+            media_id: Uuid::from_u128(7).into(),
+            bot_id: "b".into(),
+            correspondent_id: "ada".into(),
+            provider_name: "p".into(),
+            placeholder_message: message(),
+            mime_type: "audio/ogg".to_owned(),
+            kind: MediaKind::Audio,
+            pool: PoolName::from("audio"),
+            original_filename: None,
+            quota_exceeded: false,
+            detail: None,
+            place: Place::Active,
+            status,
+            created_at: Timestamp::from_ms(3_000),
+            active_since: Timestamp::from_ms(3_000),
+            claims: 0,
+            lost: 0,
+            transient: 0,
+            not_before: None,
+            revision: 0,
+        }
+    }
+
+    fn row(callback: CallbackProgress) -> Archived {
+        Archived {
+            bot_id: "b".into(),
+            correspondent_id: "ada".into(),
+            message: message(),
+            seq: ArchiveSeq(1),
+            revision: 0,
+            callback,
+            attempts: 1,
+            failures: 0,
+            archived_at: Timestamp::from_ms(9_000),
+            ended_at: (callback != CallbackProgress::Owed).then(|| Timestamp::from_ms(9_500)),
+        }
+    }
+
+    fn view() -> BotView {
+        BotView {
+            bot_id: "b".into(),
+            record: None,
+            phase: PhaseView::Running,
+            barred: false,
+            epoch: Some(Epoch(1)),
+            connections: 1,
+            correspondents: 1,
+            placeholders: 0,
+            consumer: ConsumerView::Present,
+            circuit: CircuitView::Closed,
+            open_callbacks: 0,
+            owed_in_memory: 1,
+        }
+    }
+
+    fn callback(number: u64, state: CallbackStateView) -> CallbackView {
+        CallbackView {
+            key: CallbackKey {
+                correspondent_id: "ada".into(),
+                message_id: MessageId::new(number).expect("ids count from 1"),
+                revision: 0,
+            },
+            attempt: Attempt(1),
+            failures: 0,
+            state,
+            gate: None,
+        }
+    }
+
+    fn memory(callbacks: Vec<CallbackView>) -> CorrespondentView {
+        CorrespondentView {
+            queue: Vec::new(),
+            archiving: 0,
+            total_chars: 0,
+            callbacks,
+            more_in_store: false,
+        }
+    }
+
+    /// What is said of a message of the bot `b`, which runs here with a consumer but for `change`.
+    fn told(kept: Kept, change: impl FnOnce(&mut Story<'_>)) -> (String, Option<u64>) {
+        let whose = Whose {
+            bot_id: "b".into(),
+            correspondent_id: "ada".into(),
+            message_id: MessageId::FIRST,
+        };
+        let owner = Owner {
+            bot_id: "b".into(),
+            node_id: node(1),
+            epoch: Epoch(1),
+            remaining: Millis::from_secs(10),
+        };
+        let mut story = Story {
+            whose: &whose,
+            kept,
+            remembered: Vec::new(),
+            view: Some(view()),
+            memory: Some(memory(vec![callback(1, CallbackStateView::Waiting)])),
+            owner: Some(owner),
+            now: NOW,
+            node_id: node(1),
+        };
+        change(&mut story);
+        let told = story.told().expect("it is known");
+        let code = told["now"]["code"].as_str().unwrap_or_default().to_owned();
+        (code, told["now"]["until"].as_u64())
+    }
+
+    fn with_row(callback: CallbackProgress) -> Kept {
+        Kept { archived: Some(row(callback)), ..Kept::default() }
+    }
+
+    fn with_job(job: Job) -> Kept {
+        Kept { open: Some(job), ..Kept::default() }
+    }
+
+    fn is(code: &str, until: Option<Timestamp>) -> (String, Option<u64>) {
+        (code.to_owned(), until.map(Timestamp::as_ms))
+    }
+
+    /// Goal: whatever an owed callback waits for is named, and until when.
+    #[test]
+    fn what_a_callback_waits_for_is_named() {
+        let owed = || with_row(CallbackProgress::Owed);
+        let with = |view_change: fn(&mut BotView)| {
+            told(owed(), |story| view_change(story.view.as_mut().expect("there is one")))
+        };
+        assert_eq!(told(owed(), |_| {}), is("turn", None));
+        assert_eq!(with(|view| view.consumer = ConsumerView::Absent), is("no_consumer", None));
+        assert_eq!(with(|view| view.consumer = ConsumerView::Gone), is("consumer_gone", None));
+        let open = with(|view| view.circuit = CircuitView::Open { probe_at: LATER });
+        assert_eq!(open, is("circuit_open", Some(LATER)));
+        assert_eq!(with(|view| view.circuit = CircuitView::Probing), is("probing", None));
+        assert_eq!(with(|view| view.phase = PhaseView::Draining), is("bot_not_running", None));
+        assert_eq!(told(owed(), |story| story.owner = None), is("bot_stopped", None));
+        let elsewhere = told(owed(), |story| story.node_id = node(2));
+        assert_eq!(elsewhere, is("bot_elsewhere", None));
+        assert_eq!(told(owed(), |story| story.memory = None), is("in_store", None));
+        for (state, expected) in [
+            (CallbackStateView::Open, is("consumer_answer", None)),
+            (CallbackStateView::Raising, is("store", None)),
+            (CallbackStateView::Ending, is("store", None)),
+            (CallbackStateView::Refused { until: LATER }, is("refused", Some(LATER))),
+        ] {
+            let memory = memory(vec![callback(1, state)]);
+            assert_eq!(told(owed(), |story| story.memory = Some(memory)), expected);
+        }
+        let (first, waiting) = (callback(4, CallbackStateView::Open), CallbackStateView::Waiting);
+        let behind = memory(vec![first, callback(1, waiting)]);
+        assert_eq!(told(owed(), |story| story.memory = Some(behind)), is("behind", None));
+        let gate = GateView { behind: MessageId::FIRST, until: LATER };
+        let gated = memory(vec![CallbackView { gate: Some(gate), ..callback(1, waiting) }]);
+        assert_eq!(told(owed(), |story| story.memory = Some(gated)), is("gated", Some(LATER)));
+    }
+
+    /// Goal: whatever a job waits for is named, and until when; a retry under way is the news.
+    #[test]
+    fn what_a_job_waits_for_is_named() {
+        let leased = |expires_at| {
+            let (worker_id, token) = (node(1), Uuid::from_u128(9).into());
+            let lease = Lease { worker_id, token, claimed_at: BEFORE, expires_at };
+            with_job(job(Status::Processing { lease }))
+        };
+        let pending = || job(Status::Pending);
+        let holding = Job { place: Place::Holding { held_at: BEFORE }, ..pending() };
+        let backing_off = Job { not_before: Some(LATER), ..pending() };
+        let retried = Kept { open: Some(pending()), ..with_row(CallbackProgress::Acknowledged) };
+        for (kept, expected) in [
+            (leased(LATER), is("worker", Some(LATER))),
+            (leased(BEFORE), is("lease_over", Some(BEFORE))),
+            (with_job(pending()), is("pool", None)),
+            (with_job(holding), is("bot_stopped", None)),
+            (with_job(backing_off), is("backing_off", Some(LATER))),
+            (retried, is("pool", None)),
+            (with_row(CallbackProgress::Acknowledged), is("acknowledged", None)),
+            (with_row(CallbackProgress::None), is("archived", None)),
+            (with_row(CallbackProgress::Undeliverable), is("undeliverable", None)),
+        ] {
+            assert_eq!(told(kept, |_| {}), expected);
+        }
+    }
+
+    /// Goal: steps come in the order of time with the time between, and nothing that was written is told.
+    #[test]
+    fn steps_come_in_order() {
+        let whose = Whose {
+            bot_id: "b".into(),
+            correspondent_id: "ada".into(),
+            message_id: MessageId::FIRST,
+        };
+        let called_back = Happened::CalledBack { revision: 0, attempt: Attempt(1) };
+        let story = Story {
+            whose: &whose,
+            kept: with_row(CallbackProgress::Acknowledged),
+            remembered: vec![Remembered { at: Timestamp::from_ms(9_500), what: called_back }],
+            view: None,
+            memory: None,
+            owner: None,
+            now: NOW,
+            node_id: node(1),
+        };
+        let told = story.told().expect("it is known");
+        let steps = told["steps"].as_array().expect("there are steps").iter();
+        let steps: Vec<_> =
+            steps.map(|step| (step["what"].as_str(), step["after_ms"].as_u64())).collect();
+        assert_eq!(
+            steps,
+            [
+                (Some("written"), None),
+                (Some("received"), Some(1_000)),
+                (Some("archived"), Some(7_000)),
+                (Some("called_back"), Some(500)),
+                (Some("acknowledged"), Some(0)),
+            ]
+        );
+        assert!(!told.to_string().contains("hello"));
+        assert_eq!(Story { kept: Kept::default(), ..story }.told(), None);
+    }
 }
