@@ -149,7 +149,7 @@ enum Deed {
 /// What became of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Done {
-    Done,
+    AsAsked,
     Refused(Rejection),
     NotFound,
 }
@@ -158,7 +158,7 @@ impl Done {
     /// As it is counted and logged.
     fn name(self) -> &'static str {
         match self {
-            Self::Done => "done",
+            Self::AsAsked => "done",
             Self::NotFound => "not_found",
             Self::Refused(Rejection::Stale) => "stale",
             Self::Refused(Rejection::WrongState) => "wrong_state",
@@ -236,7 +236,7 @@ async fn do_to(state: &HttpState, deed: Deed, media_id: MediaId) -> Result<Done,
                 Deed::Discard => state.driver.results_wait(bot_id).await,
             };
             told.map_err(|_| Problem::stopping())?;
-            Ok(Done::Done)
+            Ok(Done::AsAsked)
         }
         OperatorAnswer::Rejected(rejection) => Ok(Done::Refused(rejection)),
         OperatorAnswer::NotFound => Ok(Done::NotFound),
@@ -268,7 +268,7 @@ fn answer(media_id: MediaId, deed: Deed, outcome: Done) -> Result<Json<Value>, P
         Deed::Discard => "discarded",
     };
     match outcome {
-        Done::Done => Ok(Json(json!({ "media_id": media_id, "outcome": done }))),
+        Done::AsAsked => Ok(Json(json!({ "media_id": media_id, "outcome": done }))),
         Done::NotFound => Err(unknown(media_id)),
         Done::Refused(rejection) => {
             let detail = match rejection {

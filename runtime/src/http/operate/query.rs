@@ -115,7 +115,7 @@ impl Asked {
     }
 
     pub(super) fn bot(&self) -> Result<Option<BotId>, Problem> {
-        self.text("bot").map(|text| bot_id(text)).transpose()
+        self.text("bot").map(bot_id).transpose()
     }
 
     /// Which jobs.

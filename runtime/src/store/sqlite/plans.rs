@@ -43,7 +43,7 @@ fn frequent_statements_use_an_index_for_search_and_order() {
         (sweeps::LEASE_ENDED, "jobs_lease_expiry"),
         (sweeps::WAITING_ACTIVE, "jobs_waiting_active"),
         (sweeps::WAITING_HOLDING, "jobs_waiting_holding"),
-        (sweeps::KEPT_FAILED, "failed_at"),
+        (sweeps::KEPT_FAILED, "failed_listed"),
         (sweeps::KEPT_ARCHIVED, "archive_ended"),
         (sweeps::KEPT_SENDS, "sends_sent"),
         (sweeps::KNOWN, "quarantine_media"),
