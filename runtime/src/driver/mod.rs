@@ -52,6 +52,7 @@ pub use ports::Watch;
 
 pub use handle::{Attached, Handle, Stopped, StreamItem};
 pub use journal::{About, Happened, Remembered};
+#[cfg(not(madsim))]
 pub(crate) use notices::kind as outcome_kind;
 pub use ports::{Node, Ports, StagedFiles};
 pub use recording::Recording;
