@@ -2,8 +2,9 @@
 //!
 //! Owns everything of one bot that is in memory, and the order in which it starts and stops. The rooms
 //! inside: [`intake`] lets messages in, [`inserts`] makes media jobs durable, [`results`] applies what
-//! became of them, [`archive`] makes ready messages durable, [`outbox`] calls back, [`sends`] carries
-//! messages the other way, [`lifecycle`] starts and stops it all.
+//! became of them, [`archive`] makes ready messages durable, [`outbox`] calls back, [`redeliveries`]
+//! owe anew what was given up, [`sends`] carries messages the other way, [`lifecycle`] starts and stops
+//! it all, [`view`] shows it to operators.
 //!
 //! Invariants: no outward effect without ownership; a receipt of `accepted` or `duplicate` and a
 //! callback only with the store's word; of each kind of store operation one at a time.
