@@ -108,7 +108,7 @@ pub enum StoreRequest {
         fence: Fence,
         /// Of whom.
         scope: OwedScope,
-        /// How many at the most.
+        /// How many at the most; of several correspondents, the sum of what is asked for of each.
         limit: u32,
     },
     /// Raises the attempt numbers of owed callbacks and stores how often each was refused.
@@ -269,7 +269,8 @@ pub enum StoreReply {
     OwedCallbacks {
         /// The callbacks, with the attempt numbers to use.
         callbacks: Vec<OwedCallback>,
-        /// Whether the scope holds more behind the last one.
+        /// Whether the scope holds more behind the last one; of several correspondents, whether one of
+        /// them may.
         more: bool,
     },
     /// The new attempt number of each callback; none when it is not owed any more.
@@ -498,13 +499,9 @@ pub enum OwedScope {
         /// The correspondents to leave out.
         except: Vec<CorrespondentId>,
     },
-    /// Those of one correspondent behind a place in the archive, in archive order.
-    Correspondent {
-        /// Which.
-        correspondent_id: CorrespondentId,
-        /// The place.
-        after: ArchiveSeq,
-    },
+    /// Those of several correspondents, each named once, one after the other. Of one that has fewer than
+    /// were asked for, the page holds all.
+    Correspondents(Vec<OwedOf>),
     /// Those of one correspondent in the order of message ids.
     CorrespondentById {
         /// Which.
@@ -512,6 +509,17 @@ pub enum OwedScope {
         /// Only messages with a higher id.
         after: Option<MessageId>,
     },
+}
+
+/// The owed callbacks of one correspondent behind a place in the archive, in archive order.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OwedOf {
+    /// Whose.
+    pub correspondent_id: CorrespondentId,
+    /// The place.
+    pub after: ArchiveSeq,
+    /// How many at the most.
+    pub limit: u32,
 }
 
 /// A callback that the store owes.

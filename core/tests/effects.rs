@@ -6,13 +6,14 @@ mod script;
 
 use anteroom_core::bot::event::BotEvent;
 use anteroom_core::event::Event;
-use anteroom_core::id::{ArchiveSeq, LeaseToken, RequestId};
+use anteroom_core::id::{ArchiveSeq, Attempt, LeaseToken, RequestId};
 use anteroom_core::job::Status;
 use anteroom_core::message::{FailureKind, Outcome};
 use anteroom_core::pool::event::{PoolEvent, ProcessorFailure};
 use anteroom_core::settings::{NodeSettings, Run};
 use anteroom_core::store::{
-    ArchiveAnswer, BotRecord, Claimed, InsertAnswer, JobPage, MarkAnswer, StoreReply, StoreRequest,
+    ArchiveAnswer, BotRecord, Claimed, InsertAnswer, JobPage, MarkAnswer, OwedCallback, StoreReply,
+    StoreRequest,
 };
 use anteroom_core::time::Millis;
 use std::num::NonZeroU32;
@@ -50,6 +51,22 @@ fn stored(seq: u64) -> StoreReply {
 
 fn next_id(number: u64) -> StoreReply {
     StoreReply::NextId(message_id(number))
+}
+
+fn marked(callbacks: usize) -> StoreReply {
+    StoreReply::MarkCalledBack(vec![MarkAnswer::Ended; callbacks])
+}
+
+/// A callback of a page, its attempt the second.
+fn owed(correspondent: &str, id: u64, seq: u64) -> OwedCallback {
+    OwedCallback {
+        seq: ArchiveSeq(seq),
+        correspondent_id: correspondent.into(),
+        message: job(correspondent, id, 0xa1, Status::Pending).placeholder_message.into(),
+        revision: 0,
+        attempt: Attempt(2),
+        failures: 0,
+    }
 }
 
 /// A text that is durable, and called back if there is a consumer.
@@ -405,19 +422,48 @@ fn an_acknowledgement_ahead_of_its_callback_counts() {
     node.answer("restore_bot", Ok(no_jobs()));
     let effects = node.step(acknowledge(1, [key("alice", 1)]));
     assert_eq!(shown(&effects), ["wa-7: #7 mark_called_back [alice/1/r0 acknowledged]"]);
-    let owed = anteroom_core::store::OwedCallback {
-        seq: ArchiveSeq(1),
-        correspondent_id: "alice".into(),
-        message: job("alice", 1, 0xa1, Status::Pending).placeholder_message.into(),
-        revision: 0,
-        attempt: anteroom_core::id::Attempt(2),
-        failures: 0,
-    };
-    let page = StoreReply::OwedCallbacks { callbacks: vec![owed], more: false };
+    let page = StoreReply::OwedCallbacks { callbacks: vec![owed("alice", 1, 1)], more: false };
     assert_eq!(shown(&node.answer("owed_callbacks", Ok(page))), [""; 0]);
     let answer = StoreReply::MarkCalledBack(vec![MarkAnswer::Ended]);
     let effects = node.answer("mark_called_back", Ok(answer));
     assert_eq!(shown(&effects), ["wa-7: ack answer request 1 acknowledged 1 unknown []"]);
+}
+
+/// Goal: correspondents whose callbacks run short at the same time are read in one page; one of whom the
+/// page has fewer than were asked for has nothing left in the store.
+#[test]
+fn lanes_that_run_short_together_share_a_page() {
+    let mut settings = settings();
+    settings.bot_defaults.callbacks.correspondent_window = 2;
+    let mut node = running(settings);
+    for (seq, correspondent) in (1..).zip(["alice", "bert", "alice", "bert", "alice", "bert"]) {
+        archived(&mut node, seq, correspondent);
+    }
+    node.step(attach(1));
+    node.step(acknowledge(1, [key("alice", 1), key("bert", 1)]));
+    let effects = node.answer("mark_called_back", Ok(marked(2)));
+    let page = "[of alice up to 1 after seq 3; of bert up to 1 after seq 4]";
+    assert_eq!(
+        shown(&effects),
+        [
+            "wa-7: ack answer request 1 acknowledged 2 unknown []",
+            "wa-7: callback alice/2/r0 attempt 1 stream 1 \"hello\"",
+            "wa-7: callback bert/2/r0 attempt 1 stream 1 \"hello\"",
+            &format!("wa-7: #16 owed_callbacks {page}"),
+        ]
+    );
+    let page = StoreReply::OwedCallbacks { callbacks: vec![owed("alice", 3, 5)], more: true };
+    assert_eq!(shown(&node.answer("owed_callbacks", Ok(page))), [""; 0]);
+    node.step(acknowledge(2, [key("alice", 2), key("bert", 2)]));
+    let effects = node.answer("mark_called_back", Ok(marked(2)));
+    assert_eq!(
+        shown(&effects),
+        [
+            "wa-7: ack answer request 2 acknowledged 2 unknown []",
+            "wa-7: callback alice/3/r0 attempt 2 stream 1 \"\"",
+            "wa-7: #18 owed_callbacks [of alice up to 1 after seq 5]",
+        ]
+    );
 }
 
 /// Goal: a stopping node makes no bot known; its messages are refused.

@@ -14,7 +14,7 @@ use anteroom_core::ownership::{OwnershipEffect, OwnershipEvent};
 use anteroom_core::pool::event::{PoolEffect, PoolEvent};
 use anteroom_core::protocol::ProviderFrame;
 use anteroom_core::session::event::{SessionEffect, SessionEvent};
-use anteroom_core::store::{OwedScope, StoreReply, StoreRequest, StoreResult};
+use anteroom_core::store::{OwedOf, OwedScope, StoreReply, StoreRequest, StoreResult};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -236,8 +236,10 @@ pub fn of_request(request: &StoreRequest) -> String {
         }),
         StoreRequest::OwedCallbacks { scope, .. } => match scope {
             OwedScope::Bot { after, .. } => format!("of the bot after seq {after}"),
-            OwedScope::Correspondent { correspondent_id, after } => {
-                format!("of {correspondent_id} after seq {after}")
+            OwedScope::Correspondents(of) => {
+                all(of, |OwedOf { correspondent_id, after, limit }| {
+                    format!("of {correspondent_id} up to {limit} after seq {after}")
+                })
             }
             OwedScope::CorrespondentById { correspondent_id, after } => {
                 format!("of {correspondent_id} after id {after:?}")

@@ -7,7 +7,8 @@ use std::sync::Arc;
 
 use anteroom_core::id::{Attempt, BotId, CallbackId, CallbackKey};
 use anteroom_core::store::{
-    CallbackEnd, Mark, MarkAnswer, OwedCallback, OwedScope, RedeliverAnswer, Send, StoreReply,
+    CallbackEnd, Mark, MarkAnswer, OwedCallback, OwedOf, OwedScope, RedeliverAnswer, Send,
+    StoreReply,
 };
 use anteroom_core::time::Timestamp;
 
@@ -30,8 +31,16 @@ impl Archive {
                 let rows = self.owed_of_bot(bot_id, *after);
                 first_of(rows.filter(|row| !except.contains(&row.correspondent_id)), limit)
             }
-            OwedScope::Correspondent { correspondent_id, after } => {
-                first_of(self.owed_of_correspondent(of(correspondent_id), *after), limit)
+            OwedScope::Correspondents(asked) => {
+                let mut rows = Vec::new();
+                let mut more = false;
+                for OwedOf { correspondent_id, after, limit } in asked {
+                    let owed = self.owed_of_correspondent(of(correspondent_id), *after);
+                    let (found, _) = first_of(owed, *limit);
+                    more |= found.len() == *limit as usize;
+                    rows.extend(found);
+                }
+                (rows, more)
             }
             OwedScope::CorrespondentById { correspondent_id, after } => {
                 first_of(self.owed_by_id(of(correspondent_id), *after), limit)

@@ -6,7 +6,7 @@ use anteroom_core::store::{
 };
 use anteroom_runtime::store::Store;
 
-use super::fixtures::{acknowledged, id, item, key, text};
+use super::fixtures::{acknowledged, id, item, key, of_each, text};
 use super::{Rig, TestClock};
 
 /// Archives a message of a correspondent whose callback stays in the store.
@@ -50,14 +50,12 @@ pub async fn a_correspondents_callbacks_come_in_either_order(store: &dyn Store, 
         places.push(owed_later(&rig, &fence, correspondent, n).await);
     }
     let correspondent_id = CorrespondentId::from("c");
-    let by_place =
-        |after| OwedScope::Correspondent { correspondent_id: correspondent_id.clone(), after };
     let by_id =
         |after| OwedScope::CorrespondentById { correspondent_id: correspondent_id.clone(), after };
     for (scope, limit, expected, expected_more) in [
-        (by_place(ArchiveSeq(0)), 3, vec![5, 4, 6], false),
-        (by_place(places[0]), 1, vec![4], true),
-        (by_place(places[3]), 1, vec![], false),
+        (of_each(&[("c", ArchiveSeq(0), 4)]), 4, vec![5, 4, 6], false),
+        (of_each(&[("c", places[0], 1)]), 1, vec![4], true),
+        (of_each(&[("c", places[3], 1)]), 1, vec![], false),
         (by_id(None), 2, vec![4, 5], true),
         (by_id(Some(id(5))), 2, vec![6], false),
         (by_id(Some(id(6))), 2, vec![], false),
@@ -65,6 +63,27 @@ pub async fn a_correspondents_callbacks_come_in_either_order(store: &dyn Store, 
         let (page, more) = rig.owed_page(&fence, scope.clone(), limit).await;
         assert_eq!((ids(&page), more), (expected, expected_more), "{scope:?}");
     }
+}
+
+/// Goal: a page of several correspondents has of each what was asked for, in the order of the question,
+/// and all of those that have less; their attempts rise, and nobody else's.
+pub async fn a_page_serves_several_correspondents(store: &dyn Store, clock: &TestClock) {
+    let rig = Rig::new(store, clock);
+    let fence = rig.bot("b").await;
+    let mut places = Vec::new();
+    for (correspondent, n) in [("c", 5), ("d", 1), ("c", 4), ("e", 2), ("c", 6), ("d", 3)] {
+        places.push(owed_later(&rig, &fence, correspondent, n).await);
+    }
+    let start = ArchiveSeq(0);
+    let scope = of_each(&[("d", start, 3), ("x", start, 3), ("c", places[0], 1)]);
+    let (page, more) = rig.owed_page(&fence, scope, 7).await;
+    assert_eq!((ids(&page), more), (vec![1, 3, 4], true));
+    let scope = of_each(&[("d", start, 3), ("e", start, 2), ("c", places[2], 2)]);
+    let (page, more) = rig.owed_page(&fence, scope, 7).await;
+    assert_eq!((ids(&page), more), (vec![1, 3, 2, 6], false));
+    let attempts: Vec<u32> =
+        rig.owed(&fence).await.iter().map(|callback| callback.attempt.0).collect();
+    assert_eq!(attempts, [1, 3, 2, 2, 2, 3], "one more than before, in archive order");
 }
 
 /// Goal: attempt numbers rise by one with every page that holds the callback, of whichever scope, and

@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use anteroom_core::id::{CallbackKey, LeaseToken, MediaId, MessageId, NodeId};
+use anteroom_core::id::{ArchiveSeq, CallbackKey, LeaseToken, MediaId, MessageId, NodeId};
 use anteroom_core::job::{Job, LeaseRequest, Place, Status};
 use anteroom_core::message::{
     Extracted, FailureKind, Media, MediaKind, Message, Outcome, Participant, Source,
 };
 use anteroom_core::store::{
-    ArchiveItem, CallbackEnd, CallbackPlan, Fence, FinishedJob, Mark, NewJob,
+    ArchiveItem, CallbackEnd, CallbackPlan, Fence, FinishedJob, Mark, NewJob, OwedOf, OwedScope,
 };
 use anteroom_core::time::{Millis, Timestamp};
 use uuid::Uuid;
@@ -128,6 +128,16 @@ pub fn job(
         not_before: None,
         revision: 0,
     }
+}
+
+/// A page of so many callbacks each, behind the places.
+pub fn of_each(asked: &[(&str, ArchiveSeq, u32)]) -> OwedScope {
+    let of = |&(correspondent_id, after, limit): &(&str, ArchiveSeq, u32)| OwedOf {
+        correspondent_id: correspondent_id.into(),
+        after,
+        limit,
+    };
+    OwedScope::Correspondents(asked.iter().map(of).collect())
 }
 
 /// The job, to be inserted without a lease.

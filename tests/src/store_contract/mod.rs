@@ -115,6 +115,7 @@ macro_rules! store_contract {
             callbacks:
                 a_bots_callbacks_come_in_archive_order
                 a_correspondents_callbacks_come_in_either_order
+                a_page_serves_several_correspondents
                 a_page_raises_the_attempts_of_what_it_returns
                 raising_counts_attempts_and_refusals
                 a_callback_ends_once

@@ -133,8 +133,12 @@ pub struct Item {
 /// Which owed callbacks.
 #[derive(Debug, Clone)]
 pub enum Scope {
-    Bot { after: u8, except: Vec<u8> },
-    Correspondent(u8, u8),
+    Bot {
+        after: u8,
+        except: Vec<u8>,
+    },
+    /// Of each correspondent behind a place, so many.
+    Correspondents(u8, Vec<u8>),
     ById(u8, Option<u8>),
 }
 
@@ -214,7 +218,8 @@ fn scope() -> impl Strategy<Value = Scope> {
     prop_oneof![
         (0..6_u8, vec(0..CORRESPONDENTS, 0..2))
             .prop_map(|(after, except)| Scope::Bot { after, except }),
-        (0..CORRESPONDENTS, 0..6_u8).prop_map(|(c, after)| Scope::Correspondent(c, after)),
+        (0..6_u8, vec(1..4_u8, 1..=usize::from(CORRESPONDENTS)))
+            .prop_map(|(after, limits)| Scope::Correspondents(after, limits)),
         (0..CORRESPONDENTS, proptest::option::of(number()))
             .prop_map(|(c, after)| Scope::ById(c, after)),
     ]

@@ -9,7 +9,8 @@ use anteroom_core::message::{Message, Outcome};
 use anteroom_core::settings::Run;
 use anteroom_core::store::{
     Acquired, ArchiveItem, BotRecord, CallbackEnd, CallbackPlan, Completion, Fence, FinishedJob,
-    Mark, NewJob, OwedScope, Release, Send, StoreError, StoreReply, StoreRequest, StoreResult,
+    Mark, NewJob, OwedOf, OwedScope, Release, Send, StoreError, StoreReply, StoreRequest,
+    StoreResult,
 };
 use anteroom_core::time::Millis;
 use anteroom_runtime::store::Store;
@@ -499,10 +500,14 @@ fn owed_scope(scope: &Scope) -> OwedScope {
             after: ArchiveSeq((*after).into()),
             except: except.iter().map(|c| correspondent(*c)).collect(),
         },
-        Scope::Correspondent(c, after) => OwedScope::Correspondent {
-            correspondent_id: correspondent(*c),
-            after: ArchiveSeq((*after).into()),
-        },
+        Scope::Correspondents(after, limits) => {
+            let of = (0..).zip(limits).map(|(c, limit)| OwedOf {
+                correspondent_id: correspondent(c),
+                after: ArchiveSeq((*after).into()),
+                limit: (*limit).into(),
+            });
+            OwedScope::Correspondents(of.collect())
+        }
         Scope::ById(c, after) => OwedScope::CorrespondentById {
             correspondent_id: correspondent(*c),
             after: after.map(|n| id(n.into())),

@@ -5,7 +5,7 @@
 //! sorts; and what was examined is in proportion to what was asked for.
 
 use anteroom_core::id::ArchiveSeq;
-use anteroom_core::store::{CallbackPlan, OwedScope, StoreRequest};
+use anteroom_core::store::{CallbackPlan, OwedOf, OwedScope, StoreRequest};
 use anteroom_core::time::{Millis, Timestamp};
 use anteroom_runtime::store::mongodb::MongoStore;
 use anteroom_runtime::store::views::{
@@ -117,10 +117,14 @@ async fn run_everything(place: &Place, store: &dyn Store) {
     rig.renew(media(100), token(200), Millis::from_secs(60)).await;
     rig.complete(media(100), token(200), words("x")).await;
     rig.completed(&fence, None, 20).await;
-    let correspondent_id = || "c".into();
+    let of = |correspondent_id: &str| OwedOf {
+        correspondent_id: correspondent_id.into(),
+        after: ArchiveSeq(0),
+        limit: 10,
+    };
     for scope in [
         OwedScope::Bot { after: ArchiveSeq(0), except: vec!["c".into()] },
-        OwedScope::Correspondent { correspondent_id: correspondent_id(), after: ArchiveSeq(0) },
+        OwedScope::Correspondents(["c", "d"].map(of).into()),
     ] {
         rig.owed_page(&fence, scope, 20).await;
     }

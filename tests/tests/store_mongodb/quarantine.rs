@@ -1,10 +1,11 @@
 //! Documents that cannot be read: set aside, and in nobody's way.
 
+use anteroom_core::id::{ArchiveSeq, Attempt};
 use anteroom_core::store::{StoreReply, StoreRequest};
 use anteroom_core::time::Millis;
 use anteroom_tests::store_contract::Rig;
 use anteroom_tests::store_contract::fixtures::{
-    POOL, TTL, ended, failure, id, item, item_of_lease, job, lease, media, text,
+    POOL, TTL, ended, failure, id, item, item_of_lease, job, lease, media, of_each, text,
 };
 use mongodb::bson::{Document, doc};
 
@@ -78,6 +79,25 @@ async fn a_message_that_cannot_be_read_does_not_stop_the_outbox() {
     assert_eq!(owed.iter().map(|callback| callback.message.id).collect::<Vec<_>>(), [id(1)]);
     assert_eq!(set_aside(&place).await, ["queues"]);
     assert_eq!(rig.next_id(&fence, "c").await, id(3));
+}
+
+/// Goal: in the place of a message that cannot be read come the next ones, for a page that is not full says
+/// that there are no more.
+#[tokio::test]
+async fn a_page_of_correspondents_is_full_around_what_cannot_be_read() {
+    let place = Place::new().await;
+    let store = place.open().await;
+    let rig = Rig::new(&store, &place.clock);
+    let fence = rig.bot("b").await;
+    for (correspondent, n) in [("c", 1), ("d", 1), ("c", 2), ("c", 3), ("c", 4)] {
+        rig.archived(&fence, item(correspondent, text(n))).await;
+    }
+    spoil(&place, "queues", doc! { "id": { "$in": [2_i64, 3] } }, "message").await;
+    let scope = of_each(&[("c", ArchiveSeq(0), 2), ("d", ArchiveSeq(0), 2)]);
+    let (page, more) = rig.owed_page(&fence, scope, 4).await;
+    let found: Vec<_> = page.iter().map(|callback| callback.message.id).collect();
+    assert_eq!((found, more), (vec![id(1), id(4), id(1)], true));
+    assert!(page.iter().all(|callback| callback.attempt == Attempt(2)), "raised once: {page:?}");
 }
 
 /// Goal: a failed copy that cannot be read stops neither a retry nor the sweep.

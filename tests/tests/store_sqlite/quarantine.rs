@@ -1,6 +1,6 @@
 //! Records that cannot be read are set aside: one bad record stops nothing.
 
-use anteroom_core::id::{BotId, Epoch};
+use anteroom_core::id::{ArchiveSeq, Attempt, BotId, Epoch};
 use anteroom_core::store::{
     Fence, MarkAnswer, OperatorAnswer, StoreReply, StoreRequest, TokenAnswer,
 };
@@ -8,8 +8,8 @@ use anteroom_core::time::Millis;
 use anteroom_runtime::store::Store;
 use anteroom_tests::store_contract::Rig;
 use anteroom_tests::store_contract::fixtures::{
-    POOL, acknowledged, ended, failure, id, item, item_of_lease, job, key, lease, media, text,
-    token, words,
+    POOL, acknowledged, ended, failure, id, item, item_of_lease, job, key, lease, media, of_each,
+    text, token, words,
 };
 
 use crate::Place;
@@ -167,6 +167,25 @@ async fn columns_follow_the_body() {
     place.clock.advance(Millis::from_hours(1));
     assert_eq!(expire(&rig, Vec::new()).await, 0, "nobody vouches for the bot of an active job");
     assert_eq!(rig.claim(POOL, None, lease(3), 9).await.jobs.len(), 1);
+}
+
+/// Goal: in the place of a message that cannot be read come the next ones, for a page that is not full says
+/// that there are no more.
+#[tokio::test]
+async fn a_page_of_correspondents_is_full_around_what_cannot_be_read() {
+    let place = Place::new();
+    let store = place.open();
+    let rig = Rig::new(&store, &place.clock);
+    let fence = rig.bot("b").await;
+    for (correspondent, n) in [("c", 1), ("d", 1), ("c", 2), ("c", 3), ("c", 4)] {
+        rig.archived(&fence, item(correspondent, text(n))).await;
+    }
+    place.tamper("UPDATE archive SET body = '{broken' WHERE id IN (2, 3)");
+    let scope = of_each(&[("c", ArchiveSeq(0), 2), ("d", ArchiveSeq(0), 2)]);
+    let (page, more) = rig.owed_page(&fence, scope, 4).await;
+    let found: Vec<_> = page.iter().map(|callback| callback.message.id).collect();
+    assert_eq!((found, more), (vec![id(1), id(4), id(1)], true));
+    assert!(page.iter().all(|callback| callback.attempt == Attempt(2)), "raised once: {page:?}");
 }
 
 /// Goal: pages of owed callbacks go on over a message that cannot be read, and its id stays taken.

@@ -2,14 +2,15 @@
 //!
 //! The bot's cursor finds everything that was left in the store, in archive order, when the bot
 //! starts and when the window was full. A lane that was full *spills*: it reads its own next page when
-//! it has room, so that it never holds the others up. Under gating a lane is read by message id, for
-//! a late medium has a low id and a late place in the archive.
+//! it has room, so that it never holds the others up. Lanes that are short at the same time share a
+//! page. Under gating a lane is read by message id, and alone, for a late medium has a low id and a
+//! late place in the archive.
 //!
 //! A page and an archive batch never overlap, so what a page has not found was not there. Callbacks
 //! that end while a page is under way are remembered, for the page may still have found them owed. One
 //! whose end is only on its way to being durable is taken in as ending, so that the next one waits.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use serde::{Deserialize, Serialize};
 
@@ -20,7 +21,9 @@ use crate::durable::Durable;
 use crate::id::{ArchiveSeq, CallbackKey, CorrespondentId, MessageId, OpId};
 use crate::lane::Lane;
 use crate::notice::Notice;
-use crate::store::{OwedCallback, OwedScope, StoreError, StoreReply, StoreRequest, StoreResult};
+use crate::store::{
+    OwedCallback, OwedOf, OwedScope, StoreError, StoreReply, StoreRequest, StoreResult,
+};
 use crate::time::Timestamp;
 
 /// Callbacks of one page.
@@ -149,10 +152,8 @@ impl Outbox {
         if !cx.may_page || !cx.may_send || self.paging.is_underway() {
             return;
         }
-        while let Some(correspondent_id) = self.paging.refills.pop_front() {
-            if let Some(page) = self.refill_page(cx, &correspondent_id) {
-                return self.ask_page(cx, page);
-            }
+        if let Some(page) = self.refill_page(cx) {
+            return self.ask_page(cx, page);
         }
         if self.wants_bot_page() {
             let limit = PAGE_MAX.min(self.window - self.in_window);
@@ -162,21 +163,32 @@ impl Outbox {
         }
     }
 
-    fn refill_page(
-        &self,
-        cx: &OutboxContext<'_, '_>,
-        correspondent_id: &CorrespondentId,
-    ) -> Option<Page> {
-        let lane = self.lanes.get(correspondent_id)?;
-        let max = cx.settings.callbacks.correspondent_window;
-        let correspondent_id = correspondent_id.clone();
-        if cx.settings.is_gated(&correspondent_id) {
-            let scope = OwedScope::CorrespondentById { correspondent_id, after: None };
-            return Some(Page { scope, limit: max });
+    /// The page of the lanes that want one: of a gated one alone, or of as many others as fit.
+    fn refill_page(&mut self, cx: &OutboxContext<'_, '_>) -> Option<Page> {
+        let lane_max = cx.settings.callbacks.correspondent_window;
+        let page_max = PAGE_MAX.min(self.window).max(lane_max);
+        let mut of: Vec<OwedOf> = Vec::new();
+        let mut limit = 0;
+        while let Some(correspondent_id) = self.paging.refills.pop_front() {
+            let Some(lane) = self.lanes.get(&correspondent_id) else { continue };
+            let gated = cx.settings.is_gated(&correspondent_id);
+            let room = match gated {
+                true => lane_max,
+                false => lane_max.saturating_sub(lane.entries.len() + lane.reserved).max(1),
+            };
+            if !of.is_empty() && (gated || limit + room > page_max) {
+                self.paging.refills.push_front(correspondent_id);
+                break;
+            }
+            limit += room;
+            if gated {
+                let scope = OwedScope::CorrespondentById { correspondent_id, after: None };
+                return Some(Page { scope, limit });
+            }
+            let room = u32::try_from(room).unwrap_or(u32::MAX);
+            of.push(OwedOf { correspondent_id, after: lane.last_seq, limit: room });
         }
-        let room = max.saturating_sub(lane.entries.len() + lane.reserved);
-        let scope = OwedScope::Correspondent { correspondent_id, after: lane.last_seq };
-        Some(Page { scope, limit: room.max(1) })
+        (!of.is_empty()).then_some(Page { scope: OwedScope::Correspondents(of), limit })
     }
 
     pub(super) fn retry_page(&mut self, cx: &mut OutboxContext<'_, '_>) {
@@ -211,9 +223,8 @@ impl Outbox {
                     OwedScope::Bot { .. } => {
                         self.on_bot_page(cx, &reply, callbacks, *more, &ended);
                     }
-                    OwedScope::Correspondent { correspondent_id, .. } => {
-                        let all = self.load(cx, &reply, callbacks, &ended, false);
-                        self.on_lane_page(&correspondent_id, *more || !all, None);
+                    OwedScope::Correspondents(of) => {
+                        self.on_lanes_page(cx, &reply, callbacks, &ended, of);
                     }
                     OwedScope::CorrespondentById { correspondent_id, .. } => {
                         let through = callbacks.last().map(|owed| owed.message.id);
@@ -257,6 +268,26 @@ impl Outbox {
         }
     }
 
+    fn on_lanes_page(
+        &mut self,
+        cx: &mut OutboxContext<'_, '_>,
+        reply: &StoreReply,
+        callbacks: &[OwedCallback],
+        ended: &BTreeSet<CallbackKey>,
+        of: Vec<OwedOf>,
+    ) {
+        let crowded = self.load(cx, reply, callbacks, ended, false);
+        let mut found: BTreeMap<&CorrespondentId, u32> = BTreeMap::new();
+        for owed in callbacks {
+            *found.entry(&owed.correspondent_id).or_default() += 1;
+        }
+        for OwedOf { correspondent_id, limit, .. } in of {
+            let found = found.get(&correspondent_id).copied().unwrap_or_default();
+            let more = found >= limit || crowded.contains(&correspondent_id);
+            self.on_lane_page(&correspondent_id, more, None);
+        }
+    }
+
     fn on_lane_page(
         &mut self,
         correspondent_id: &CorrespondentId,
@@ -275,8 +306,8 @@ impl Outbox {
         self.refill_if_short(correspondent_id);
     }
 
-    /// Takes callbacks into memory, less those that are there, or have ended meanwhile. False when
-    /// a lane had no room for one of them, and has spilled.
+    /// Takes callbacks into memory, less those that are there, or have ended meanwhile. Returns whose
+    /// lanes had no room for one of them, and have spilled.
     fn load(
         &mut self,
         cx: &mut OutboxContext<'_, '_>,
@@ -284,8 +315,8 @@ impl Outbox {
         callbacks: &[OwedCallback],
         ended: &BTreeSet<CallbackKey>,
         by_id: bool,
-    ) -> bool {
-        let mut all = true;
+    ) -> BTreeSet<CorrespondentId> {
+        let mut crowded = BTreeSet::new();
         let max = cx.settings.callbacks.correspondent_window;
         for owed in callbacks {
             let correspondent_id = &owed.correspondent_id;
@@ -304,7 +335,7 @@ impl Outbox {
             }
             if lane.entries.len() + lane.reserved >= max && !by_id {
                 self.spill(correspondent_id, gated);
-                all = false;
+                crowded.insert(correspondent_id.clone());
                 continue;
             }
             let entry = Entry {
@@ -322,7 +353,7 @@ impl Outbox {
         for owed in callbacks {
             self.forget_if_empty(&owed.correspondent_id);
         }
-        all
+        crowded
     }
 
     /// The store owes more for a correspondent than is in memory: its lane reads its own pages.

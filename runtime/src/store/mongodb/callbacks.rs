@@ -10,8 +10,10 @@ use anteroom_core::id::{
     Attempt, BotId, CallbackId, CallbackKey, CorrespondentId, MessageId, ProviderName,
 };
 use anteroom_core::message::Message;
-use anteroom_core::store::{Fence, Mark, MarkAnswer, OwedCallback, OwedScope, Send, StoreReply};
-use mongodb::bson::{Bson, Document, RawDocument, deserialize_from_slice, doc};
+use anteroom_core::store::{
+    Fence, Mark, MarkAnswer, OwedCallback, OwedOf, OwedScope, Send, StoreReply,
+};
+use mongodb::bson::{Bson, Document, RawDocument, RawDocumentBuf, deserialize_from_slice, doc};
 use serde::Deserialize;
 
 use super::archive_documents::{self, CallbackState, Row};
@@ -20,6 +22,7 @@ use super::connection::Connection;
 use super::failure::{Answer, Failure};
 use super::fence::{self, Passed};
 use super::inserts::by_correspondent;
+use super::job_changes::union;
 use super::pages::{documents_to_read, page_size};
 use super::quarantine;
 use super::sends;
@@ -45,11 +48,7 @@ pub(super) fn owed_stages(bot_id: &BotId, scope: &OwedScope, limit: i64) -> Vec<
             }
             doc! { "archive_seq": 1 }
         }
-        OwedScope::Correspondent { correspondent_id, after } => {
-            filter.insert("correspondent_id", correspondent_id.as_str());
-            filter.insert("archive_seq", doc! { "$gt": saturating(after.0) });
-            doc! { "archive_seq": 1 }
-        }
+        OwedScope::Correspondents(of) => return stages_of_several(bot_id, of),
         OwedScope::CorrespondentById { correspondent_id, after } => {
             filter.insert("correspondent_id", correspondent_id.as_str());
             let after = after.map_or(0, |id| saturating(id.get()));
@@ -58,6 +57,25 @@ pub(super) fn owed_stages(bot_id: &BotId, scope: &OwedScope, limit: i64) -> Vec<
         }
     };
     vec![doc! { "$match": filter }, doc! { "$sort": order }, doc! { "$limit": limit }]
+}
+
+/// The same for one of several correspondents.
+fn stages_of(bot_id: &BotId, of: &OwedOf) -> Vec<Document> {
+    let filter = doc! {
+        "bot_id": bot_id.as_str(),
+        "callback.state": "owed",
+        "correspondent_id": of.correspondent_id.as_str(),
+        "archive_seq": { "$gt": saturating(of.after.0) },
+    };
+    let limit = doc! { "$limit": i64::from(of.limit) };
+    vec![doc! { "$match": filter }, doc! { "$sort": { "archive_seq": 1 } }, limit]
+}
+
+/// The same for several correspondents, in one question, which a transaction cannot ask.
+fn stages_of_several(bot_id: &BotId, of: &[OwedOf]) -> Vec<Document> {
+    let [first, others @ ..] = of else { return vec![doc! { "$match": { "_id": [] } }] };
+    let others = others.iter().map(|of| union(ARCHIVE, stages_of(bot_id, of)));
+    stages_of(bot_id, first).into_iter().chain(others).collect()
 }
 
 /// The next owed callbacks of a scope, each with an attempt number that is durable with the answer.
@@ -78,25 +96,80 @@ async fn try_owed(
     size: usize,
 ) -> Answer<StoreReply> {
     fence::pass(transaction, fence, 0).await?;
-    let stages = owed_stages(&fence.bot_id, scope, documents_to_read(size));
-    let found = transaction.aggregate(ARCHIVE, stages).await?;
-    let more = found.len() > size;
-    let mut callbacks = Vec::with_capacity(found.len().min(size));
-    let mut raised: Vec<Bson> = Vec::new();
-    for document in found.iter().take(size) {
-        match owed_callback(document) {
-            Ok((row, callback)) => {
-                raised.push(row.position.into());
-                callbacks.push(callback);
+    let bot_id = &fence.bot_id;
+    let mut page = Page::default();
+    let more = if let OwedScope::Correspondents(of) = scope {
+        take_of_several(transaction, bot_id, of, &mut page).await?
+    } else {
+        let stages = owed_stages(bot_id, scope, documents_to_read(size));
+        let found = transaction.aggregate(ARCHIVE, stages).await?;
+        page.take(transaction, found.iter().take(size)).await?;
+        found.len() > size
+    };
+    if !page.raised.is_empty() {
+        let change = doc! { "$inc": { "callback.attempts": 1_i64 } };
+        transaction.update_all(ARCHIVE, doc! { "_id": { "$in": page.raised } }, change).await?;
+    }
+    Ok(StoreReply::OwedCallbacks { callbacks: page.callbacks, more })
+}
+
+/// Owed callbacks that were read, and the rows whose attempts are to be raised.
+#[derive(Default)]
+struct Page {
+    callbacks: Vec<OwedCallback>,
+    raised: Vec<Bson>,
+}
+
+impl Page {
+    /// Takes what can be read; the rest is set aside.
+    async fn take(
+        &mut self,
+        transaction: &mut Transaction<'_>,
+        found: impl Iterator<Item = &RawDocumentBuf>,
+    ) -> Answer<()> {
+        for document in found {
+            match owed_callback(document) {
+                Ok((row, callback)) => {
+                    self.raised.push(row.position.into());
+                    self.callbacks.push(callback);
+                }
+                Err(reason) => {
+                    quarantine::set_aside(transaction, ARCHIVE, document, &reason).await?;
+                }
             }
-            Err(reason) => quarantine::set_aside(transaction, ARCHIVE, document, &reason).await?,
+        }
+        Ok(())
+    }
+}
+
+/// Takes the callbacks of several correspondents; says whether one of them may have more.
+async fn take_of_several(
+    transaction: &mut Transaction<'_>,
+    bot_id: &BotId,
+    of: &[OwedOf],
+    page: &mut Page,
+) -> Answer<bool> {
+    let question = stages_of_several(bot_id, of);
+    let found = transaction.store.aggregate_behind_fence(ARCHIVE, question).await?;
+    page.take(transaction, found.iter()).await?;
+    let mut read = found.len();
+    // In the place of what cannot be read come the next ones, for fewer would mean that there are no
+    // more. What is set aside is gone for the transaction only.
+    while page.callbacks.len() < read {
+        *page = Page::default();
+        read = 0;
+        for of in of {
+            let found = transaction.aggregate(ARCHIVE, stages_of(bot_id, of)).await?;
+            page.take(transaction, found.iter()).await?;
+            read += found.len();
         }
     }
-    if !raised.is_empty() {
-        let change = doc! { "$inc": { "callback.attempts": 1_i64 } };
-        transaction.update_all(ARCHIVE, doc! { "_id": { "$in": raised } }, change).await?;
+    let mut counts: BTreeMap<&CorrespondentId, u32> = BTreeMap::new();
+    for callback in &page.callbacks {
+        *counts.entry(&callback.correspondent_id).or_default() += 1;
     }
-    Ok(StoreReply::OwedCallbacks { callbacks, more })
+    let full = |of: &OwedOf| counts.get(&of.correspondent_id).is_some_and(|n| *n >= of.limit);
+    Ok(of.iter().any(full))
 }
 
 /// The callback in a document, with its next attempt, or why it cannot be read.

@@ -10,7 +10,7 @@ use anteroom_core::id::{
 };
 use anteroom_core::message::Message;
 use anteroom_core::store::{
-    Fence, Mark, MarkAnswer, OwedCallback, OwedScope, RedeliverAnswer, Send, StoreReply,
+    Fence, Mark, MarkAnswer, OwedCallback, OwedOf, OwedScope, RedeliverAnswer, Send, StoreReply,
 };
 use rusqlite::{Params, Row};
 
@@ -63,11 +63,55 @@ pub(super) fn owed(
     limit: u32,
 ) -> Answer<StoreReply> {
     bots::pass_fence(work, fence)?;
+    let bot_id = fence.bot_id.as_str();
     let size = page_size(limit);
-    let mut rows = select(work, &fence.bot_id, scope, rows_to_read(size))?;
+    let limit = rows_to_read(size);
+    let mut rows = match scope {
+        OwedScope::Bot { after, except } => {
+            let except = to_body(except)?;
+            rows(work, OWED_BOT, (bot_id, saturating(after.0), except, limit))?
+        }
+        OwedScope::Correspondents(of) => return owed_of_several(work, bot_id, of),
+        OwedScope::CorrespondentById { correspondent_id, after } => {
+            let after = saturating(after.map_or(0, |id| id.get()));
+            rows(work, OWED_MESSAGE, (bot_id, correspondent_id.as_str(), after, limit))?
+        }
+    };
     let more = rows.len() > size;
     rows.truncate(size);
     let mut callbacks = Vec::with_capacity(rows.len());
+    take(work, rows, &mut callbacks)?;
+    Ok(StoreReply::OwedCallbacks { callbacks, more })
+}
+
+fn owed_of_several(work: &Work<'_>, bot_id: &str, of: &[OwedOf]) -> Answer<StoreReply> {
+    let mut callbacks = Vec::new();
+    let mut more = false;
+    for OwedOf { correspondent_id, after, limit } in of {
+        let mut size = page_size(*limit);
+        let mut after = saturating(after.0);
+        // In the place of those that cannot be read come the next ones: fewer would mean that there are
+        // no more.
+        loop {
+            let key = (bot_id, correspondent_id.as_str(), after, rows_to_read(size) - 1);
+            let rows = rows(work, OWED_CORRESPONDENT, key)?;
+            let Some(last) = rows.last() else { break };
+            after = last.seq;
+            let full = rows.len() == size;
+            let before = callbacks.len();
+            take(work, rows, &mut callbacks)?;
+            size -= callbacks.len() - before;
+            if !full || size == 0 {
+                break;
+            }
+        }
+        more |= size == 0;
+    }
+    Ok(StoreReply::OwedCallbacks { callbacks, more })
+}
+
+/// Raises the attempts of owed callbacks; what cannot be read is set aside.
+fn take(work: &Work<'_>, rows: Vec<OwedRow>, callbacks: &mut Vec<OwedCallback>) -> Answer<()> {
     for row in rows {
         match row.message {
             Err(reason) => quarantine::archived(work, row.position, &reason)?,
@@ -81,25 +125,7 @@ pub(super) fn owed(
             }),
         }
     }
-    Ok(StoreReply::OwedCallbacks { callbacks, more })
-}
-
-fn select(work: &Work<'_>, bot_id: &BotId, scope: &OwedScope, limit: i64) -> Answer<Vec<OwedRow>> {
-    let bot_id = bot_id.as_str();
-    match scope {
-        OwedScope::Bot { after, except } => {
-            let except = to_body(except)?;
-            rows(work, OWED_BOT, (bot_id, saturating(after.0), except, limit))
-        }
-        OwedScope::Correspondent { correspondent_id, after } => {
-            let key = (bot_id, correspondent_id.as_str(), saturating(after.0), limit);
-            rows(work, OWED_CORRESPONDENT, key)
-        }
-        OwedScope::CorrespondentById { correspondent_id, after } => {
-            let after = saturating(after.map_or(0, |id| id.get()));
-            rows(work, OWED_MESSAGE, (bot_id, correspondent_id.as_str(), after, limit))
-        }
-    }
+    Ok(())
 }
 
 fn rows(work: &Work<'_>, sql: &str, params: impl Params) -> Answer<Vec<OwedRow>> {

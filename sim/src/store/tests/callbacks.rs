@@ -3,7 +3,7 @@
 use anteroom_core::id::{Attempt, CallbackKey};
 use anteroom_core::message::Outcome;
 use anteroom_core::store::{
-    CallbackEnd, CallbackPlan, Mark, MarkAnswer, OwedCallback, OwedScope, Send, StoreReply,
+    CallbackEnd, CallbackPlan, Mark, MarkAnswer, OwedCallback, OwedOf, OwedScope, Send, StoreReply,
     StoreRequest,
 };
 
@@ -59,16 +59,16 @@ fn a_bots_page_is_in_archive_order() {
 #[test]
 fn a_correspondents_page_is_in_either_order() {
     let correspondent_id = || "c".into();
-    let by_seq = |after| OwedScope::Correspondent {
-        correspondent_id: correspondent_id(),
-        after: seq(after),
-    };
+    let of =
+        |after, limit| OwedOf { correspondent_id: correspondent_id(), after: seq(after), limit };
+    let by_seq = |after, limit| OwedScope::Correspondents(vec![of(after, limit)]);
     let by_id =
         |after| OwedScope::CorrespondentById { correspondent_id: correspondent_id(), after };
     for (scope, limit, expected, expect_more) in [
-        (by_seq(0), 9, &[1, 3][..], false),
-        (by_seq(0), 1, &[1], true),
-        (by_seq(1), 9, &[3], false),
+        (by_seq(0, 9), 9, &[1, 3][..], false),
+        (by_seq(0, 1), 1, &[1], true),
+        (by_seq(0, 2), 2, &[1, 3], true),
+        (by_seq(1, 9), 9, &[3], false),
         (by_id(None), 9, &[3, 1], false),
         (by_id(None), 1, &[3], true),
         (by_id(Some(id(1))), 9, &[1], false),

@@ -8,7 +8,7 @@ use anteroom_core::job::{Job, ReleaseReason};
 use anteroom_core::message::{Message, Outcome};
 use anteroom_core::store::{
     ArchiveAnswer, ArchiveItem, CallbackEnd, CallbackPlan, Completion, EnqueueAnswer, FinishedJob,
-    Mark, NewJob, OwedScope, Release, Send, StoreReply, StoreRequest,
+    Mark, NewJob, OwedOf, OwedScope, Release, Send, StoreReply, StoreRequest,
 };
 use anteroom_core::time::{Millis, Timestamp};
 use proptest::collection::vec;
@@ -109,9 +109,13 @@ fn scope() -> impl Strategy<Value = OwedScope> {
             after: seq(after),
             except: except.into_iter().map(Into::into).collect(),
         }),
-        (correspondent(), 0..4_u64).prop_map(|(correspondent, after)| OwedScope::Correspondent {
-            correspondent_id: correspondent.into(),
-            after: seq(after),
+        (0..4_u64, 0..3_u32, 0..3_u32).prop_map(|(after, one, other)| {
+            let of = |correspondent_id: &str, limit| OwedOf {
+                correspondent_id: correspondent_id.into(),
+                after: seq(after),
+                limit,
+            };
+            OwedScope::Correspondents(vec![of("c", one), of("d", other)])
         }),
         (correspondent(), option::of(number())).prop_map(|(correspondent, after)| {
             OwedScope::CorrespondentById {

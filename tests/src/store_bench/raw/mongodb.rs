@@ -145,17 +145,27 @@ impl Bot {
 
     async fn write(mut self) -> Result<()> {
         for batch in std::mem::take(&mut self.batches) {
-            self.session.start_transaction().write_concern(durable()).await?;
-            let fence = doc! { "_id": &self.bot_id, "epoch": 1_i64 };
-            let step = doc! { "$inc": { "n": 1_i64 } };
-            self.collection("fences").update_one(fence, step).session(&mut self.session).await?;
-            self.write_batch(batch).await?;
-            self.session.commit_transaction().await?;
+            // Bots side by side may touch the same page of an index; the driver asks for a repetition then.
+            while let Err(error) = self.transaction(&batch).await {
+                if !error.contains_label(mongodb::error::TRANSIENT_TRANSACTION_ERROR) {
+                    return Err(error.into());
+                }
+                let _ = self.session.abort_transaction().await;
+            }
         }
         Ok(())
     }
 
-    async fn write_batch(&mut self, batch: Prepared) -> Result<()> {
+    async fn transaction(&mut self, batch: &Prepared) -> mongodb::error::Result<()> {
+        self.session.start_transaction().write_concern(durable()).await?;
+        let fence = doc! { "_id": &self.bot_id, "epoch": 1_i64 };
+        let step = doc! { "$inc": { "n": 1_i64 } };
+        self.collection("fences").update_one(fence, step).session(&mut self.session).await?;
+        self.write_batch(batch).await?;
+        self.session.commit_transaction().await
+    }
+
+    async fn write_batch(&mut self, batch: &Prepared) -> mongodb::error::Result<()> {
         match batch {
             Prepared::Restore(jobs, restored) => {
                 let these = doc! { "_id": { "$in": restored } };
