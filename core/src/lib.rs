@@ -21,6 +21,7 @@
 //! * [`ownership`]: which bots this node owns. [`janitor`]: what time alone ends.
 //! * [`store`]: the store's port, as data. [`durable`]: the witness that something is durable, without which no
 //!   receipt, callback or deletion can be written.
+//! * [`view`]: what is in memory, for operators to look at.
 //! * [`message`], [`content`], [`receipt`], [`id`], [`time`], [`settings`]: the words that all rooms share.
 //!   Which of them people wrote, and so are not for a trace, is marked by [`contents`].
 
@@ -56,5 +57,6 @@ pub mod settings;
 mod signal;
 pub mod store;
 pub mod time;
+pub mod view;
 
 pub use context::Seed;

@@ -1,6 +1,7 @@
 //! The machine: one a node, made of small machines. Here events are routed, and nothing is decided.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::ops::Bound;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -11,7 +12,7 @@ use crate::context::{Context, Seed, Source};
 use crate::deadline::Deadline;
 use crate::effect::Effect;
 use crate::event::{Event, NodeEvent};
-use crate::id::BotId;
+use crate::id::{BotId, CorrespondentId};
 use crate::janitor::Janitor;
 use crate::ownership::Ownership;
 use crate::pool::Pools;
@@ -22,6 +23,7 @@ use crate::settings::{BotSettings, NodeSettings};
 use crate::signal::{BotSignal, PoolSignal, Signal};
 use crate::store::BotRecord;
 use crate::time::Timestamp;
+use crate::view::{BotView, CorrespondentView};
 
 /// One node's decisions: events in, effects out.
 ///
@@ -111,6 +113,30 @@ impl Machine {
         .into_iter()
         .flatten()
         .min()
+    }
+
+    /// The bots in memory behind `after`, in the order of their ids, at most `limit`.
+    pub fn bot_views(&self, after: Option<&BotId>, limit: usize) -> Vec<BotView> {
+        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
+        let bots = self.bots.range((from, Bound::Unbounded));
+        bots.take(limit).map(|(_, bot)| bot.view()).collect()
+    }
+
+    /// One bot; none when it is not in memory here.
+    pub fn bot_view(&self, bot_id: &BotId) -> Option<BotView> {
+        self.bots.get(bot_id).map(Bot::view)
+    }
+
+    /// One correspondent, at most `limit` messages and callbacks of it; none when nothing of it is in
+    /// memory here.
+    pub fn correspondent_view(
+        &self,
+        bot_id: &BotId,
+        correspondent_id: &CorrespondentId,
+        limit: usize,
+    ) -> Option<CorrespondentView> {
+        let bot = self.bots.get(bot_id)?;
+        bot.correspondent_view(self.last_now, correspondent_id, limit)
     }
 
     /// Checks every invariant of the machine, the hard way. Linear in what is in memory.
@@ -318,8 +344,10 @@ impl Machine {
             BotEvent::Post { .. }
             | BotEvent::Acknowledge { .. }
             | BotEvent::Enqueue { .. }
+            | BotEvent::Redeliver { .. }
             | BotEvent::ConsumerAttached { .. } => self.know(&bot_id),
-            BotEvent::Start if !runs_bots => {
+            BotEvent::Register { .. } if runs_bots => self.know(&bot_id),
+            BotEvent::Start | BotEvent::Register { .. } if !runs_bots => {
                 let (mut cx, _) = self.rooms(effects);
                 return cx.unexpected(format!("bot {bot_id}: this node runs no bots"));
             }
@@ -329,7 +357,8 @@ impl Machine {
             | BotEvent::ConsumerDetached { .. }
             | BotEvent::Answered { .. }
             | BotEvent::AnsweredTogether { .. }
-            | BotEvent::ResultsWaiting => {}
+            | BotEvent::ResultsWaiting
+            | BotEvent::Register { .. } => {}
         }
         if !self.with_bot(&bot_id, effects, |bot, cx| bot.on_event(cx, event)) {
             let (mut cx, _) = self.rooms(effects);

@@ -231,6 +231,14 @@ pub enum StoreRequest {
         /// Which.
         media_id: MediaId,
     },
+    /// An operator owes a callback anew that its consumer refused too often. It takes a new place in
+    /// the archive, behind everything that an outbox may have passed.
+    Redeliver {
+        /// Which bot.
+        fence: Fence,
+        /// Which callback.
+        key: CallbackKey,
+    },
 }
 
 /// A successful answer of the store, one variant a request.
@@ -301,6 +309,8 @@ pub enum StoreReply {
     DiscardJob(OperatorAnswer),
     /// What became of the operator's command.
     RetryJob(OperatorAnswer),
+    /// What became of the operator's command.
+    Redeliver(RedeliverAnswer),
 }
 
 impl Witness for StoreReply {}
@@ -661,5 +671,20 @@ pub enum OperatorAnswer {
     /// The table does not allow it.
     Rejected(Rejection),
     /// There is no such job.
+    NotFound,
+}
+
+/// What became of a callback that was to be owed anew.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RedeliverAnswer {
+    /// It is owed (or already was).
+    Owed {
+        /// Its place.
+        seq: ArchiveSeq,
+    },
+    /// The consumer took it, or it owes none: there is nothing to be made again.
+    Settled,
+    /// There is no such callback.
     NotFound,
 }

@@ -41,15 +41,15 @@ use self::store_place::StorePlaceError;
 use crate::clock::{BootClock, Clock};
 use crate::config::{Config, NodeSection};
 use crate::driver::{self, Handle, Node, Ports, Recording};
-use crate::http::{self, HttpState};
+use crate::http::{self, HttpState, Operations};
 use crate::media::engines::{self, EngineError, Engines, Workshop};
 use crate::media::processor::Processor;
 use crate::media::scratch::Scratch;
 use crate::media::staging::{Staging, StagingError};
 use crate::record::{self, RecordError, RecordOptions};
-use crate::store::Store;
 use crate::store::mongodb::{self, MongoSettings, MongoStore, StoreTime};
 use crate::store::sqlite::{OpenError, SqliteSettings, SqliteStore};
+use crate::store::views::Views;
 use crate::telemetry::{self, TelemetryError};
 use crate::webhook::WebhookError;
 
@@ -175,10 +175,24 @@ pub async fn serve(config: Config, record: Option<RecordOptions>) -> Result<(), 
     served
 }
 
+/// Brings the store into shape, as a start would, and tells how many bots it knows.
+///
+/// # Errors
+/// When the store cannot be opened, or brought into shape.
+pub(crate) async fn migrate(config: &Config) -> Result<usize, ServeError> {
+    let NodeSection { data_dir, store, log, .. } = &config.node;
+    let place = StorePlace::parse(store.as_ref().map(ExposeSecret::expose_secret), data_dir)?;
+    telemetry::init(log)?;
+    let store = open_store(place, Arc::new(BootClock::start())).await?;
+    let bots = store.list_bots().await.map_err(ServeError::Bots);
+    store.shutdown().await;
+    Ok(bots?.len())
+}
+
 async fn open_store(
     place: StorePlace,
     clock: Arc<BootClock>,
-) -> Result<Arc<dyn Store>, ServeError> {
+) -> Result<Arc<dyn Views>, ServeError> {
     match place {
         StorePlace::Sqlite { directory } => {
             info!(directory = %directory.display(), "opening the embedded store");
@@ -219,7 +233,7 @@ impl Running {
         config: &Config,
         listener: TcpListener,
         clock: Arc<BootClock>,
-        store: Arc<dyn Store>,
+        store: Arc<dyn Views>,
         recording: Option<Recording>,
     ) -> Result<Self, ServeError> {
         let address = listener
@@ -233,6 +247,7 @@ impl Running {
         let processors = processors(config).await?;
         let files = Arc::new(OnDisk(Arc::clone(&staging)));
         let webhooks = config.webhooks()?;
+        let operations = Operations::new(Arc::clone(&store), node.settings.clone());
         let ports = Ports { clock, store, processors, files };
         let (handle, driver) = driver::start_recorded(node, ports, recording)?;
         for (bot_id, webhook) in webhooks {
@@ -244,6 +259,7 @@ impl Running {
         let stop_http = CancellationToken::new();
         let state = HttpState::new(handle.clone(), staging).with_limits(config.http);
         let state = state.with_tokens(config.tokens()).accepting_v0(config.protocol.accept_v0);
+        let state = state.with_operations(operations);
         let http = tokio::spawn(http::serve(listener, state, stop_http.clone()));
         announce(address);
         let _measuring = AbortOnDropHandle::new(measuring);

@@ -30,6 +30,16 @@ pub struct NoTokenHash;
 pub struct Tokens {
     bots: BTreeMap<BotId, Vec<TokenHash>>,
     operators: Vec<TokenHash>,
+    readers: Vec<TokenHash>,
+}
+
+/// What somebody may do who looks after a node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// Look, and nothing else.
+    Reader,
+    /// Everything but play a provider.
+    Operator,
 }
 
 impl TokenHash {
@@ -80,9 +90,25 @@ impl Tokens {
         self.operators.push(token);
     }
 
+    /// A reader, who may look at everything that operators see and change nothing, has this token.
+    pub fn allow_reader(&mut self, token: TokenHash) {
+        self.readers.push(token);
+    }
+
+    /// What the token allows of what operators do.
+    pub fn role(&self, token: &str) -> Option<Role> {
+        let shown = TokenHash::of(token);
+        let (operator, reader) = (one_of(&self.operators, &shown), one_of(&self.readers, &shown));
+        match (operator.into(), reader.into()) {
+            (true, _) => Some(Role::Operator),
+            (false, true) => Some(Role::Reader),
+            (false, false) => None,
+        }
+    }
+
     /// Whether there is none at all.
     pub fn is_empty(&self) -> bool {
-        self.bots.is_empty() && self.operators.is_empty()
+        self.bots.is_empty() && self.operators.is_empty() && self.readers.is_empty()
     }
 
     /// Whether there is one for operators.
@@ -154,6 +180,17 @@ mod tests {
         assert!(tokens.opens_any_bot("three") && !tokens.opens_any_bot("root"));
         assert!(tokens.opens_everything("root") && !tokens.opens_everything("one"));
         assert!(!Tokens::default().opens_everything("") && Tokens::default().is_empty());
+    }
+
+    /// Goal: operators may do everything, readers may look, and a bot's token is neither's.
+    #[test]
+    fn a_token_has_a_role() {
+        let mut tokens = tokens();
+        tokens.allow_reader(TokenHash::of("eyes"));
+        assert_eq!(tokens.role("root"), Some(Role::Operator));
+        assert_eq!(tokens.role("eyes"), Some(Role::Reader));
+        assert_eq!((tokens.role("one"), tokens.role("")), (None, None));
+        assert!(!tokens.opens_everything("eyes") && !tokens.opens_bot(&"wa".into(), "eyes"));
     }
 
     /// Goal: a hash is written and read; what is none is refused, and no debug line holds one.

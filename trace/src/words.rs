@@ -106,6 +106,10 @@ pub(crate) fn of_bot_event(event: &BotEvent) -> String {
             format!("enqueue request {request_id} {} {:?}", send.send_id, send.message)
         }
         BotEvent::ResultsWaiting => "results waiting".to_owned(),
+        BotEvent::Register { record } => format!("register {}", words(record)),
+        BotEvent::Redeliver { request_id, key } => {
+            format!("redeliver request {request_id} {}", callback_key(key))
+        }
     }
 }
 
@@ -200,6 +204,9 @@ pub(crate) fn of_bot_effect(effect: &BotEffect) -> String {
         BotEffect::EnqueueAnswer { request_id, answer, .. } => {
             format!("enqueue answer request {request_id} {}", words(answer))
         }
+        BotEffect::RedeliverAnswer { request_id, answer } => {
+            format!("redeliver answer request {request_id} {}", words(answer))
+        }
         BotEffect::DeleteMedia { media_id } => format!("delete file {}", media(*media_id.get())),
     }
 }
@@ -261,6 +268,7 @@ pub fn of_request(request: &StoreRequest) -> String {
         }),
         StoreRequest::KnownMedia { media_ids } => all(media_ids, |id| media(*id)),
         StoreRequest::CompletedJobs { after, .. } => format!("after {:?}", after.map(media)),
+        StoreRequest::Redeliver { key, .. } => callback_key(key),
         StoreRequest::RegisterBot(_)
         | StoreRequest::RenewBots { .. }
         | StoreRequest::Revise { .. }

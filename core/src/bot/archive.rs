@@ -88,8 +88,12 @@ impl Bot {
         // flood of messages nor a backlog starves the others.
         let others_turn = matches!(self.phase, Phase::Running)
             && self.archive.just_archived
-            && (self.outbox.wants_page() || self.results.wants_to_revise());
-        let others_at_work = self.outbox.is_paging() || self.results.is_revising();
+            && (self.outbox.wants_page()
+                || self.results.wants_to_revise()
+                || self.redeliveries.is_waiting());
+        let others_at_work = self.outbox.is_paging()
+            || self.results.is_revising()
+            || self.redeliveries.is_underway();
         if !self.archive.lane.is_idle() || others_at_work || others_turn {
             return;
         }

@@ -11,7 +11,7 @@ use crate::id::{
 };
 use crate::message::Message;
 use crate::receipt::Receipt;
-use crate::store::{Send, StoreRequest, StoreResult};
+use crate::store::{BotRecord, RedeliverAnswer, Send, StoreRequest, StoreResult};
 use crate::time::{Millis, Timestamp};
 
 /// Something that happened to a bot.
@@ -78,6 +78,19 @@ pub enum BotEvent {
     },
     /// Another node stored results for the bot.
     ResultsWaiting,
+    /// An operator makes it known. A bot that is known already keeps its record.
+    Register {
+        /// What is to be durable of it.
+        record: BotRecord,
+    },
+    /// An operator wants a callback made again that the consumer refused too often, and waits until
+    /// that is durable.
+    Redeliver {
+        /// Which request waits for the answer.
+        request_id: RequestId,
+        /// Which callback.
+        key: CallbackKey,
+    },
 }
 
 /// What a consumer made of one attempt.
@@ -169,6 +182,13 @@ pub enum BotEffect {
         answer: Option<Durable<crate::store::EnqueueAnswer>>,
         /// The message's key.
         send_id: SendId,
+    },
+    /// Answer a request that wanted a callback made again.
+    RedeliverAnswer {
+        /// Which request.
+        request_id: RequestId,
+        /// The answer; none when the bot cannot make it durable here and now.
+        answer: Option<Durable<RedeliverAnswer>>,
     },
     /// Delete a staged file.
     DeleteMedia {

@@ -345,6 +345,7 @@ impl Bot {
             && self.archive.is_quiet()
             && self.outbox.is_quiet()
             && self.results.is_quiet()
+            && !self.redeliveries.is_underway()
             && self.sends.is_quiet()
         {
             self.hold(cx);
@@ -354,6 +355,7 @@ impl Bot {
     /// What waits for its correspondent's first id goes back to its provider.
     fn refuse_all_waiting(&mut self, cx: &mut Context<'_>) {
         let mut origins = self.echo_origins();
+        self.refuse_redeliveries(cx);
         for entry in self.correspondents.values_mut() {
             origins.extend(entry.take_waiting().map(|waiting| waiting.origin));
         }
@@ -445,6 +447,7 @@ impl Bot {
         self.id_reads.clear();
         self.silent.clear();
         self.results.clear();
+        self.clear_redeliveries(cx);
         self.with_outbox(cx, super::Outbox::stop);
         self.clear_sends(cx);
         origins

@@ -2,8 +2,9 @@
 //!
 //! Owns everything of one bot that is in memory, and the order in which it starts and stops. The rooms
 //! inside: [`intake`] lets messages in, [`inserts`] makes media jobs durable, [`results`] applies what
-//! became of them, [`archive`] makes ready messages durable, [`outbox`] calls back, [`sends`] carries
-//! messages the other way, [`lifecycle`] starts and stops it all.
+//! became of them, [`archive`] makes ready messages durable, [`outbox`] calls back, [`redeliveries`]
+//! owe anew what was given up, [`sends`] carries messages the other way, [`lifecycle`] starts and stops
+//! it all, [`view`] shows it to operators.
 //!
 //! Invariants: no outward effect without ownership; a receipt of `accepted` or `duplicate` and a
 //! callback only with the store's word; of each kind of store operation one at a time.
@@ -16,8 +17,10 @@ mod intake;
 mod invariants;
 mod lifecycle;
 pub(crate) mod outbox;
+mod redeliveries;
 mod results;
 mod sends;
+mod view;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -30,6 +33,7 @@ use self::event::{BotEffect, BotEvent};
 use self::inserts::Inserts;
 use self::lifecycle::{Attachment, Phase, Start};
 use self::outbox::Outbox;
+use self::redeliveries::Redeliveries;
 use self::results::Results;
 use self::sends::Sends;
 use crate::context::Context;
@@ -74,6 +78,7 @@ pub(crate) struct Bot {
     joined: BTreeMap<(CorrespondentId, MessageId), Vec<Origin>>,
     inserts: Inserts,
     results: Results,
+    redeliveries: Redeliveries,
     archive: Archive,
     outbox: Outbox,
     sends: Sends,
@@ -102,6 +107,7 @@ impl Bot {
             joined: BTreeMap::new(),
             inserts: Inserts::default(),
             results: Results::default(),
+            redeliveries: Redeliveries::default(),
             archive: Archive::default(),
             sends: Sends::default(),
         }
@@ -168,6 +174,10 @@ impl Bot {
             }
             BotEvent::Enqueue { request_id, send } => self.enqueue_send(cx, request_id, send),
             BotEvent::ResultsWaiting => self.results_waiting(),
+            BotEvent::Register { record } => {
+                self.register(cx, BotRecord { bot_id: self.id.clone(), ..record });
+            }
+            BotEvent::Redeliver { request_id, key } => self.redeliver(cx, request_id, key),
         }
         self.pump(cx);
     }
@@ -208,6 +218,7 @@ impl Bot {
         self.retry_id_reads(cx);
         self.retry_inserts(cx);
         self.tick_results(cx);
+        self.tick_redeliveries(cx);
         self.retry_archive(cx);
         self.tick_sends(cx);
         self.with_outbox(cx, Outbox::tick);
@@ -221,6 +232,7 @@ impl Bot {
             .of(self.id_reads.retry_at(), Deadline::StoreRetry)
             .of(self.inserts.lane.retry_at(), Deadline::StoreRetry)
             .of(self.results.retry_at(), Deadline::StoreRetry)
+            .of(self.redeliveries.retry_at(), Deadline::StoreRetry)
             .of(self.archive.lane.retry_at(), Deadline::StoreRetry)
             .of(self.sends.retry_at(), Deadline::StoreRetry)
             .of(self.grace_until, Deadline::DisconnectGrace)
@@ -241,6 +253,7 @@ impl Bot {
         }
         if matches!(self.phase, Phase::Running) {
             self.pump_results(cx);
+            self.pump_redeliveries(cx);
             self.pump_sends(cx);
         }
         self.pump_outbox(cx);
@@ -265,6 +278,8 @@ impl Bot {
             }
         } else if self.results.awaits(op) {
             self.on_results(cx, op, result);
+        } else if self.redeliveries.awaits(op) {
+            self.on_redelivered(cx, op, result);
         } else if self.sends.awaits(op) {
             self.on_sends(cx, op, result);
         } else {
@@ -289,6 +304,7 @@ impl Bot {
             correspondents: &self.correspondents,
             may_page: self.archive.lane.is_idle()
                 && !self.results.is_revising()
+                && !self.redeliveries.is_underway()
                 && matches!(self.phase, Phase::Running),
             may_send: matches!(self.phase, Phase::Running),
             may_store: self.phase.keeps_promises(),

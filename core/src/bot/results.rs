@@ -193,6 +193,7 @@ impl Bot {
         // A page of owed callbacks that was read before a revision would not hold its callback, and a
         // batch would be called back before a revision that was archived earlier.
         if self.results.revise.is_idle()
+            && !self.redeliveries.is_underway()
             && self.archive.lane.is_idle()
             && !self.outbox.is_paging()
             && let Some(job) = self.results.revisions.pop()

@@ -32,6 +32,7 @@ use crate::receipt::{EvictReason, Origin, RejectReason};
 use crate::settings::Limits;
 use crate::store::FinishedJob;
 use crate::time::Timestamp;
+use crate::view::QueuedView;
 
 /// What one correspondent has said and the archive does not hold yet.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -244,6 +245,26 @@ impl CorrespondentQueue {
         self.media_ids.iter().filter_map(|(id, media_id)| {
             self.media.get(media_id).map(|entry| (*id, entry.message.accepted_time))
         })
+    }
+
+    /// The entries in the order of ids, at most `limit`, as operators see them.
+    pub fn views(&self, limit: usize) -> Vec<QueuedView> {
+        let view = |message: &Message, placeholder| QueuedView {
+            message_id: message.id,
+            media_id: message.media_id(),
+            placeholder,
+            message_size: message.message_size,
+            accepted_time: message.accepted_time,
+        };
+        let texts = self.texts.iter().take(limit).map(|text| view(&text.message, false));
+        let media = self.media_ids.values().take(limit).filter_map(|media_id| {
+            let entry = self.media.get(media_id)?;
+            Some(view(&entry.message, entry.state == MediaState::Waiting))
+        });
+        let mut views: Vec<_> = texts.chain(media).collect();
+        views.sort_by_key(|view| view.message_id);
+        views.truncate(limit);
+        views
     }
 
     /// No id below `floor` will be given.

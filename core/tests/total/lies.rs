@@ -113,7 +113,8 @@ pub fn distorted(reply: StoreReply, how: u8) -> StoreReply {
         | StoreReply::AcquireSingleton(_)
         | StoreReply::ForgetArchived(_)
         | StoreReply::DiscardJob(_)
-        | StoreReply::RetryJob(_)) => reply,
+        | StoreReply::RetryJob(_)
+        | StoreReply::Redeliver(_)) => reply,
     }
 }
 

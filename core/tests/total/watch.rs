@@ -204,6 +204,7 @@ impl Watch {
             | BotEffect::StreamReplaced { .. }
             | BotEffect::AckAnswer { answer: None, .. }
             | BotEffect::EnqueueAnswer { .. }
+            | BotEffect::RedeliverAnswer { .. }
             | BotEffect::DeleteMedia { .. } => {}
         }
     }
@@ -227,6 +228,7 @@ fn assert_leaves_alone(effect: &BotEffect) {
         | BotEffect::Callbacks { .. }
         | BotEffect::DeleteMedia { .. } => false,
         BotEffect::AckAnswer { answer, .. } => answer.is_none(),
+        BotEffect::RedeliverAnswer { answer, .. } => answer.is_none(),
         BotEffect::AbortCallback { .. }
         | BotEffect::StreamReplaced { .. }
         | BotEffect::EnqueueAnswer { .. } => true,

@@ -12,6 +12,8 @@ mod doctor;
 mod engines_here;
 mod exit;
 mod listen;
+mod migrate;
+mod operate;
 mod print;
 mod record;
 mod replay;
@@ -80,11 +82,29 @@ enum Command {
     Webhook(webhook::WebhookArgs),
     /// Make a token for a bot or an operator, and the hash that the configuration holds
     Token(token::TokenArgs),
+    /// List, add, start and stop bots; show their settings
+    #[command(subcommand)]
+    Bots(operate::BotsCommand),
+    /// Find media jobs; retry and discard them
+    #[command(subcommand)]
+    Jobs(operate::JobsCommand),
+    /// See what consumers are owed; have given-up callbacks made again
+    #[command(subcommand)]
+    Callbacks(operate::CallbacksCommand),
+    /// Tell one message's whole story, and what it waits for
+    Explain(operate::ExplainArgs),
+    /// See the nodes, and what each holds
+    #[command(subcommand)]
+    Nodes(operate::NodesCommand),
+    /// Watch nodes, jobs and bots
+    Top(operate::TopArgs),
+    /// Bring a store into the shape that this version needs
+    Migrate(migrate::MigrateArgs),
 }
 
 /// Where the clients find the server.
 #[derive(Debug, Clone, Args)]
-#[command(next_help_heading = "Client options (send, tail)")]
+#[command(next_help_heading = "Client options (send, tail, and what operators do)")]
 struct ClientArgs {
     /// The server
     #[arg(
@@ -96,7 +116,7 @@ struct ClientArgs {
         default_value = "http://127.0.0.1:8787"
     )]
     server: ServerUrl,
-    /// The bot's token, where the server asks for one
+    /// The bot's token, or an operator's, where the server asks for one
     #[arg(long, global = true, env = "ANTEROOM_TOKEN", hide_env_values = true)]
     token: Option<String>,
 }
@@ -123,6 +143,13 @@ pub fn main() -> ExitCode {
         Command::Listen(args) => on_one_thread(listen::run(args)),
         Command::Webhook(args) => webhook::run(args),
         Command::Token(args) => token::run(&args),
+        Command::Bots(command) => on_one_thread(operate::bots(command, client)),
+        Command::Jobs(command) => on_one_thread(operate::jobs(command, client)),
+        Command::Callbacks(command) => on_one_thread(operate::callbacks(command, client)),
+        Command::Explain(args) => on_one_thread(operate::explain(args, client)),
+        Command::Nodes(command) => on_one_thread(operate::nodes(command, client)),
+        Command::Top(args) => on_one_thread(operate::top(args, client)),
+        Command::Migrate(args) => on_one_thread(migrate::run(args)),
     }
     .into()
 }
@@ -166,6 +193,20 @@ mod tests {
             "anteroom webhook verify --secret whsec_x --id a --timestamp 7 --signature v1,x body.json",
             "anteroom token",
             "anteroom token --hash",
+            "anteroom bots list",
+            "anteroom bots add wa-7 --provider whatsapp --run always",
+            "anteroom bots stop wa-7 --json",
+            "anteroom jobs list --state failed --bot wa-7 --reason engine --older-than 10m",
+            "anteroom jobs show 8c7a2f0e-41e4-4d4f-9d40-2f6f5f0f9a11",
+            "anteroom jobs retry 8c7a2f0e-41e4-4d4f-9d40-2f6f5f0f9a11",
+            "anteroom jobs retry --reason timed_out --yes",
+            "anteroom jobs discard --state holding --bot wa-7",
+            "anteroom callbacks owed --bot wa-7",
+            "anteroom callbacks redeliver wa-7/ada/17 --token at_x",
+            "anteroom explain wa-7/ada/17",
+            "anteroom nodes list --json",
+            "anteroom top --once",
+            "anteroom migrate --store sqlite:elsewhere",
         ] {
             Cli::try_parse_from(line.split(' ')).expect(line);
         }
@@ -187,6 +228,12 @@ mod tests {
             "anteroom listen --secret whsec_x --insecure",
             "anteroom webhook",
             "anteroom webhook sign",
+            "anteroom jobs retry",
+            "anteroom jobs retry --yes",
+            "anteroom jobs retry x --bot y",
+            "anteroom jobs list --state lost",
+            "anteroom callbacks redeliver",
+            "anteroom explain",
             "anteroom",
         ] {
             assert!(Cli::try_parse_from(line.split(' ')).is_err(), "{line}");

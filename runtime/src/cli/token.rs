@@ -21,6 +21,8 @@ Examples:
   anteroom token                     prints a new token, and its hash for the configuration
   anteroom token --hash < my-token   prints the hash of a token that there is
 
+A bot's hash belongs into [bots.BOT] tokens, an operator's into [tokens] operators, and one that may
+only look into [tokens] readers.
 The node keeps hashes only: a token that is lost is replaced, not looked up.";
 
 /// Bytes of randomness in a token.

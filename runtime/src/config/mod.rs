@@ -253,6 +253,9 @@ impl Config {
         for hash in &self.tokens.operators {
             tokens.allow_operator(hash.clone());
         }
+        for hash in &self.tokens.readers {
+            tokens.allow_reader(hash.clone());
+        }
         for (id, bot) in &self.bots {
             for hash in &bot.tokens {
                 tokens.allow_bot(BotId::from(id.as_str()), hash.clone());

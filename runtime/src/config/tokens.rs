@@ -12,15 +12,22 @@ use crate::tokens::TokenHash;
 pub struct TokensSection {
     /// Their hashes.
     pub operators: Vec<TokenHash>,
+    /// Those of readers, who look and change nothing.
+    pub readers: Vec<TokenHash>,
 }
 
 impl Section for TokensSection {
     fn visit(&mut self, keys: &mut dyn Keys) {
-        let Self { operators } = self;
+        let Self { operators, readers } = self;
         keys.key(
             "operators",
             &mut Hashes(operators),
             "Hashes of the tokens that open everything but a provider's connection",
+        );
+        keys.key(
+            "readers",
+            &mut Hashes(readers),
+            "Hashes of the tokens that may look at what operators see, and change nothing",
         );
     }
 }

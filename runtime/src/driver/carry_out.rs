@@ -27,6 +27,7 @@ use super::tasks::{Asker, Completion};
 impl Driver {
     /// Carries out one effect. Returns what the machine is to be told at once.
     pub(super) fn carry_out(&mut self, effect: Effect) -> Option<Event> {
+        self.journal.note(|| self.clock.now(), &effect);
         match effect {
             Effect::Session(session_id, effect) => {
                 return self.outlets.tell_session(self.clock.now(), session_id, effect);
@@ -49,7 +50,10 @@ impl Driver {
             Effect::Janitor(JanitorEffect::DeleteMedia { media_id }) => {
                 self.deletions.add(&mut self.tasks, media_id.into_inner());
             }
-            Effect::Notice(notice) => notices::log(&notice),
+            Effect::Notice(notice) => {
+                notices::log(&notice);
+                self.tell_notice(&notice);
+            }
             Effect::Stopped => self.phase = Phase::Stopped,
         }
         None
@@ -90,6 +94,10 @@ impl Driver {
             BotEffect::EnqueueAnswer { request_id, answer, send_id: _ } => {
                 let answer = answer.map(|answer| answer.into_inner());
                 self.outlets.answer_enqueue(request_id, answer);
+            }
+            BotEffect::RedeliverAnswer { request_id, answer } => {
+                let answer = answer.map(Durable::into_inner);
+                self.outlets.answer_redeliver(request_id, answer);
             }
             BotEffect::DeleteMedia { media_id } => {
                 self.deletions.add(&mut self.tasks, media_id.into_inner());

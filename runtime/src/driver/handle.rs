@@ -9,14 +9,16 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use anteroom_core::bot::event::{AckAnswer, Callback};
 use anteroom_core::draft::Draft;
-use anteroom_core::id::{BotId, CallbackKey, SessionId, StreamId};
+use anteroom_core::id::{BotId, CallbackKey, NodeId, SessionId, StreamId};
+use anteroom_core::notice::Notice;
 use anteroom_core::receipt::{Receipt, RejectReason};
 use anteroom_core::session::event::{SessionEffect, SessionEvent};
 use anteroom_core::store::{EnqueueAnswer, Send};
 use anteroom_core::time::Timestamp;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{broadcast, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
+use super::operating::Operation;
 use super::outlets::Timed;
 use super::tasks::Completion;
 use crate::clock::Clock;
@@ -32,6 +34,8 @@ pub struct Handle {
     pub(super) last_stream: Arc<AtomicU64>,
     pub(super) stream_capacity: usize,
     pub(super) called: Arc<Mutex<BTreeMap<BotId, Arc<dyn Consumer>>>>,
+    pub(super) notices: broadcast::Sender<Arc<Notice>>,
+    pub(super) node_id: NodeId,
 }
 
 /// The node has shut down, or its driver is gone.
@@ -122,6 +126,7 @@ pub(super) enum Command {
         send: Send,
         reply: oneshot::Sender<Option<EnqueueAnswer>>,
     },
+    Operate(Operation),
     Shutdown,
 }
 
@@ -244,11 +249,11 @@ impl Handle {
         self.status.ended.cancelled().await;
     }
 
-    async fn command(&self, command: Command) -> Result<(), Stopped> {
+    pub(super) async fn command(&self, command: Command) -> Result<(), Stopped> {
         self.inbox.send(command).await.map_err(|_| Stopped)
     }
 
-    async fn ask<T>(
+    pub(super) async fn ask<T>(
         &self,
         command: impl FnOnce(oneshot::Sender<T>) -> Command,
     ) -> Result<T, Stopped> {

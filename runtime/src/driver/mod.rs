@@ -14,6 +14,7 @@
 //! * `outlets` are the ways out: one bounded channel a connection or stream, one answer a request.
 //! * `calls` are the consumers that are called, and who waits for an answer.
 //! * `tasks` runs whatever takes time and reports its end.
+//! * `operating` is what operators ask for; `journal` remembers what happened lately, so that they can be told.
 //! * [`recording`] is what is handed over of each step where a trace is asked for.
 //! * [`ports`] are the world as the driver needs it. Nothing in here knows a socket, a database, a
 //!   process or a file: all of it runs in the simulation as well.
@@ -35,7 +36,9 @@ pub mod recording;
 mod calls;
 mod carry_out;
 mod deletions;
+mod journal;
 mod notices;
+mod operating;
 mod outlets;
 mod run;
 mod tasks;
@@ -48,6 +51,9 @@ mod tests;
 pub use ports::Watch;
 
 pub use handle::{Attached, Handle, Stopped, StreamItem};
+pub use journal::{About, Happened, Remembered};
+#[cfg(not(madsim))]
+pub(crate) use notices::kind as outcome_kind;
 pub use ports::{Node, Ports, StagedFiles};
 pub use recording::Recording;
 pub use run::{start, start_recorded};

@@ -124,7 +124,7 @@ fn callback_id(bot_id: &BotId, key: &CallbackKey) -> CallbackId {
 }
 
 /// What an outcome is, without what it says.
-fn kind(outcome: &Outcome) -> &'static str {
+pub(crate) fn kind(outcome: &Outcome) -> &'static str {
     match outcome {
         Outcome::Text(_) => "text",
         Outcome::Nothing => "nothing",

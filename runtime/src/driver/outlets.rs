@@ -11,7 +11,7 @@ use anteroom_core::event::Event;
 use anteroom_core::id::{BotId, RequestId, SessionId, StreamId};
 use anteroom_core::receipt::{Receipt, RejectReason};
 use anteroom_core::session::event::{SessionEffect, SessionEvent};
-use anteroom_core::store::EnqueueAnswer;
+use anteroom_core::store::{EnqueueAnswer, RedeliverAnswer};
 use anteroom_core::time::Timestamp;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot};
@@ -41,6 +41,7 @@ pub(super) enum Reply {
     Receipt(oneshot::Sender<Timed<Receipt>>),
     Acknowledged(oneshot::Sender<Timed<Option<AckAnswer>>>),
     Enqueued(oneshot::Sender<Option<EnqueueAnswer>>),
+    Redelivered(oneshot::Sender<Option<RedeliverAnswer>>),
 }
 
 struct Stream {
@@ -202,6 +203,14 @@ impl Outlets {
         }
     }
 
+    /// Answers a request that wanted a callback made again.
+    pub fn answer_redeliver(&mut self, request_id: RequestId, answer: Option<RedeliverAnswer>) {
+        match self.requests.remove(&request_id) {
+            Some(Reply::Redelivered(reply)) => drop(reply.send(answer)),
+            other => self.misdirected(request_id, other),
+        }
+    }
+
     /// Ends whatever is still open.
     pub fn close_all(&mut self) {
         for stream in std::mem::take(&mut self.streams).into_values() {
@@ -224,6 +233,7 @@ impl Reply {
             Self::Receipt(reply) => !reply.is_closed(),
             Self::Acknowledged(reply) => !reply.is_closed(),
             Self::Enqueued(reply) => !reply.is_closed(),
+            Self::Redelivered(reply) => !reply.is_closed(),
         }
     }
 
@@ -237,6 +247,7 @@ impl Reply {
             }
             Self::Acknowledged(reply) => drop(reply.send(Timed { value: None, valid_until })),
             Self::Enqueued(reply) => drop(reply.send(None)),
+            Self::Redelivered(reply) => drop(reply.send(None)),
         }
     }
 }

@@ -15,12 +15,13 @@ use anteroom_core::event::{Event, NodeEvent};
 use anteroom_core::id::BotId;
 use anteroom_core::janitor::JanitorEvent;
 use anteroom_core::machine::Machine;
+use anteroom_core::notice::Notice;
 use anteroom_core::pool::event::PoolEvent;
 use anteroom_core::pool::routing::RoutingError;
 use anteroom_core::session::event::SessionEvent;
 use anteroom_core::settings::NodeSettings;
 use anteroom_core::time::Millis;
-use tokio::sync::mpsc;
+use tokio::sync::{broadcast, mpsc};
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::DropGuard;
@@ -29,6 +30,8 @@ use tracing::{trace, warn};
 use super::calls::Calls;
 use super::deletions::Deletions;
 use super::handle::{Command, Handle, Status};
+use super::journal::Journal;
+use super::operating::NOTICES_MAX;
 use super::outlets::{Outlets, Reply};
 use super::ports::{Node, Ports, StagedFiles};
 use super::recording::Recording;
@@ -73,7 +76,9 @@ pub fn start_recorded(
 ) -> Result<(Handle, JoinHandle<()>), RoutingError> {
     let stream_capacity = stream_capacity(&node.settings);
     let ack_timeouts = AckTimeouts::of(&node.settings);
+    let node_id = node.settings.node_id;
     let machine = Machine::new(node.settings, node.seed)?;
+    let (notices, _) = broadcast::channel(NOTICES_MAX);
     let (inbox_sender, inbox) = mpsc::channel(INBOX_CAPACITY);
     let (completions_sender, completions) = mpsc::unbounded_channel();
     let status = Arc::new(Status::default());
@@ -85,6 +90,8 @@ pub fn start_recorded(
         last_stream: Arc::new(AtomicU64::new(0)),
         stream_capacity,
         called: Arc::default(),
+        notices: notices.clone(),
+        node_id,
     };
     let driver = Driver {
         machine,
@@ -103,6 +110,8 @@ pub fn start_recorded(
         phase: Phase::Running,
         effects: Vec::new(),
         recording,
+        journal: Journal::default(),
+        notices,
         _ended: status.ended.clone().drop_guard(),
         status,
         #[cfg(madsim)]
@@ -141,7 +150,7 @@ impl AckTimeouts {
 }
 
 pub(super) struct Driver {
-    machine: Machine,
+    pub(super) machine: Machine,
     pub(super) clock: Arc<dyn Clock>,
     inbox: mpsc::Receiver<Command>,
     completions: mpsc::UnboundedReceiver<Completion>,
@@ -159,6 +168,8 @@ pub(super) struct Driver {
     /// Empty between steps; kept for its room.
     effects: Vec<Effect>,
     recording: Option<Recording>,
+    pub(super) journal: Journal,
+    pub(super) notices: broadcast::Sender<Arc<Notice>>,
     status: Arc<Status>,
     /// Tells those who wait for the end, however the loop ends.
     _ended: DropGuard,
@@ -253,7 +264,7 @@ impl Driver {
 
     /// One step, and the steps that its effects make necessary: each of those follows from the loss of
     /// an outlet, so they are at most as many as there are outlets.
-    fn step(&mut self, event: Event) {
+    pub(super) fn step(&mut self, event: Event) {
         let mut effects = std::mem::take(&mut self.effects);
         let mut lost = VecDeque::new();
         let mut next = Some(event);
@@ -337,6 +348,7 @@ impl Driver {
                     self.step(Event::Bot(bot_id, BotEvent::Enqueue { request_id, send }));
                 }
             }
+            Command::Operate(operation) => self.operate(operation),
             Command::Shutdown => self.shut_down(),
         }
     }

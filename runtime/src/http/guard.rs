@@ -127,7 +127,7 @@ pub(super) async fn in_time(
     }
 }
 
-fn from_this_machine(headers: &HeaderMap) -> Result<(), Problem> {
+pub(super) fn from_this_machine(headers: &HeaderMap) -> Result<(), Problem> {
     let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
     let host = host.and_then(|host| host.parse::<Authority>().ok());
     let Some(host) = host.filter(|host| is_loopback(host.host())) else {

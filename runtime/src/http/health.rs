@@ -19,6 +19,7 @@ pub(super) async fn hello() -> &'static str {
         "POST /v1/bots/{bot}/callbacks/ack    acknowledge callbacks\n",
         "POST /v1/bots/{bot}/callbacks/resume call a webhook again that was gone\n",
         "POST /v1/bots/{bot}/sends            send a message\n",
+        "GET  /openapi.json                   all of it, operators' endpoints included\n",
         "GET  /healthz, /readyz               is it there, is it ready\n",
     )
 }

@@ -19,6 +19,7 @@
 //! | [`callbacks`], [`callback_socket`] | `GET /v1/bots/{bot}/callbacks`, as events or over a WebSocket |
 //! | [`acknowledgements`] | `POST /v1/bots/{bot}/callbacks/ack` |
 //! | [`sends`] | `POST /v1/bots/{bot}/sends` |
+//! | [`operate`] | what operators see and do |
 //! | [`health`] | whether the node is there, and ready |
 //!
 //! **Architecture invariants:** nothing is buffered without a bound; a slow peer delays itself only;
@@ -36,6 +37,7 @@ mod health;
 mod listener;
 mod media;
 mod messages;
+mod operate;
 mod pace;
 mod path;
 mod problem;
@@ -54,6 +56,7 @@ use axum::routing::{get, post, put};
 use tokio_util::sync::CancellationToken;
 
 pub use listener::serve;
+pub use operate::Operations;
 pub use pace::Rate;
 
 use crate::driver::Handle;
@@ -70,6 +73,7 @@ pub struct HttpState {
     shutdown: CancellationToken,
     access: Access,
     accepts_v0: bool,
+    operations: Option<Arc<Operations>>,
 }
 
 /// The bounds of the listeners.
@@ -129,6 +133,7 @@ impl HttpState {
             shutdown: CancellationToken::new(),
             access: Access::Loopback,
             accepts_v0: false,
+            operations: None,
         }
     }
 
@@ -144,6 +149,12 @@ impl HttpState {
     /// The same that takes messages of payload version 0 too, or not.
     pub fn accepting_v0(mut self, accepts_v0: bool) -> Self {
         self.accepts_v0 = accepts_v0;
+        self
+    }
+
+    /// The same with what operators need.
+    pub fn with_operations(mut self, operations: Operations) -> Self {
+        self.operations = Some(Arc::new(operations));
         self
     }
 
@@ -169,6 +180,7 @@ pub fn router(state: HttpState) -> Router {
     requests
         .merge(streams)
         .route_layer(from_fn_with_state(state.clone(), guard::authorized))
+        .merge(operate::router(&state))
         .route("/", get(health::hello))
         .route("/healthz", get(health::alive))
         .route("/readyz", get(health::ready))

@@ -12,6 +12,7 @@ mod clock;
 pub mod mongodb;
 #[cfg(not(madsim))]
 pub mod sqlite;
+pub mod views;
 
 use std::future::Future;
 use std::pin::Pin;

@@ -217,7 +217,8 @@ impl World {
             BotEffect::PostReceipt { .. }
             | BotEffect::AbortCallback { .. }
             | BotEffect::StreamReplaced { .. }
-            | BotEffect::EnqueueAnswer { .. } => {}
+            | BotEffect::EnqueueAnswer { .. }
+            | BotEffect::RedeliverAnswer { .. } => {}
         }
     }
 

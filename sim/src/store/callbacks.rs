@@ -6,7 +6,10 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use anteroom_core::id::{Attempt, BotId, CallbackId, CallbackKey};
-use anteroom_core::store::{Mark, MarkAnswer, OwedCallback, OwedOf, OwedScope, Send, StoreReply};
+use anteroom_core::store::{
+    CallbackEnd, Mark, MarkAnswer, OwedCallback, OwedOf, OwedScope, RedeliverAnswer, Send,
+    StoreReply,
+};
 use anteroom_core::time::Timestamp;
 
 use super::StoreModel;
@@ -52,6 +55,31 @@ impl Archive {
             failures: row.failures,
         });
         StoreReply::OwedCallbacks { callbacks: callbacks.collect(), more }
+    }
+
+    /// Owes a callback anew that its consumer refused too often, behind everything that an outbox may
+    /// have passed.
+    pub(super) fn redeliver(&mut self, bot_id: &BotId, key: &CallbackKey) -> RedeliverAnswer {
+        let Some(row) = self.get(bot_id, &key.correspondent_id, key.message_id) else {
+            return RedeliverAnswer::NotFound;
+        };
+        if row.revision != key.revision {
+            let superseded = key.revision < row.revision;
+            return if superseded { RedeliverAnswer::Settled } else { RedeliverAnswer::NotFound };
+        }
+        match row.callback {
+            CallbackState::Owed => RedeliverAnswer::Owed { seq: row.seq },
+            CallbackState::NotOwed { .. }
+            | CallbackState::Ended { end: CallbackEnd::Acknowledged, .. } => {
+                RedeliverAnswer::Settled
+            }
+            CallbackState::Ended { end: CallbackEnd::Undeliverable, .. } => {
+                let row = row.as_ref().clone();
+                let seq = self.take_seq(bot_id);
+                self.put(ArchiveRow { seq, callback: CallbackState::Owed, failures: 0, ..row });
+                RedeliverAnswer::Owed { seq }
+            }
+        }
     }
 
     /// Raises attempt numbers and stores the refusals counted so far; none where nothing is owed.

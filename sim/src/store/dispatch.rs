@@ -118,6 +118,9 @@ impl StoreModel {
             }
             Request::DiscardJob { media_id } => Reply::DiscardJob(self.discard_job(*media_id, now)),
             Request::RetryJob { media_id } => Reply::RetryJob(self.retry_job(*media_id, now)),
+            Request::Redeliver { fence, key } => {
+                Reply::Redeliver(self.archive.redeliver(&fence.bot_id, key))
+            }
         })
     }
 }
@@ -136,6 +139,7 @@ fn fence_of(request: &StoreRequest) -> Option<&Fence> {
         | Request::OwedCallbacks { fence, .. }
         | Request::RaiseAttempts { fence, .. }
         | Request::MarkCalledBack { fence, .. }
+        | Request::Redeliver { fence, .. }
         | Request::OwedSends { fence, .. }
         | Request::MarkSent { fence, .. } => Some(fence),
         Request::RegisterBot(_)

@@ -38,6 +38,7 @@ fn fenced_requests(fence: &Fence, rig: &Rig<'_>) -> Vec<StoreRequest> {
         },
         StoreRequest::RaiseAttempts { fence: fence(), callbacks: vec![(key("c", 1, 0), 7)] },
         StoreRequest::MarkCalledBack { fence: fence(), marks: vec![acknowledged(key("c", 1, 0))] },
+        StoreRequest::Redeliver { fence: fence(), key: key("c", 1, 0) },
         StoreRequest::OwedSends { fence: fence(), limit: MANY },
         StoreRequest::MarkSent { fence: fence(), sent: vec![("s".into(), "p".into())] },
         StoreRequest::HoldBot(fence()),

@@ -133,7 +133,9 @@ macro_rules! store_contract {
                 a_revision_is_owed_behind_the_rest
                 a_failed_revision_can_be_retried
                 revisions_follow_one_another
-                a_revision_is_the_same_message;
+                a_revision_is_the_same_message
+                an_undeliverable_callback_is_owed_anew
+                what_is_settled_is_not_owed_anew;
             sweeps:
                 ended_leases_are_taken_away
                 a_sweep_is_bounded_and_goes_on

@@ -1,11 +1,11 @@
 //! Operators: discard, retry, and the revision that a retry makes.
 
-use anteroom_core::id::Attempt;
+use anteroom_core::id::{ArchiveSeq, Attempt};
 use anteroom_core::job::{Rejection, Status};
 use anteroom_core::message::{Message, Outcome};
 use anteroom_core::store::{
-    ArchiveItem, CallbackPlan, Fence, MarkAnswer, OperatorAnswer, ReviseAnswer, StoreError,
-    StoreRequest, TokenAnswer,
+    ArchiveItem, CallbackEnd, CallbackPlan, Fence, Mark, MarkAnswer, OperatorAnswer,
+    RedeliverAnswer, ReviseAnswer, StoreError, StoreRequest, TokenAnswer,
 };
 use anteroom_runtime::store::Store;
 
@@ -173,4 +173,48 @@ pub async fn a_revision_is_the_same_message(store: &dyn Store, clock: &TestClock
         assert!(matches!(rig.refused(request).await, StoreError::Invalid { .. }));
     }
     assert_eq!(rig.completed(&fence, None, MANY).await.jobs.len(), 1);
+}
+
+/// A message whose consumer refused it too often, and one behind it.
+async fn undeliverable(rig: &Rig<'_>) -> (Fence, ArchiveSeq) {
+    let fence = rig.bot("b").await;
+    rig.archived(&fence, super::fixtures::item("c", super::fixtures::text(1))).await;
+    let last = rig.archived(&fence, super::fixtures::item("d", super::fixtures::text(2))).await;
+    let refused = Mark { key: key("c", 1, 0), end: CallbackEnd::Undeliverable, reply: None };
+    assert_eq!(rig.mark(&fence, refused).await, MarkAnswer::Ended);
+    assert_eq!(rig.owed(&fence).await.len(), 1, "only the other one is owed");
+    (fence, last)
+}
+
+/// Goal: a callback that was given up is owed anew behind the rest, its refusals forgotten, its attempts
+/// counted on, and ends like any other.
+pub async fn an_undeliverable_callback_is_owed_anew(store: &dyn Store, clock: &TestClock) {
+    let rig = Rig::new(store, clock);
+    let (fence, last) = undeliverable(&rig).await;
+    let RedeliverAnswer::Owed { seq } = rig.redeliver(&fence, key("c", 1, 0)).await else {
+        panic!("it is owed")
+    };
+    assert!(seq > last);
+    let [_, owed] = &rig.owed(&fence).await[..] else { panic!("two callbacks are owed") };
+    assert_eq!((owed.seq, owed.attempt, owed.failures), (seq, Attempt(2), 0));
+    assert_eq!(*owed.message, super::fixtures::text(1));
+    assert_eq!(rig.mark(&fence, acknowledged(key("c", 1, 0))).await, MarkAnswer::Ended);
+    assert_eq!(rig.owed(&fence).await.len(), 1);
+    assert_eq!(rig.redeliver(&fence, key("c", 1, 0)).await, RedeliverAnswer::Settled);
+}
+
+/// Goal: what the consumer took, or what owes nothing, is not made again; what is unknown is not found.
+pub async fn what_is_settled_is_not_owed_anew(store: &dyn Store, clock: &TestClock) {
+    let rig = Rig::new(store, clock);
+    let (fence, last) = undeliverable(&rig).await;
+    let silent = super::fixtures::item("e", super::fixtures::text(3));
+    let silent = ArchiveItem { callback: CallbackPlan::None, ..silent };
+    rig.archived(&fence, silent).await;
+    let still_owed = rig.redeliver(&fence, key("d", 2, 0)).await;
+    assert_eq!(still_owed, RedeliverAnswer::Owed { seq: last }, "it keeps its place");
+    assert_eq!(rig.redeliver(&fence, key("e", 3, 0)).await, RedeliverAnswer::Settled);
+    assert_eq!(rig.redeliver(&fence, key("c", 1, 1)).await, RedeliverAnswer::NotFound);
+    assert_eq!(rig.redeliver(&fence, key("x", 1, 0)).await, RedeliverAnswer::NotFound);
+    let next = rig.archived(&fence, super::fixtures::item("f", super::fixtures::text(4))).await;
+    assert_eq!(next.0, last.0 + 2, "no place was taken in vain");
 }

@@ -12,7 +12,7 @@ use anteroom_core::settings::Run;
 use anteroom_core::store::{
     Acquired, ArchiveAnswer, ArchiveItem, BotRecord, CallbackPlan, Claimed, Completion, Fence,
     InsertAnswer, JobPage, Mark, MarkAnswer, NewJob, OperatorAnswer, OwedCallback, OwedScope,
-    ReviseAnswer, Send, StoreError, StoreReply, StoreRequest, Swept, TokenAnswer,
+    RedeliverAnswer, ReviseAnswer, Send, StoreError, StoreReply, StoreRequest, Swept, TokenAnswer,
 };
 use anteroom_core::time::Millis;
 use anteroom_runtime::store::Store;
@@ -293,6 +293,12 @@ impl<'s> Rig<'s> {
     /// Begins a failed job anew.
     pub async fn retry(&self, media_id: MediaId) -> OperatorAnswer {
         asked!(self.twice(StoreRequest::RetryJob { media_id }), RetryJob)
+    }
+
+    /// Owes a callback anew.
+    pub async fn redeliver(&self, fence: &Fence, key: CallbackKey) -> RedeliverAnswer {
+        let request = StoreRequest::Redeliver { fence: fence.clone(), key };
+        asked!(self.twice(request), Redeliver)
     }
 }
 

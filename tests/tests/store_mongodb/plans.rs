@@ -6,12 +6,16 @@
 
 use anteroom_core::id::ArchiveSeq;
 use anteroom_core::store::{CallbackPlan, OwedOf, OwedScope, StoreRequest};
-use anteroom_core::time::Millis;
+use anteroom_core::time::{Millis, Timestamp};
+use anteroom_runtime::store::mongodb::MongoStore;
+use anteroom_runtime::store::views::{
+    CallbackFilter, CallbackQuery, JobFilter, JobQuery, JobState, Question, Views,
+};
 use anteroom_runtime::store::{Hint, Store};
 use anteroom_tests::store_contract::Rig;
 use anteroom_tests::store_contract::fixtures::{
-    POOL, acknowledged, ended, failure, item, item_of_lease, job, key, lease, media, node, text,
-    token, unleased, words,
+    POOL, acknowledged, ended, failure, id, item, item_of_lease, job, key, lease, media, node,
+    text, token, unleased, words,
 };
 use mongodb::bson::{Bson, Document, Uuid, doc};
 
@@ -147,6 +151,45 @@ async fn run_everything(place: &Place, store: &dyn Store) {
     rig.ask(renew).await;
 }
 
+/// Everything that operators look at a page of.
+async fn look_at_everything(store: &MongoStore) {
+    let all = |state| JobFilter {
+        state,
+        bot_id: None,
+        pool: None,
+        status: None,
+        reason: None,
+        before: Some(Timestamp::from_ms(u64::MAX)),
+    };
+    let of_bot = || JobFilter { bot_id: Some("b".into()), ..all(JobState::Failed) };
+    let filters = [all(JobState::Active), all(JobState::Holding), all(JobState::Failed), of_bot()];
+    for filter in filters {
+        for newest_first in [false, true] {
+            for after in [None, Some((Timestamp::from_ms(1), media(7)))] {
+                let filter = filter.clone();
+                let query = JobQuery { filter, newest_first, after, limit: 20 };
+                look(store, Question::Jobs(query)).await;
+            }
+        }
+    }
+    for state in [CallbackFilter::Owed, CallbackFilter::Undeliverable] {
+        for bot_id in [None, Some("b".into())] {
+            for after in [None, Some(("b".into(), ArchiveSeq(5)))] {
+                let query = CallbackQuery { state, bot_id: bot_id.clone(), after, limit: 20 };
+                look(store, Question::Callbacks(query)).await;
+            }
+        }
+    }
+    look(store, Question::Medium(media(4))).await;
+    look(store, Question::Message("b".into(), "c".into(), id(3))).await;
+    look(store, Question::Message("b".into(), "c".into(), id(100))).await;
+    look(store, Question::Leases).await;
+}
+
+async fn look(store: &MongoStore, question: Question) {
+    store.look(question).await.expect("the server answers");
+}
+
 /// Goal: what runs often never reads a whole collection and never sorts.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_runs_often_uses_an_index_for_search_and_order() {
@@ -165,6 +208,7 @@ async fn what_runs_often_uses_an_index_for_search_and_order() {
     let profile = |level: i32| doc! { "profile": level };
     place.database.run_command(profile(2)).await.expect("the profiler can be switched");
     run_everything(&place, &store).await;
+    look_at_everything(&store).await;
     place.database.run_command(profile(0)).await.expect("the profiler can be switched");
     let mut explained = 0;
     for entry in recorded(&place).await {
@@ -237,6 +281,7 @@ async fn check(place: &Place, entry: &Document) {
     for field in ["aggregate", "pipeline"] {
         asked.insert(field, command.get(field).cloned().unwrap_or(Bson::Null));
     }
+    asked.extend(command.get("hint").map(|hint| ("hint".to_owned(), hint.clone())));
     asked.insert("cursor", doc! {});
     check_plan(place, asked).await;
 }

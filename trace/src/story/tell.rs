@@ -130,6 +130,13 @@ impl Story {
             BotEvent::Enqueue { .. } => {
                 self.told(at, Kind::Told, node, consumer(), label, Vec::new());
             }
+            BotEvent::Register { .. } => {
+                self.told(at, Kind::Told, node, requests(), label, Vec::new());
+            }
+            BotEvent::Redeliver { key, .. } => {
+                let subjects = vec![of_key(bot_id, key)];
+                self.told(at, Kind::Told, node, requests(), label, subjects);
+            }
             BotEvent::ResultsWaiting => {
                 let way = (Party::Store, Party::Node(node));
                 self.told(at, Kind::Told, node, way, format!("{bot_id}: {label}"), Vec::new());
@@ -265,7 +272,9 @@ impl Story {
             BotEffect::StreamReplaced { .. } => {
                 self.told(at, Kind::Told, node, consumer(), label, Vec::new());
             }
-            BotEffect::AckAnswer { .. } | BotEffect::EnqueueAnswer { .. } => {
+            BotEffect::AckAnswer { .. }
+            | BotEffect::EnqueueAnswer { .. }
+            | BotEffect::RedeliverAnswer { .. } => {
                 self.told(at, Kind::Answered, node, consumer(), label, Vec::new());
             }
             BotEffect::DeleteMedia { media_id } => self.tell_deletion(node, at, *media_id.get()),

@@ -15,6 +15,7 @@ mod lane;
 mod marks;
 mod paging;
 mod together;
+mod view;
 
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;

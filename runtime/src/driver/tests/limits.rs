@@ -161,6 +161,8 @@ async fn letting_a_stream_go_detaches_its_consumer() {
         last_stream: Arc::default(),
         stream_capacity: 1,
         called: Arc::default(),
+        notices: tokio::sync::broadcast::channel(1).0,
+        node_id: uuid::Uuid::nil().into(),
     };
     let attached = handle.attach_consumer(BotId::from(BOT)).await.expect("the inbox is open");
     let Some(Command::Attach { stream_id, outlet, .. }) = commands.recv().await else {
@@ -190,6 +192,8 @@ async fn answers_past_their_time_are_not_told() {
         last_stream: Arc::default(),
         stream_capacity: 1,
         called: Arc::default(),
+        notices: tokio::sync::broadcast::channel(1).0,
+        node_id: uuid::Uuid::nil().into(),
     };
     let answering = tokio::spawn(async move {
         while let Some(command) = commands.recv().await {

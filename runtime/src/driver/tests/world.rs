@@ -18,8 +18,8 @@ use anteroom_core::session::event::{SessionEffect, SessionEvent};
 use anteroom_core::settings::NodeSettings;
 use anteroom_core::store::{
     Acquired, ArchiveAnswer, BotRecord, Claimed, EnqueueAnswer, InsertAnswer, JobPage, MarkAnswer,
-    OperatorAnswer, ReviseAnswer, Send, StoreError, StoreReply, StoreRequest, StoreResult,
-    TokenAnswer,
+    OperatorAnswer, RedeliverAnswer, ReviseAnswer, Send, StoreError, StoreReply, StoreRequest,
+    StoreResult, TokenAnswer,
 };
 use anteroom_core::time::{Millis, Timestamp};
 use serde_json::{Value, json};
@@ -298,6 +298,7 @@ impl ScriptedStore {
             StoreRequest::ForgetArchived { .. } => StoreReply::ForgetArchived(0),
             StoreRequest::DiscardJob { .. } => StoreReply::DiscardJob(OperatorAnswer::NotFound),
             StoreRequest::RetryJob { .. } => StoreReply::RetryJob(OperatorAnswer::NotFound),
+            StoreRequest::Redeliver { .. } => StoreReply::Redeliver(RedeliverAnswer::NotFound),
         }
     }
 }

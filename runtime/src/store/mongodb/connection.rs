@@ -59,6 +59,16 @@ impl Connection {
         self.read(collection, pipeline, None, ReadConcern::majority()).await
     }
 
+    /// The same by an index of this name.
+    pub(super) async fn aggregate_by(
+        &self,
+        collection: &str,
+        pipeline: Vec<Document>,
+        index: &str,
+    ) -> Answer<Vec<RawDocumentBuf>> {
+        self.read(collection, pipeline, Some(index), ReadConcern::majority()).await
+    }
+
     /// The same, of the newest state, for a transaction that has written its bot's fence: no other
     /// transaction of the bot commits before that one ends, and when it is durable, so is what it saw.
     /// (The server takes no union of collections inside a transaction.)

@@ -5,8 +5,8 @@ use anteroom_core::store::{StoreReply, StoreRequest};
 use super::connection::Connection;
 use super::failure::Answer;
 use super::{
-    archive, bots, callbacks, claims, inserts, leases, moves, next_id, operator, retention,
-    revision, sends, sweeps,
+    archive, bots, callbacks, claims, inserts, leases, moves, next_id, operator, redelivery,
+    retention, revision, sends, sweeps,
 };
 
 /// Executes one request.
@@ -109,6 +109,9 @@ pub(super) async fn execute(store: &Connection, request: StoreRequest) -> Answer
         }
         Request::RetryJob { media_id } => {
             operator::retry(store, media_id).await.map(StoreReply::RetryJob)
+        }
+        Request::Redeliver { fence, key } => {
+            redelivery::redeliver(store, &fence, &key).await.map(StoreReply::Redeliver)
         }
     }
 }

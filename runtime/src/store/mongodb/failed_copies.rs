@@ -4,8 +4,7 @@
 //! that fails its job; a later failure of the same media replaces it, so writing one never meets
 //! another. `error.kind` is there for operators to sort by.
 
-use anteroom_core::job::{FailedCopy, Job, Status};
-use anteroom_core::message::{FailureKind, Outcome};
+use anteroom_core::job::FailedCopy;
 use mongodb::bson::{
     DateTime, RawDocument, RawDocumentBuf, Uuid, deserialize_from_slice, doc,
     serialize_to_raw_document_buf,
@@ -16,6 +15,7 @@ use super::failure::Answer;
 use super::job_documents::{self, Shelf};
 use super::statements::Statement;
 use super::values::{AsUuid, date, timestamp};
+use crate::store::views::reason;
 
 #[derive(Serialize)]
 struct CopyDocument<'c> {
@@ -47,7 +47,7 @@ pub(super) fn put(copy: &FailedCopy) -> Answer<Statement> {
         bot_id: job.bot_id.as_str(),
         correspondent_id: job.correspondent_id.as_str(),
         failed_at: date(copy.failed_at),
-        error: ErrorDocument { kind: kind(job) },
+        error: ErrorDocument { kind: reason(job) },
         job: job_documents::write(job)?,
     };
     let document = serialize_to_raw_document_buf(&document)?;
@@ -62,30 +62,4 @@ pub(super) fn read(document: &RawDocument) -> Result<FailedCopy, String> {
     let shelf = if is_held { Shelf::Holding } else { Shelf::Active };
     let job = job_documents::read(shelf, &stored.job)?;
     Ok(FailedCopy { job, failed_at: timestamp(stored.failed_at) })
-}
-
-/// What an operator sorts by.
-fn kind(job: &Job) -> &'static str {
-    let Status::Completed { outcome, .. } = &job.status else { return "none" };
-    match outcome {
-        Outcome::TimedOut => "timed_out",
-        Outcome::Expired => "expired",
-        Outcome::Failed { error, .. } => failure_kind(*error),
-        Outcome::Text(_)
-        | Outcome::Nothing
-        | Outcome::Corrupt { .. }
-        | Outcome::Unsupported { .. }
-        | Outcome::NotProcessed
-        | Outcome::Discarded => "none",
-    }
-}
-
-fn failure_kind(error: FailureKind) -> &'static str {
-    match error {
-        FailureKind::FileMissing => "file_missing",
-        FailureKind::Unreadable => "unreadable",
-        FailureKind::Engine => "engine",
-        FailureKind::RetriesExhausted => "retries_exhausted",
-        FailureKind::WorkerLost => "worker_lost",
-    }
 }

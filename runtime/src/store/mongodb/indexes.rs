@@ -10,6 +10,9 @@ use mongodb::options::IndexOptions;
 
 use super::collections::{ACTIVE, ARCHIVE, FAILED, HOLDING, QUARANTINE, SENDS};
 use super::job_documents::WAITING;
+use super::views::{
+    FAILED_INDEX, FAILED_OF_BOT_INDEX, JOBS_INDEX, MEDIA_INDEX, UNDELIVERABLE_INDEX,
+};
 
 /// The index that knows a message by its provider's id, in the archive and among jobs.
 pub(super) const PROVIDER_MESSAGE_INDEX: &str = "bot_id_correspondent_id_provider_message_id";
@@ -93,6 +96,12 @@ fn bot_page(collection: &'static str) -> Index {
     all(collection, "bot_id_status", doc! { "bot_id": 1, "status": 1, "_id": 1 })
 }
 
+/// Operators' lists: jobs by their age; what else is filtered by stands in the entries. Nothing in it ever
+/// changes.
+fn listed(collection: &'static str) -> Index {
+    all(collection, JOBS_INDEX, doc! { "created_at": 1, "_id": 1, "bot_id": 1, "pool": 1 })
+}
+
 fn of_active() -> Vec<Index> {
     vec![
         // Operators' lists: what waits, by type and age.
@@ -115,6 +124,7 @@ fn of_active() -> Vec<Index> {
             doc! { "pool": 1, "status": 1, "not_before": 1 },
             doc! { "status": "backing_off" },
         ),
+        listed(ACTIVE),
         bot_page(ACTIVE),
         provider_message(ACTIVE),
         lease_end(ACTIVE),
@@ -130,6 +140,7 @@ fn of_active() -> Vec<Index> {
 
 fn of_holding() -> Vec<Index> {
     vec![
+        listed(HOLDING),
         bot_page(HOLDING),
         provider_message(HOLDING),
         lease_end(HOLDING),
@@ -142,8 +153,19 @@ fn of_failed() -> Vec<Index> {
     vec![
         // The sweep for copies that were kept long enough.
         all(FAILED, "failed_at", doc! { "failed_at": 1, "_id": 1 }),
-        // Operators' lists: the latest failures of a bot, and of a kind.
-        all(FAILED, "bot_id_failed_at", doc! { "bot_id": 1, "failed_at": 1 }),
+        // Operators' lists: failures by their time, of all bots and of one; what else is filtered by stands
+        // in the entries.
+        all(
+            FAILED,
+            FAILED_INDEX,
+            doc! { "failed_at": 1, "_id": 1, "bot_id": 1, "job.pool": 1, "error.kind": 1 },
+        ),
+        all(
+            FAILED,
+            FAILED_OF_BOT_INDEX,
+            doc! { "bot_id": 1, "failed_at": 1, "_id": 1, "job.pool": 1, "error.kind": 1 },
+        ),
+        // The same of a kind.
         all(FAILED, "error_kind_failed_at", doc! { "error.kind": 1, "failed_at": 1 }),
     ]
 }
@@ -179,6 +201,20 @@ fn of_archive() -> Vec<Index> {
             "bot_id_correspondent_id_archive_seq",
             doc! { "bot_id": 1, "correspondent_id": 1, "archive_seq": 1, "id": 1 },
             owed(),
+        ),
+        // The callbacks that were given up, for operators.
+        some(
+            ARCHIVE,
+            UNDELIVERABLE_INDEX,
+            doc! { "bot_id": 1, "callback.state": 1, "archive_seq": 1 },
+            doc! { "callback.state": "undeliverable" },
+        ),
+        // The message of a medium whose job has ended, for operators.
+        some(
+            ARCHIVE,
+            MEDIA_INDEX,
+            doc! { "media_id": 1 },
+            doc! { "media_id": { "$exists": true } },
         ),
         // The sweep for rows that were kept long enough; ending a callback does not touch it.
         some(ARCHIVE, "archived_at", doc! { "archived_at": 1 }, doc! { "retention": "due" }),

@@ -13,7 +13,8 @@
 //! | `store_time`, `values`, `pages` | time, ids and sizes in documents |
 //! | `fence`, `abandoned` | the one document that all transactions of a bot write, and what a killed process leaves of them |
 //! | `job_documents`, `job_changes`, `archive_documents`, `failed_copies`, `quarantine` | the collections |
-//! | `bots`, `inserts`, `archive`, `finishing`, `moves`, `claims`, `leases`, `revision`, `callbacks`, `sends`, `next_id`, `sweeps`, `retention`, `operator` | one function a request |
+//! | `bots`, `inserts`, `archive`, `finishing`, `moves`, `claims`, `leases`, `revision`, `redelivery`, `callbacks`, `sends`, `next_id`, `sweeps`, `retention`, `operator` | one function a request |
+//! | `views` | what operators look at |
 //! | `watch` | what other nodes do, as it happens |
 //!
 //! **Invariants.** What is answered is durable on a majority of the nodes. Leases end by the server's
@@ -46,6 +47,7 @@ mod opening;
 mod operator;
 mod pages;
 mod quarantine;
+mod redelivery;
 mod retention;
 mod revision;
 mod sends;
@@ -55,6 +57,7 @@ mod sweeps;
 mod transaction;
 mod turns;
 mod values;
+mod views;
 mod watch;
 
 use std::fmt;
@@ -69,6 +72,7 @@ use tokio_util::task::TaskTracker;
 
 use self::connection::Connection;
 use self::failure::Answer;
+use super::views::{Question, View, Views};
 use super::{BoxFuture, Hint, Store};
 
 pub use self::open_error::OpenError;
@@ -176,5 +180,11 @@ impl Store for MongoStore {
             self.calls.wait().await;
             self.connection.client.clone().shutdown().await;
         })
+    }
+}
+
+impl Views for MongoStore {
+    fn look(&self, question: Question) -> BoxFuture<'_, Result<View, StoreError>> {
+        Box::pin(self.call(views::look(&self.connection, question)))
     }
 }

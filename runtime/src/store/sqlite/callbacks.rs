@@ -10,7 +10,7 @@ use anteroom_core::id::{
 };
 use anteroom_core::message::Message;
 use anteroom_core::store::{
-    Fence, Mark, MarkAnswer, OwedCallback, OwedOf, OwedScope, Send, StoreReply,
+    Fence, Mark, MarkAnswer, OwedCallback, OwedOf, OwedScope, RedeliverAnswer, Send, StoreReply,
 };
 use rusqlite::{Params, Row};
 
@@ -140,6 +140,37 @@ fn rows(work: &Work<'_>, sql: &str, params: impl Params) -> Answer<Vec<OwedRow>>
             message: read_body(row, 6),
         })
     })
+}
+
+/// Owes a callback anew that its consumer refused too often, behind everything that an outbox may have
+/// passed.
+pub(super) fn redeliver(
+    work: &Work<'_>,
+    fence: &Fence,
+    key: &CallbackKey,
+) -> Answer<RedeliverAnswer> {
+    bots::pass_fence(work, fence)?;
+    let Some(row) = find(work, &fence.bot_id, key)? else { return Ok(RedeliverAnswer::NotFound) };
+    match key.revision.cmp(&row.revision) {
+        Ordering::Less => return Ok(RedeliverAnswer::Settled),
+        Ordering::Greater => return Ok(RedeliverAnswer::NotFound),
+        Ordering::Equal => {}
+    }
+    match row.callback {
+        CallbackState::Owed => Ok(RedeliverAnswer::Owed { seq: ArchiveSeq(unsigned(row.seq)) }),
+        CallbackState::None | CallbackState::Acknowledged => Ok(RedeliverAnswer::Settled),
+        CallbackState::Undeliverable => {
+            let seq = bots::last_seq(work, &fence.bot_id)? + 1;
+            bots::put_last_seq(work, &fence.bot_id, seq)?;
+            work.run(
+                "UPDATE archive SET seq = ?2, callback = ?3, failures = 0, ended_at = NULL,
+                    retained = 0
+                 WHERE position = ?1",
+                (row.position, seq, CallbackState::Owed),
+            )?;
+            Ok(RedeliverAnswer::Owed { seq: ArchiveSeq(unsigned(seq)) })
+        }
+    }
 }
 
 /// Raises attempt numbers and stores the refusals counted so far.

@@ -10,13 +10,23 @@ use super::columns::{AsBlob, moment, read_body, to_body};
 use super::failure::Answer;
 use super::quarantine;
 use super::work::Work;
+use crate::store::views::reason;
 
 /// Writes a copy, in place of an earlier one of the same media.
 pub(super) fn put(work: &Work<'_>, copy: &FailedCopy) -> Answer<()> {
     work.run(
-        "INSERT INTO failed (media_id, failed_at, body) VALUES (?1, ?2, ?3)
-         ON CONFLICT (media_id) DO UPDATE SET failed_at = excluded.failed_at, body = excluded.body",
-        (copy.job.media_id.blob(), moment(copy.failed_at), to_body(copy)?),
+        "INSERT INTO failed (media_id, failed_at, body, bot_id, pool, reason)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+         ON CONFLICT (media_id) DO UPDATE SET failed_at = excluded.failed_at, body = excluded.body,
+            bot_id = excluded.bot_id, pool = excluded.pool, reason = excluded.reason",
+        (
+            copy.job.media_id.blob(),
+            moment(copy.failed_at),
+            to_body(copy)?,
+            copy.job.bot_id.as_str(),
+            copy.job.pool.as_str(),
+            reason(&copy.job),
+        ),
     )?;
     Ok(())
 }

@@ -10,6 +10,7 @@
 //! | `writer`, `reader`, `dispatch` | the two threads, and which function answers which request |
 //! | `work`, `columns`, `failure` | a request's view of the database |
 //! | `bots`, `jobs`, `claims`, `leases`, `archive`, `revision`, `callbacks`, `sends`, `sweeps`, `operator` | one function a request |
+//! | `views` | what operators look at |
 //! | `job_rows`, `archive_rows`, `failed_copies`, `quarantine` | the tables under them |
 //!
 //! **Invariants.** A lock on the directory makes its holder the only node, so opening takes over every
@@ -40,6 +41,7 @@ mod schema;
 mod sends;
 mod sweeps;
 mod takeover;
+mod views;
 mod work;
 mod writer;
 
@@ -54,6 +56,7 @@ use tokio::sync::{mpsc, oneshot};
 use self::directory::DirectoryLock;
 use self::reader::Read;
 use self::writer::Write;
+use super::views::{Question, View, Views};
 use super::{BoxFuture, Clock, Store};
 
 pub use self::opening::OpenError;
@@ -192,6 +195,15 @@ impl Store for SqliteStore {
                     tracing::error!(%error, "the store's threads could not be waited for");
                 }
             }
+        })
+    }
+}
+
+impl Views for SqliteStore {
+    fn look(&self, question: Question) -> BoxFuture<'_, Result<View, StoreError>> {
+        Box::pin(async move {
+            let queue = self.queue(|running| running.reads.clone());
+            self.ask(queue, |answer| Read::Look { question, answer }).await
         })
     }
 }

@@ -11,7 +11,8 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::failure::Answer;
 use super::work::Work;
-use super::{Clock, bots, dispatch};
+use super::{Clock, bots, dispatch, views};
+use crate::store::views::{Question, View};
 
 /// A question that waits for the reader.
 pub(super) enum Read {
@@ -21,6 +22,13 @@ pub(super) enum Read {
         request: StoreRequest,
         /// Who waits.
         answer: oneshot::Sender<StoreResult>,
+    },
+    /// A question of an operator.
+    Look {
+        /// What is asked.
+        question: Question,
+        /// Who waits.
+        answer: oneshot::Sender<Result<View, StoreError>>,
     },
     /// All registered bots.
     ListBots {
@@ -44,6 +52,11 @@ pub(super) fn run(
             Read::Request { request, answer } => {
                 let _ = answer
                     .send(snapshot(&work, directory, |work| dispatch::execute(work, &request)));
+            }
+            Read::Look { answer, .. } if answer.is_closed() => {}
+            Read::Look { question, answer } => {
+                let _ =
+                    answer.send(snapshot(&work, directory, |work| views::look(work, &question)));
             }
             Read::ListBots { answer } => {
                 let _ = answer.send(snapshot(&work, directory, bots::list));

@@ -20,8 +20,10 @@ struct Migration {
 }
 
 /// All steps, in their order.
-const MIGRATIONS: &[Migration] =
-    &[Migration { version: 1, name: "first schema", sql: include_str!("schema_1.sql") }];
+const MIGRATIONS: &[Migration] = &[
+    Migration { version: 1, name: "first schema", sql: include_str!("schema_1.sql") },
+    Migration { version: 2, name: "operators' lists", sql: include_str!("schema_2.sql") },
+];
 
 /// Brings the database to the newest schema.
 pub(super) fn migrate(
