@@ -39,13 +39,14 @@ use self::staged_files::OnDisk;
 pub(crate) use self::store_place::StorePlace;
 use self::store_place::StorePlaceError;
 use crate::clock::{BootClock, Clock};
-use crate::config::{Config, NodeSection};
-use crate::driver::{self, Handle, Node, Ports, Recording};
+use crate::config::{Config, NodeSection, Role};
+use crate::driver::{self, Handle, Node, Onlookers, Ports, Recording};
 use crate::http::{self, HttpState};
 use crate::media::engines::{self, EngineError, Engines, Workshop};
 use crate::media::processor::Processor;
 use crate::media::scratch::Scratch;
 use crate::media::staging::{Staging, StagingError};
+use crate::observe::Vitals;
 use crate::record::{self, RecordError, RecordOptions};
 use crate::store::Store;
 use crate::store::mongodb::{self, MongoSettings, MongoStore, StoreTime};
@@ -72,6 +73,12 @@ pub enum ServeError {
          or [::1])"
     )]
     NotLoopback(SocketAddr),
+    /// The embedded store has one node, which must do everything.
+    #[error(
+        "the embedded store has one node, so its role must be all: leave `role` out, or use MongoDB \
+         (--store mongodb://…)"
+    )]
+    RoleNeedsMongodb,
     /// The store is none that is known.
     #[error(transparent)]
     StorePlace(#[from] StorePlaceError),
@@ -151,7 +158,10 @@ pub async fn serve(config: Config, record: Option<RecordOptions>) -> Result<(), 
         return Err(ServeError::NotLoopback(*listen));
     }
     let place = StorePlace::parse(store.as_ref().map(ExposeSecret::expose_secret), data_dir)?;
-    telemetry::init(log)?;
+    if config.node.role != Role::All && matches!(place, StorePlace::Sqlite { .. }) {
+        return Err(ServeError::RoleNeedsMongodb);
+    }
+    let telemetry = telemetry::init(log)?;
     let signals = Signals::listen()
         .map_err(|error| ServeError::System { what: "signals", detail: error.to_string() })?;
     // Bound first: an address that is taken is found out before anything else is touched.
@@ -172,6 +182,7 @@ pub async fn serve(config: Config, record: Option<RecordOptions>) -> Result<(), 
     if timeout(CLOSE_MAX, store.shutdown()).await.is_err() {
         warn!("the store did not close in time");
     }
+    on_a_thread(|| telemetry.finish()).await?;
     served
 }
 
@@ -228,13 +239,24 @@ impl Running {
         let staging = open_staging(config).await?;
         let bots = store.list_bots().await.map_err(ServeError::Bots)?;
         let settings = config.node_settings(NodeId::from(Uuid::new_v4()));
-        let node = Node { settings, seed: seed()?, bots, runs_bots: true, runs_workers: true };
-        info!(node_id = %node.settings.node_id, bots = node.bots.len(), "starting");
+        let role = config.node.role;
+        let (runs_bots, runs_workers) = (role.runs_bots(), role.runs_workers());
+        let node = Node { settings, seed: seed()?, bots, runs_bots, runs_workers };
+        info!(node_id = %node.settings.node_id, ?role, bots = node.bots.len(), "starting");
         let processors = processors(config).await?;
         let files = Arc::new(OnDisk(Arc::clone(&staging)));
         let webhooks = config.webhooks()?;
+        let pools = if runs_workers { config.pool_slots() } else { Vec::new() };
+        let (vitals, store) = Vitals::of(
+            config.observe,
+            &pools,
+            store,
+            Arc::clone(&clock) as Arc<dyn Clock>,
+            Arc::clone(&staging),
+        );
         let ports = Ports { clock, store, processors, files };
-        let (handle, driver) = driver::start_recorded(node, ports, recording)?;
+        let onlookers = Onlookers { recording, steps: vitals.steps() };
+        let (handle, driver) = driver::start_watched(node, ports, onlookers)?;
         for (bot_id, webhook) in webhooks {
             info!(bot_id = bot_id.as_str(), "callbacks are POSTed to the bot's webhook");
             let called = handle.call_consumer(bot_id, Arc::new(webhook)).await;
@@ -244,6 +266,7 @@ impl Running {
         let stop_http = CancellationToken::new();
         let state = HttpState::new(handle.clone(), staging).with_limits(config.http);
         let state = state.with_tokens(config.tokens()).accepting_v0(config.protocol.accept_v0);
+        let state = state.running_bots(runs_bots).with_vitals(vitals);
         let http = tokio::spawn(http::serve(listener, state, stop_http.clone()));
         announce(address);
         let _measuring = AbortOnDropHandle::new(measuring);

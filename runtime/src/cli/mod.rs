@@ -6,12 +6,14 @@
 
 mod answer;
 mod back_off;
+mod completions;
 mod config;
 mod config_args;
 mod doctor;
 mod engines_here;
 mod exit;
 mod listen;
+mod manual;
 mod print;
 mod record;
 mod replay;
@@ -27,7 +29,7 @@ mod webhook;
 use std::env;
 use std::process::ExitCode;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory, Parser, Subcommand};
 
 use exit::Exit;
 use server_url::ServerUrl;
@@ -80,6 +82,10 @@ enum Command {
     Webhook(webhook::WebhookArgs),
     /// Make a token for a bot or an operator, and the hash that the configuration holds
     Token(token::TokenArgs),
+    /// Print what a shell needs to complete the command line
+    Completions(completions::CompletionsArgs),
+    /// Print the manual's page, or write all pages into a directory
+    Man(manual::ManArgs),
 }
 
 /// Where the clients find the server.
@@ -123,6 +129,8 @@ pub fn main() -> ExitCode {
         Command::Listen(args) => on_one_thread(listen::run(args)),
         Command::Webhook(args) => webhook::run(args),
         Command::Token(args) => token::run(&args),
+        Command::Completions(args) => completions::run(&args, Cli::command()),
+        Command::Man(args) => manual::run(args, Cli::command()),
     }
     .into()
 }
@@ -137,8 +145,6 @@ fn on_one_thread(client: impl Future<Output = Exit>) -> Exit {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
-
     use super::*;
 
     /// Goal: the command line is consistent in itself.
@@ -166,6 +172,9 @@ mod tests {
             "anteroom webhook verify --secret whsec_x --id a --timestamp 7 --signature v1,x body.json",
             "anteroom token",
             "anteroom token --hash",
+            "anteroom serve --role workers --log-format pretty",
+            "anteroom completions bash",
+            "anteroom man --dir pages",
         ] {
             Cli::try_parse_from(line.split(' ')).expect(line);
         }
@@ -187,6 +196,9 @@ mod tests {
             "anteroom listen --secret whsec_x --insecure",
             "anteroom webhook",
             "anteroom webhook sign",
+            "anteroom completions",
+            "anteroom completions csh",
+            "anteroom serve --role everything",
             "anteroom",
         ] {
             assert!(Cli::try_parse_from(line.split(' ')).is_err(), "{line}");

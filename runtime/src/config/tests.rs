@@ -246,7 +246,7 @@ fn values_that_are_not_understood_are_named() {
         ("store = \"postgres://user:hidden@db\"", "store: the store is not understood: write sqlite:DIRECTORY, mongodb://HOST/DATABASE, or leave it out".into()),
         ("store = 5", "store: a number is no text: put it in quotation marks".into()),
         ("log_level = \"anteroom=loud\"", "log_level: the log level \"anteroom=loud\" makes no sense (error parsing level filter: expected one of \"off\", \"error\", \"warn\", \"info\", \"debug\", \"trace\", or a number 0-5): use error, warn, info, debug or trace, or directives such as \"info,anteroom_runtime=debug\"".into()),
-        ("log_format = \"xml\"", "log_format: \"xml\" is not understood: expected one of \"compact\", \"json\"".into()),
+        ("log_format = \"xml\"", "log_format: \"xml\" is not understood: expected one of \"compact\", \"json\", \"pretty\"".into()),
         ("pools.audio.slots = 0", "pools.audio.slots: 0 is not from 1 to 1000000000".into()),
         ("pools.audio.slots = -1", "pools.audio.slots: -1 is not from 1 to 1000000000".into()),
         ("pools.audio.slots = \"3\"", "pools.audio.slots: \"3\" is not understood: expected a whole number, at least 1".into()),

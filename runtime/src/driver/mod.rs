@@ -48,6 +48,8 @@ mod tests;
 pub use ports::Watch;
 
 pub use handle::{Attached, Handle, Stopped, StreamItem};
+#[cfg(not(madsim))]
+pub(crate) use notices::{KINDS as OUTCOME_KINDS, kind as outcome_kind};
 pub use ports::{Node, Ports, StagedFiles};
 pub use recording::Recording;
-pub use run::{start, start_recorded};
+pub use run::{Onlookers, start, start_recorded, start_watched};

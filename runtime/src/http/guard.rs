@@ -22,7 +22,7 @@ use tokio::time::timeout;
 
 use super::path::OfBot;
 use super::problem::Problem;
-use super::{Access, HttpState};
+use super::{Access, HttpState, metrics};
 use crate::tokens::Tokens;
 
 /// Lets a request through when its sender may ask.
@@ -62,11 +62,16 @@ enum Asks {
     ToSayHello,
     /// A file is for whichever bot's message names it.
     ToBringAFile,
+    /// How the node as a whole stands.
+    OfTheNode,
 }
 
 async fn asks(parts: &mut Parts, state: &HttpState) -> Result<Asks, Problem> {
     if parts.uri.path() == PROVIDER {
         return Ok(Asks::ToSayHello);
+    }
+    if parts.uri.path() == metrics::PATH {
+        return Ok(Asks::OfTheNode);
     }
     if !parts.uri.path().starts_with(BOTS) {
         return Ok(Asks::ToBringAFile);
@@ -98,6 +103,7 @@ fn shows_token(tokens: &Tokens, asks: &Asks, shown: Option<&str>) -> Result<(), 
     let opens = |token| match asks {
         Asks::ForBot(bot_id) => tokens.opens_bot(bot_id, token) || tokens.opens_everything(token),
         Asks::ToSayHello => true,
+        Asks::OfTheNode => tokens.opens_everything(token),
         Asks::ToBringAFile => tokens.opens_any_bot(token) || tokens.opens_everything(token),
     };
     if matches!(asks, Asks::ToSayHello) || shown.is_some_and(opens) {
@@ -108,6 +114,19 @@ fn shows_token(tokens: &Tokens, asks: &Asks, shown: Option<&str>) -> Result<(), 
 
 fn unauthorized(detail: &str) -> Problem {
     Problem::new(StatusCode::UNAUTHORIZED, "unauthorized", detail)
+}
+
+/// Sends away from a node without bots what is for one: nobody here would ever answer it.
+pub(super) async fn where_bots_run(
+    State(state): State<HttpState>,
+    request: Request,
+    next: Next,
+) -> Response {
+    if state.runs_bots {
+        return next.run(request).await;
+    }
+    let detail = "this node works on media and runs no bots: ask one whose role is all or bots";
+    Problem::new(StatusCode::MISDIRECTED_REQUEST, "no_bots_here", detail).into_response()
 }
 
 /// Ends a request that takes too long, its body included.

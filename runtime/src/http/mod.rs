@@ -20,6 +20,7 @@
 //! | [`acknowledgements`] | `POST /v1/bots/{bot}/callbacks/ack` |
 //! | [`sends`] | `POST /v1/bots/{bot}/sends` |
 //! | [`health`] | whether the node is there, and ready |
+//! | [`metrics`] | `GET /metrics` |
 //!
 //! **Architecture invariants:** nothing is buffered without a bound; a slow peer delays itself only;
 //! what carries a `valid_until` is checked against it right before it is written; every task of a
@@ -36,6 +37,7 @@ mod health;
 mod listener;
 mod media;
 mod messages;
+mod metrics;
 mod pace;
 mod path;
 mod problem;
@@ -58,6 +60,7 @@ pub use pace::Rate;
 
 use crate::driver::Handle;
 use crate::media::staging::Staging;
+use crate::observe::Vitals;
 use crate::tokens::Tokens;
 
 /// What every endpoint needs.
@@ -70,6 +73,8 @@ pub struct HttpState {
     shutdown: CancellationToken,
     access: Access,
     accepts_v0: bool,
+    runs_bots: bool,
+    vitals: Option<Vitals>,
 }
 
 /// The bounds of the listeners.
@@ -129,6 +134,8 @@ impl HttpState {
             shutdown: CancellationToken::new(),
             access: Access::Loopback,
             accepts_v0: false,
+            runs_bots: true,
+            vitals: None,
         }
     }
 
@@ -145,6 +152,23 @@ impl HttpState {
     pub fn accepting_v0(mut self, accepts_v0: bool) -> Self {
         self.accepts_v0 = accepts_v0;
         self
+    }
+
+    /// The same of a node that runs bots, or only workers.
+    pub fn running_bots(mut self, runs_bots: bool) -> Self {
+        self.runs_bots = runs_bots;
+        self
+    }
+
+    /// The same that shows what the node says of itself.
+    pub fn with_vitals(mut self, vitals: Vitals) -> Self {
+        self.vitals = Some(vitals);
+        self
+    }
+
+    /// Whether the node has started and is not told to stop.
+    fn takes_messages(&self) -> bool {
+        self.driver.is_ready() && !self.shutdown.is_cancelled()
     }
 
     /// The same within other limits.
@@ -168,6 +192,8 @@ pub fn router(state: HttpState) -> Router {
         .route("/v1/bots/{bot}/callbacks", get(callbacks::stream));
     requests
         .merge(streams)
+        .route_layer(from_fn_with_state(state.clone(), guard::where_bots_run))
+        .route(metrics::PATH, get(metrics::get))
         .route_layer(from_fn_with_state(state.clone(), guard::authorized))
         .route("/", get(health::hello))
         .route("/healthz", get(health::alive))

@@ -10,6 +10,7 @@
 //! | `writer`, `reader`, `dispatch` | the two threads, and which function answers which request |
 //! | `work`, `columns`, `failure` | a request's view of the database |
 //! | `bots`, `jobs`, `claims`, `leases`, `archive`, `revision`, `callbacks`, `sends`, `sweeps`, `operator` | one function a request |
+//! | `backlog` | what waits, for those who look |
 //! | `job_rows`, `archive_rows`, `failed_copies`, `quarantine` | the tables under them |
 //!
 //! **Invariants.** A lock on the directory makes its holder the only node, so opening takes over every
@@ -18,6 +19,7 @@
 
 mod archive;
 mod archive_rows;
+mod backlog;
 mod bots;
 mod callbacks;
 mod claims;
@@ -54,7 +56,7 @@ use tokio::sync::{mpsc, oneshot};
 use self::directory::DirectoryLock;
 use self::reader::Read;
 use self::writer::Write;
-use super::{BoxFuture, Clock, Store};
+use super::{Backlog, BoxFuture, Clock, Store};
 
 pub use self::opening::OpenError;
 
@@ -180,6 +182,13 @@ impl Store for SqliteStore {
         Box::pin(async move {
             let queue = self.queue(|running| running.reads.clone());
             self.ask(queue, |answer| Read::ListBots { answer }).await
+        })
+    }
+
+    fn backlog(&self) -> BoxFuture<'_, Result<Option<Backlog>, StoreError>> {
+        Box::pin(async move {
+            let queue = self.queue(|running| running.reads.clone());
+            self.ask(queue, |answer| Read::Backlog { answer }).await.map(Some)
         })
     }
 

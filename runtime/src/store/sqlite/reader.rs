@@ -11,7 +11,8 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::failure::Answer;
 use super::work::Work;
-use super::{Clock, bots, dispatch};
+use super::{Clock, backlog, bots, dispatch};
+use crate::store::Backlog;
 
 /// A question that waits for the reader.
 pub(super) enum Read {
@@ -26,6 +27,11 @@ pub(super) enum Read {
     ListBots {
         /// Who waits.
         answer: oneshot::Sender<Result<Vec<BotRecord>, StoreError>>,
+    },
+    /// What waits.
+    Backlog {
+        /// Who waits for that.
+        answer: oneshot::Sender<Result<Backlog, StoreError>>,
     },
 }
 
@@ -47,6 +53,9 @@ pub(super) fn run(
             }
             Read::ListBots { answer } => {
                 let _ = answer.send(snapshot(&work, directory, bots::list));
+            }
+            Read::Backlog { answer } => {
+                let _ = answer.send(snapshot(&work, directory, backlog::count));
             }
         }
     }
