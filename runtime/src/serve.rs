@@ -1,8 +1,9 @@
 //! A node, composed: which store, which processors, which listeners, and in which order they start and
 //! stop.
 //!
-//! Start: store → machine (ownership, pools, janitor) → listeners → ready. Stop: listeners → machine
-//! (pools stop claiming, bots drain, workers finish or release) → store. **Invariants:** what is told
+//! Start: store → machine (ownership, pools, janitor) → listeners → ready. Stop: machine (intake closes,
+//! pools stop claiming, bots drain, workers finish or release), its lines open for a while, so that
+//! whoever was called back can say so → listeners → store. **Invariants:** what is told
 //! as durable is in the store before the store is closed; stopping takes a bounded time; a driver that
 //! broke ends the process.
 
@@ -222,6 +223,8 @@ struct Running {
     stop_http: CancellationToken,
     /// How long stopping may take.
     stop_max: Duration,
+    /// How long lines stay open while the machine stops.
+    lines_max: Duration,
     _measuring: AbortOnDropHandle<()>,
 }
 
@@ -270,8 +273,8 @@ impl Running {
         let http = tokio::spawn(http::serve(listener, state, stop_http.clone()));
         announce(address);
         let _measuring = AbortOnDropHandle::new(measuring);
-        let stop_max = config.stop_max();
-        Ok(Self { handle, driver, http, stop_http, stop_max, _measuring })
+        let (stop_max, lines_max) = (config.stop_max(), config.http.shutdown_grace);
+        Ok(Self { handle, driver, http, stop_http, stop_max, lines_max, _measuring })
     }
 
     /// Works until it is told to end, then stops in order.
@@ -308,8 +311,12 @@ impl Running {
         }
     }
 
-    /// Listeners first, then the machine.
+    /// The machine first, then the listeners; a machine that waits for consumers too long goes on without
+    /// their lines.
     async fn stop(self) -> Result<(), ServeError> {
+        if timeout(self.lines_max, self.handle.shutdown()).await.is_err() {
+            info!("not everything was acknowledged in time: closing the lines");
+        }
         self.stop_http.cancel();
         if let Ok(Err(error)) = self.http.await {
             warn!(%error, "the listener did not end well");

@@ -86,7 +86,7 @@ async fn bots_and_workers_may_have_nodes_of_their_own() {
     let store = mongod.uri(&SharedMongod::fresh_database());
     let home = tempfile::tempdir().expect("a temporary directory can be made");
     let bots = node(home.path(), "bots", &store, "", &["--role", "bots"]).await;
-    let workers = node(home.path(), "workers", &store, "role = \"workers\"\n", &[]).await;
+    let workers = node(home.path(), "workers", &store, "", &["--role", "workers"]).await;
     let consumer = Consumer::connect(&bots, BOT, Acknowledge::Promptly);
     let mut provider = Connection::hello(&bots, BOT).await;
     let directory = staging::directory(provider.welcome());
@@ -163,7 +163,7 @@ async fn a_rolling_restart_loses_and_repeats_nothing() {
 /// the torture; here only that enough happened for its rules to mean something.
 #[tokio::test(flavor = "multi_thread")]
 async fn three_nodes_killed_at_random_keep_every_promise() {
-    let deaths = Deaths::AtRandom(Duration::from_secs(25));
+    let deaths = Deaths::AtRandom(Duration::from_secs(12));
     let counts = every_promise_is_kept(20_260_104, 3, deaths).await;
     assert!(counts.kills >= 2, "hardly anything died: {counts}");
     assert!(counts.media_called_back >= 20, "hardly any media were under way: {counts}");

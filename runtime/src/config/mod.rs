@@ -308,12 +308,13 @@ impl Config {
         self.media.directory(&self.node.data_dir)
     }
 
-    /// How long stopping may take: the listeners' grace, a bot's drain, and the workers' grace.
+    /// How long stopping may take: the listeners' grace with lines open and closed, a bot's drain, and the
+    /// workers' grace.
     pub fn stop_max(&self) -> Duration {
         let bots = self.bots.values().chain([&self.bot_defaults]);
         let drain = bots.map(|bot| bot.settings.callbacks.drain_timeout()).max();
         let drain = Duration::from(drain.unwrap_or_default());
-        self.http.shutdown_grace + drain + Duration::from(self.node.shutdown_grace)
+        2 * self.http.shutdown_grace + drain + Duration::from(self.node.shutdown_grace)
     }
 }
 

@@ -85,7 +85,7 @@ fn nothing_configured_is_the_design() {
     assert_eq!(config.node_settings(node_id), expected);
     assert_eq!(config.staging_limits(), StagingLimits::default());
     assert_eq!(config.staging_directory(), Path::new("./anteroom-data/media_store/pending_media"));
-    assert_eq!(config.stop_max(), Duration::from_secs(45));
+    assert_eq!(config.stop_max(), Duration::from_secs(50));
     assert_eq!(config.node.listen.to_string(), "127.0.0.1:8787");
     assert!(config.node.store.is_none());
     assert_eq!((config.node.log.format, config.node.log.level), (LogFormat::Compact, None));

@@ -20,7 +20,7 @@ use anteroom_core::receipt::{Receipt, RejectReason};
 use anteroom_core::session::event::{SessionEffect, SessionEvent};
 use anteroom_core::time::Timestamp;
 use prometheus_client::metrics::gauge::Gauge;
-use tracing::debug;
+use tracing::{Level, Span, debug, span};
 
 use super::labels::{
     self, OfAction, OfAnswer, OfNotice, OfOutcome, OfPool, OfPoolResult, OfReason, Pool,
@@ -48,7 +48,12 @@ struct AtWork {
 struct Open {
     since: Instant,
     accepted_at: Timestamp,
+    /// Ends with the answer.
+    _span: Span,
 }
+
+/// A span for every message is worth its cost where spans are sent somewhere.
+const MESSAGE_SPANS: Level = if cfg!(feature = "otlp") { Level::INFO } else { Level::DEBUG };
 
 impl Steps {
     pub(super) fn new(series: Arc<Series>) -> Self {
@@ -151,7 +156,7 @@ impl Steps {
         answer: &'static str,
     ) {
         let open = self.open.get_mut(bot_id).and_then(|open| open.remove(key));
-        let Some(Open { since, accepted_at }) = open else { return };
+        let Some(Open { since, accepted_at, .. }) = open else { return };
         self.series.callback_answers.get_or_create(&OfAnswer { answer }).inc();
         debug!(callback_id = %Named(bot_id, key), answer, "callback answered");
         if answer == "acknowledged" {
@@ -225,7 +230,16 @@ impl Steps {
             media_id = callback.message.media_id().map(tracing::field::display),
             "callback handed over"
         );
-        let open = Open { since: Instant::now(), accepted_at: callback.message.accepted_time };
+        let span = span!(
+            MESSAGE_SPANS,
+            "message",
+            bot_id = bot_id.as_str(),
+            correspondent_id = callback.correspondent_id.as_str(),
+            callback_id = %Named(bot_id, &key),
+            media_id = callback.message.media_id().map(tracing::field::display)
+        );
+        let accepted_at = callback.message.accepted_time;
+        let open = Open { since: Instant::now(), accepted_at, _span: span };
         match self.open.get_mut(bot_id) {
             Some(of_bot) => {
                 of_bot.entry(key).or_insert(open);

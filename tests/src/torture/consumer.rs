@@ -125,7 +125,7 @@ impl Consumer {
                 () = sleep_until(ends_at.unwrap_or_else(Instant::now)), if ends_at.is_some() => {
                     return Ok(Side::Ours);
                 }
-                changed = finale.changed() => {
+                changed = finale.changed(), if !self.behaves => {
                     // The end of the torture, or the end of the world.
                     let _ = changed;
                     return Ok(Side::Ours);

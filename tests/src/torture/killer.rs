@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use futures_util::future::{join_all, try_join_all};
 use tokio::time::{Instant, sleep};
 
 use crate::server::NotReady;
@@ -92,22 +93,21 @@ impl Killer {
         Ok(())
     }
 
-    /// Starts all nodes.
+    /// Starts all nodes, side by side.
     ///
     /// # Errors
     /// When one is not ready in time.
     pub async fn start_all(&self, fleet: &mut Fleet) -> Result<(), NotReady> {
-        for server in fleet.servers() {
-            self.start(server).await?;
-        }
+        try_join_all(fleet.servers().iter_mut().map(|server| self.start(server))).await?;
         Ok(())
     }
 
-    /// Stops all nodes in order.
+    /// Stops all nodes in order, side by side.
     pub async fn stop_all(&mut self, fleet: &mut Fleet) {
-        for server in fleet.servers() {
-            self.stop(server).await;
-        }
+        self.ledger.record(Fact::Ending(Victim::Node, Death::Stopped));
+        let complaints = join_all(fleet.servers().iter_mut().map(stopped)).await;
+        self.ledger.record(Fact::Ended(Victim::Node, Death::Stopped));
+        self.complaints.extend(complaints.into_iter().flatten());
     }
 
     /// Starts the node and waits until it is ready.
@@ -154,15 +154,18 @@ impl Killer {
     /// Asks the node to stop and waits until it has.
     pub async fn stop(&mut self, server: &mut Server) {
         self.ledger.record(Fact::Ending(Victim::Node, Death::Stopped));
-        let ended = server.try_terminate(STOP_PATIENCE).await;
+        let complaint = stopped(server).await;
         self.ledger.record(Fact::Ended(Victim::Node, Death::Stopped));
-        match ended {
-            Ok(Some(status)) if status.success() => {}
-            Ok(Some(status)) => self.complaints.push(format!("SIGTERM ended it with {status}")),
-            Ok(None) => {
-                self.complaints.push(format!("it went on {STOP_PATIENCE:?} after SIGTERM"));
-            }
-            Err(error) => self.complaints.push(format!("it cannot be waited for: {error}")),
-        }
+        self.complaints.extend(complaint);
+    }
+}
+
+/// Asks a node to stop, and says what was wrong with that.
+async fn stopped(server: &mut Server) -> Option<String> {
+    match server.try_terminate(STOP_PATIENCE).await {
+        Ok(Some(status)) if status.success() => None,
+        Ok(Some(status)) => Some(format!("SIGTERM ended it with {status}")),
+        Ok(None) => Some(format!("it went on {STOP_PATIENCE:?} after SIGTERM")),
+        Err(error) => Some(format!("it cannot be waited for: {error}")),
     }
 }
