@@ -2,7 +2,8 @@
 //! that keeps no series and logs nothing, in turns in one run.
 //!
 //! Prints a line for each turn, and the ratio. A benchmark and no test: it asserts no figure.
-//! `cargo xtask bench observe` builds what it needs and runs it.
+//! `cargo xtask bench observe` builds what it needs and runs it. A number as the argument is how many texts each
+//! provider sends.
 
 use std::time::{Duration, Instant};
 
@@ -16,7 +17,7 @@ const TURNS: usize = 7;
 /// Providers that talk at once, each with a bot and a consumer.
 const TALKING: usize = 20;
 
-/// Texts of each of them.
+/// Texts of each of them, unless another number is given.
 const TEXTS: u64 = 4_000;
 
 /// How often a node is looked at that may be seen. Prometheus looks every 15 s, or every minute.
@@ -24,15 +25,16 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 #[tokio::main]
 async fn main() {
+    let texts = std::env::args().nth(1).map_or(TEXTS, |texts| texts.parse().expect("a number"));
     let mut ratios = Vec::new();
     for turn in 0..TURNS {
         // Whoever comes second finds a warmer machine, or a busier one.
         let (seen, unseen) = if turn % 2 == 0 {
-            let seen = texts_per_second(true).await;
-            (seen, texts_per_second(false).await)
+            let seen = texts_per_second(true, texts).await;
+            (seen, texts_per_second(false, texts).await)
         } else {
-            let unseen = texts_per_second(false).await;
-            (texts_per_second(true).await, unseen)
+            let unseen = texts_per_second(false, texts).await;
+            (texts_per_second(true, texts).await, unseen)
         };
         let ratio = seen / unseen;
         println!("seen {seen:>8.0} /s   unseen {unseen:>8.0} /s   ratio {ratio:.3}");
@@ -44,7 +46,7 @@ async fn main() {
 }
 
 /// How many texts a second are accepted, called back, acknowledged and confirmed.
-async fn texts_per_second(is_seen: bool) -> f64 {
+async fn texts_per_second(is_seen: bool, texts: u64) -> f64 {
     let home = tempfile::tempdir().expect("a temporary directory can be made");
     let (file, level) =
         if is_seen { ("", "info") } else { ("[observe]\nmetrics = false\n", "off") };
@@ -58,8 +60,8 @@ async fn texts_per_second(is_seen: bool) -> f64 {
     let mut everybody = Vec::new();
     for number in 0..TALKING {
         let (url, bot) = (server.url().to_owned(), format!("bot-{number}"));
-        everybody.push(tokio::spawn(consume(url.clone(), bot.clone(), TEXTS)));
-        everybody.push(tokio::spawn(async move { drop(provide(url, bot, TEXTS).await) }));
+        everybody.push(tokio::spawn(consume(url.clone(), bot.clone(), texts)));
+        everybody.push(tokio::spawn(async move { drop(provide(url, bot, texts).await) }));
     }
     let all = async {
         for task in everybody {
@@ -78,5 +80,5 @@ async fn texts_per_second(is_seen: bool) -> f64 {
         () = all => {}
         () = looking => {}
     }
-    TALKING as f64 * TEXTS as f64 / begun.elapsed().as_secs_f64()
+    TALKING as f64 * texts as f64 / begun.elapsed().as_secs_f64()
 }

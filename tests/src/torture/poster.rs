@@ -27,13 +27,13 @@ impl Poster {
     /// POSTs one message after the other.
     pub async fn run(self, mut messages: mpsc::Receiver<Outgoing>) {
         let client = crate::http_client();
+        let mut at = 0;
         while let Some(outgoing) = messages.recv().await {
-            // A node that refuses for now may not be the one that has the bot.
-            let mut nodes = self.urls.iter().cycle();
-            while let Some(url) = nodes.next()
-                && let Some(wait) = self.post(&client, url, &outgoing).await
-            {
-                tokio::time::sleep(wait).await;
+            while let Some(wait) = self.post(&client, &self.urls[at], &outgoing).await {
+                // A node that refuses for now may not be the one that has the bot: the others are asked
+                // before anything is waited for.
+                at = (at + 1) % self.urls.len();
+                tokio::time::sleep(if at == 0 { wait } else { RECONNECT_AFTER }).await;
             }
         }
     }
