@@ -13,6 +13,8 @@ pub mod driver;
 pub mod http;
 pub mod media;
 #[cfg(not(madsim))]
+pub mod observe;
+#[cfg(not(madsim))]
 pub mod record;
 #[cfg(not(madsim))]
 pub mod serve;

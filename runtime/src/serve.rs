@@ -1,8 +1,9 @@
 //! A node, composed: which store, which processors, which listeners, and in which order they start and
 //! stop.
 //!
-//! Start: store → machine (ownership, pools, janitor) → listeners → ready. Stop: listeners → machine
-//! (pools stop claiming, bots drain, workers finish or release) → store. **Invariants:** what is told
+//! Start: store → machine (ownership, pools, janitor) → listeners → ready. Stop: machine (intake closes,
+//! pools stop claiming, bots drain, workers finish or release), its lines open for a while, so that
+//! whoever was called back can say so → listeners → store. **Invariants:** what is told
 //! as durable is in the store before the store is closed; stopping takes a bounded time; a driver that
 //! broke ends the process.
 
@@ -39,13 +40,14 @@ use self::staged_files::OnDisk;
 pub(crate) use self::store_place::StorePlace;
 use self::store_place::StorePlaceError;
 use crate::clock::{BootClock, Clock};
-use crate::config::{Config, NodeSection};
-use crate::driver::{self, Handle, Node, Ports, Recording};
+use crate::config::{Config, NodeSection, Role};
+use crate::driver::{self, Handle, Node, Onlookers, Ports, Recording};
 use crate::http::{self, HttpState, Operations};
 use crate::media::engines::{self, EngineError, Engines, Workshop};
 use crate::media::processor::Processor;
 use crate::media::scratch::Scratch;
 use crate::media::staging::{Staging, StagingError};
+use crate::observe::Vitals;
 use crate::record::{self, RecordError, RecordOptions};
 use crate::store::mongodb::{self, MongoSettings, MongoStore, StoreTime};
 use crate::store::sqlite::{OpenError, SqliteSettings, SqliteStore};
@@ -72,6 +74,12 @@ pub enum ServeError {
          or [::1])"
     )]
     NotLoopback(SocketAddr),
+    /// The embedded store has one node, which must do everything.
+    #[error(
+        "the embedded store has one node, so its role must be all: leave `role` out, or use MongoDB \
+         (--store mongodb://…)"
+    )]
+    RoleNeedsMongodb,
     /// The store is none that is known.
     #[error(transparent)]
     StorePlace(#[from] StorePlaceError),
@@ -151,7 +159,10 @@ pub async fn serve(config: Config, record: Option<RecordOptions>) -> Result<(), 
         return Err(ServeError::NotLoopback(*listen));
     }
     let place = StorePlace::parse(store.as_ref().map(ExposeSecret::expose_secret), data_dir)?;
-    telemetry::init(log)?;
+    if config.node.role != Role::All && matches!(place, StorePlace::Sqlite { .. }) {
+        return Err(ServeError::RoleNeedsMongodb);
+    }
+    let telemetry = telemetry::init(log)?;
     let signals = Signals::listen()
         .map_err(|error| ServeError::System { what: "signals", detail: error.to_string() })?;
     // Bound first: an address that is taken is found out before anything else is touched.
@@ -172,6 +183,7 @@ pub async fn serve(config: Config, record: Option<RecordOptions>) -> Result<(), 
     if timeout(CLOSE_MAX, store.shutdown()).await.is_err() {
         warn!("the store did not close in time");
     }
+    on_a_thread(|| telemetry.finish()).await?;
     served
 }
 
@@ -182,7 +194,7 @@ pub async fn serve(config: Config, record: Option<RecordOptions>) -> Result<(), 
 pub(crate) async fn migrate(config: &Config) -> Result<usize, ServeError> {
     let NodeSection { data_dir, store, log, .. } = &config.node;
     let place = StorePlace::parse(store.as_ref().map(ExposeSecret::expose_secret), data_dir)?;
-    telemetry::init(log)?;
+    let _telemetry = telemetry::init(log)?;
     let store = open_store(place, Arc::new(BootClock::start())).await?;
     let bots = store.list_bots().await.map_err(ServeError::Bots);
     store.shutdown().await;
@@ -225,6 +237,8 @@ struct Running {
     stop_http: CancellationToken,
     /// How long stopping may take.
     stop_max: Duration,
+    /// How long lines stay open while the machine stops.
+    lines_max: Duration,
     _measuring: AbortOnDropHandle<()>,
 }
 
@@ -242,14 +256,25 @@ impl Running {
         let staging = open_staging(config).await?;
         let bots = store.list_bots().await.map_err(ServeError::Bots)?;
         let settings = config.node_settings(NodeId::from(Uuid::new_v4()));
-        let node = Node { settings, seed: seed()?, bots, runs_bots: true, runs_workers: true };
-        info!(node_id = %node.settings.node_id, bots = node.bots.len(), "starting");
+        let role = config.node.role;
+        let (runs_bots, runs_workers) = (role.runs_bots(), role.runs_workers());
+        let node = Node { settings, seed: seed()?, bots, runs_bots, runs_workers };
+        info!(node_id = %node.settings.node_id, ?role, bots = node.bots.len(), "starting");
         let processors = processors(config).await?;
         let files = Arc::new(OnDisk(Arc::clone(&staging)));
         let webhooks = config.webhooks()?;
         let operations = Operations::new(Arc::clone(&store), node.settings.clone());
+        let pools = if runs_workers { config.pool_slots() } else { Vec::new() };
+        let (vitals, store) = Vitals::of(
+            config.observe,
+            &pools,
+            store,
+            Arc::clone(&clock) as Arc<dyn Clock>,
+            Arc::clone(&staging),
+        );
         let ports = Ports { clock, store, processors, files };
-        let (handle, driver) = driver::start_recorded(node, ports, recording)?;
+        let onlookers = Onlookers { recording, steps: vitals.steps() };
+        let (handle, driver) = driver::start_watched(node, ports, onlookers)?;
         for (bot_id, webhook) in webhooks {
             info!(bot_id = bot_id.as_str(), "callbacks are POSTed to the bot's webhook");
             let called = handle.call_consumer(bot_id, Arc::new(webhook)).await;
@@ -260,11 +285,12 @@ impl Running {
         let state = HttpState::new(handle.clone(), staging).with_limits(config.http);
         let state = state.with_tokens(config.tokens()).accepting_v0(config.protocol.accept_v0);
         let state = state.with_operations(operations);
+        let state = state.running_bots(runs_bots).with_vitals(vitals);
         let http = tokio::spawn(http::serve(listener, state, stop_http.clone()));
         announce(address);
         let _measuring = AbortOnDropHandle::new(measuring);
-        let stop_max = config.stop_max();
-        Ok(Self { handle, driver, http, stop_http, stop_max, _measuring })
+        let (stop_max, lines_max) = (config.stop_max(), config.http.shutdown_grace);
+        Ok(Self { handle, driver, http, stop_http, stop_max, lines_max, _measuring })
     }
 
     /// Works until it is told to end, then stops in order.
@@ -301,8 +327,12 @@ impl Running {
         }
     }
 
-    /// Listeners first, then the machine.
+    /// The machine first, then the listeners; a machine that waits for consumers too long goes on without
+    /// their lines.
     async fn stop(self) -> Result<(), ServeError> {
+        if timeout(self.lines_max, self.handle.shutdown()).await.is_err() {
+            info!("not everything was acknowledged in time: closing the lines");
+        }
         self.stop_http.cancel();
         if let Ok(Err(error)) = self.http.await {
             warn!(%error, "the listener did not end well");

@@ -1,11 +1,18 @@
-//! What operators read: log lines on standard error.
+//! What operators read: log lines on standard error, and spans where the feature `otlp` sends them.
 //!
 //! Owns the set-up of `tracing`. Standard output stays free for what programs read.
+
+#[cfg(feature = "otlp")]
+mod otlp;
 
 use std::env;
 use std::io::{self, IsTerminal};
 
+use tracing::Subscriber;
 use tracing_subscriber::filter::{EnvFilter, ParseError};
+#[cfg(feature = "otlp")]
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt;
 
 /// How log lines look.
@@ -16,6 +23,8 @@ pub enum LogFormat {
     Compact,
     /// One JSON object an event, for programs.
     Json,
+    /// Several lines an event, for people who look for something.
+    Pretty,
 }
 
 /// What is logged, and how.
@@ -42,27 +51,62 @@ pub enum TelemetryError {
         /// What is wrong with it.
         source: ParseError,
     },
+    /// Spans cannot be sent.
+    #[cfg(feature = "otlp")]
+    #[error("spans cannot be sent to the OpenTelemetry endpoint: {0}")]
+    Otlp(#[from] opentelemetry_otlp::ExporterBuildError),
     /// Somebody else has set it up in this process.
     #[error("logging is set up already")]
     AlreadySetUp,
+}
+
+/// What is set up, until the process ends.
+#[derive(Debug, Default)]
+#[must_use = "what is left of the spans is sent by `finish`"]
+pub struct Telemetry {
+    #[cfg(feature = "otlp")]
+    sending: Option<otlp::Sending>,
+}
+
+impl Telemetry {
+    /// Sends what is left of the spans, for a while. Blocks.
+    pub fn finish(self) {
+        #[cfg(feature = "otlp")]
+        if let Some(sending) = self.sending {
+            sending.finish();
+        }
+    }
 }
 
 /// Sets logging up for the process. Colours are used only on a terminal, and not with `NO_COLOR`.
 ///
 /// # Errors
 /// A level that makes no sense, or a second call.
-pub fn init(options: &LogOptions) -> Result<(), TelemetryError> {
+pub fn init(options: &LogOptions) -> Result<Telemetry, TelemetryError> {
     let filter = filter(options.level.clone().or_else(|| env::var("RUST_LOG").ok()))?;
     let no_color = env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
     let lines = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(io::stderr)
         .with_ansi(io::stderr().is_terminal() && !no_color);
-    let set_up = match options.format {
-        LogFormat::Compact => lines.compact().finish().try_init(),
-        LogFormat::Json => lines.json().flatten_event(true).finish().try_init(),
-    };
-    set_up.map_err(|_| TelemetryError::AlreadySetUp)
+    match options.format {
+        LogFormat::Compact => install(lines.compact().finish()),
+        LogFormat::Pretty => install(lines.pretty().finish()),
+        LogFormat::Json => install(lines.json().flatten_event(true).finish()),
+    }
+}
+
+fn install<S>(lines: S) -> Result<Telemetry, TelemetryError>
+where
+    S: Subscriber + for<'span> LookupSpan<'span> + Send + Sync,
+{
+    #[cfg(feature = "otlp")]
+    if let Some((spans, sending)) = otlp::start()? {
+        lines.with(spans).try_init().map_err(|_| TelemetryError::AlreadySetUp)?;
+        return Ok(Telemetry { sending: Some(sending) });
+    }
+    lines.try_init().map_err(|_| TelemetryError::AlreadySetUp)?;
+    Ok(Telemetry::default())
 }
 
 /// Whether a level or directives make sense.

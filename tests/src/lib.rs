@@ -28,6 +28,7 @@ pub mod programs;
 pub mod provider;
 pub mod proxy;
 pub mod recordings;
+pub mod series;
 pub mod server;
 pub mod speech;
 pub mod sse;
@@ -35,6 +36,7 @@ pub mod staging;
 pub mod store_bench;
 pub mod store_contract;
 pub mod torture;
+pub mod wire_load;
 pub mod words;
 
 pub use connection::Connection;

@@ -5,7 +5,7 @@
 use anteroom_runtime::store::mongodb::{MongoSettings, MongoStore, OpenError, StoreTime};
 use anteroom_runtime::store::{Clock, Store};
 use anteroom_tests::mongod::{Mongod, SharedMongod};
-use anteroom_tests::store_contract::TestClock;
+use anteroom_tests::store_contract::{TestClock, backlog};
 use mongodb::Database;
 
 #[path = "store_mongodb/end_to_end.rs"]
@@ -97,5 +97,19 @@ async fn refusal(uri: &str) -> OpenError {
     match MongoStore::open(MongoSettings::new(uri), StoreTime::Server).await {
         Ok(_) => panic!("it is not to be opened"),
         Err(error) => error,
+    }
+}
+
+/// Goal and method: those of the two cases.
+#[tokio::test]
+async fn what_waits_is_counted() {
+    for case in ["jobs", "callbacks"] {
+        let clock = TestClock::default();
+        let home = fresh(clock.as_clock()).await;
+        match case {
+            "jobs" => backlog::waiting_jobs_are_counted_by_pool(home.as_ref(), &clock).await,
+            _ => backlog::owed_callbacks_are_counted(home.as_ref(), &clock).await,
+        }
+        home.as_ref().shutdown().await;
     }
 }

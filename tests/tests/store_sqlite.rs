@@ -3,7 +3,7 @@
 
 use anteroom_runtime::store::sqlite::{OpenError, SqliteSettings, SqliteStore};
 use anteroom_runtime::store::{Clock, Store};
-use anteroom_tests::store_contract::TestClock;
+use anteroom_tests::store_contract::{TestClock, backlog};
 use rusqlite::Connection;
 use tempfile::TempDir;
 
@@ -88,5 +88,19 @@ fn refusal(place: &Place) -> OpenError {
     match place.try_open() {
         Ok(_) => panic!("the directory is not to be opened"),
         Err(error) => error,
+    }
+}
+
+/// Goal and method: those of the two cases.
+#[tokio::test]
+async fn what_waits_is_counted() {
+    for case in ["jobs", "callbacks"] {
+        let clock = TestClock::default();
+        let home = fresh(clock.as_clock()).await;
+        match case {
+            "jobs" => backlog::waiting_jobs_are_counted_by_pool(home.as_ref(), &clock).await,
+            _ => backlog::owed_callbacks_are_counted(home.as_ref(), &clock).await,
+        }
+        home.as_ref().shutdown().await;
     }
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anteroom_tests::torture::ledger::Counts;
-use anteroom_tests::torture::{Options, StoreKind, world};
+use anteroom_tests::torture::{Deaths, Options, StoreKind, world};
 
 /// Goal: whatever is killed and restarted, every acknowledged message is archived once and called back;
 /// callbacks come again only for a reason, with a higher attempt, and never after a confirmed
@@ -15,7 +15,8 @@ async fn every_promise_is_kept(store: StoreKind, seed: u64, duration: Duration) 
     let options = Options {
         seed,
         store,
-        duration,
+        nodes: 1,
+        deaths: Deaths::AtRandom(duration),
         home: home.path().to_owned(),
         progress_every: Duration::from_secs(5),
     };

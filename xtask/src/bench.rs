@@ -23,6 +23,17 @@ pub(crate) fn latency() -> Result<()> {
     step::run_last("latency", &mut step::cargo(run))
 }
 
+/// What metrics and the log cost, in texts through a node.
+///
+/// # Errors
+/// When something does not build, or a promise is broken meanwhile.
+pub(crate) fn observe() -> Result<()> {
+    let build = ["build", "--release", "--package", "anteroom-runtime", "--bin", "anteroom"];
+    step::run("the binary under test", &mut step::cargo(build))?;
+    let run = ["run", "--release", "--package", "anteroom-tests", "--bin", "bench_observe"];
+    step::run_last("observe", &mut step::cargo(run))
+}
+
 /// A thousand providers, texts in and called back over the stream, and the memory of an idle connection.
 ///
 /// # Errors

@@ -27,13 +27,14 @@ Commands:
   bench media                   How full media pools are while work waits; rewrites its part as well
   bench latency                 How long a text takes through an idle server
   bench wire                    A thousand providers: texts a second, receipts, memory of a connection
+  bench observe                 What metrics and the log cost, in one run
   bench sim                     How fast the simulation is, with every rule looking
   flows                         Draws the sequence diagrams of docs/flows.md from the scenarios
   mutate [FILES]                Which rules of the core can be broken without a test noticing
   mutants [--only NAME] [--tier 0|2] [--jobs 1]
                                 Plants bugs and has the simulation find them; writes docs/mutants-sim.md
                                 and docs/mutants-driver.md
-  torture [--minutes N] [--store sqlite|mongodb] [--seed N] [--home DIRECTORY]
+  torture [--minutes N] [--store sqlite|mongodb] [--nodes N] [--seed N] [--home DIRECTORY]
                                 Kills the server at random with everything under way, and judges
   sim [OPTIONS]                 Seeds of the simulation, or one plan; see sim --help
 
@@ -53,6 +54,7 @@ fn main() -> ExitCode {
         ["bench", "media"] => bench::media::run(),
         ["bench", "latency"] => bench::latency(),
         ["bench", "wire"] => bench::wire(),
+        ["bench", "observe"] => bench::observe(),
         ["bench", "sim"] => bench::sim::run(),
         ["sim", arguments @ ..] => match sim::run(arguments) {
             Ok(code) => return code,

@@ -42,7 +42,7 @@ fn asked(arguments: &[&str]) -> Result<Asked> {
                 // Whole seconds below a bound that fits.
                 asked.seconds = (minutes * 60.0).round() as u64;
             }
-            "--seed" | "--store" | "--home" => {
+            "--seed" | "--store" | "--nodes" | "--home" => {
                 asked.passed_on.extend([name, value].map(|it| it.to_string()))
             }
             _ => bail!("unknown option: {name}"),

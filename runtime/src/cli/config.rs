@@ -1,10 +1,10 @@
 //! `anteroom config`: what a node would be told, and whether it makes sense.
 
 use std::fmt::Display;
-use std::io::{self, Write};
 
 use clap::{Args, Subcommand};
 
+use super::completions::print;
 use super::config_args::ConfigArgs;
 use super::exit::{Exit, complain};
 use crate::config::{self, ConfigError};
@@ -60,12 +60,7 @@ fn refuse(error: &ConfigError) -> Exit {
     Exit::Refused
 }
 
-/// Writes a result; one that nobody reads to its end is no failure of ours.
+/// Writes a result.
 fn say(result: impl Display) -> Exit {
-    let mut out = io::stdout().lock();
-    match write!(out, "{result}").and_then(|()| out.flush()) {
-        Ok(()) => Exit::Done,
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Exit::Done,
-        Err(error) => Exit::failed(error),
-    }
+    print(result.to_string().as_bytes())
 }

@@ -19,6 +19,9 @@ pub(super) struct ConfigArgs {
     /// [env: ANTEROOM_DATA_DIR]
     #[arg(long, value_name = "DIRECTORY")]
     data_dir: Option<String>,
+    /// What the node does; anything but `all` needs MongoDB [default: all] [env: ANTEROOM_ROLE]
+    #[arg(long, value_name = "ROLE")]
+    role: Option<RoleArg>,
     /// The store [default: the embedded one, in --data-dir] [env: ANTEROOM_STORE]
     #[arg(long, value_name = "sqlite:DIRECTORY|mongodb://…")]
     store: Option<String>,
@@ -38,19 +41,39 @@ enum Format {
     Compact,
     /// One JSON object an event, for programs
     Json,
+    /// Several lines an event, for people who look for something
+    Pretty,
+}
+
+/// What a node does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum RoleArg {
+    /// Run bots, and work on media
+    All,
+    /// Run bots
+    Bots,
+    /// Work on media
+    Workers,
 }
 
 impl ConfigArgs {
     /// The configuration of all layers.
     pub(super) fn load(self) -> Result<Loaded, ConfigError> {
-        let Self { config, listen, data_dir, store, log_level, log_format } = self;
+        let Self { config, listen, data_dir, role, store, log_level, log_format } = self;
         let log_format = log_format.map(|format| match format {
             Format::Compact => "compact".to_owned(),
             Format::Json => "json".to_owned(),
+            Format::Pretty => "pretty".to_owned(),
+        });
+        let role = role.map(|role| match role {
+            RoleArg::All => "all".to_owned(),
+            RoleArg::Bots => "bots".to_owned(),
+            RoleArg::Workers => "workers".to_owned(),
         });
         let flags = [
             ("--listen", "listen", listen),
             ("--data-dir", "data_dir", data_dir),
+            ("--role", "role", role),
             ("--store", "store", store),
             ("--log-level", "log_level", log_level),
             ("--log-format", "log_format", log_format),

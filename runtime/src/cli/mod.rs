@@ -6,12 +6,14 @@
 
 mod answer;
 mod back_off;
+mod completions;
 mod config;
 mod config_args;
 mod doctor;
 mod engines_here;
 mod exit;
 mod listen;
+mod manual;
 mod migrate;
 mod operate;
 mod print;
@@ -29,7 +31,7 @@ mod webhook;
 use std::env;
 use std::process::ExitCode;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory, Parser, Subcommand};
 
 use exit::Exit;
 use server_url::ServerUrl;
@@ -100,6 +102,10 @@ enum Command {
     Top(operate::TopArgs),
     /// Bring a store into the shape that this version needs
     Migrate(migrate::MigrateArgs),
+    /// Print what a shell needs to complete the command line
+    Completions(completions::CompletionsArgs),
+    /// Print the manual's page, or write all pages into a directory
+    Man(manual::ManArgs),
 }
 
 /// Where the clients find the server.
@@ -150,6 +156,8 @@ pub fn main() -> ExitCode {
         Command::Nodes(command) => on_one_thread(operate::nodes(command, client)),
         Command::Top(args) => on_one_thread(operate::top(args, client)),
         Command::Migrate(args) => on_one_thread(migrate::run(args)),
+        Command::Completions(args) => completions::run(&args, Cli::command()),
+        Command::Man(args) => manual::run(args, Cli::command()),
     }
     .into()
 }
@@ -164,8 +172,6 @@ fn on_one_thread(client: impl Future<Output = Exit>) -> Exit {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
-
     use super::*;
 
     /// Goal: the command line is consistent in itself.
@@ -207,6 +213,9 @@ mod tests {
             "anteroom nodes list --json",
             "anteroom top --once",
             "anteroom migrate --store sqlite:elsewhere",
+            "anteroom serve --role workers --log-format pretty",
+            "anteroom completions bash",
+            "anteroom man --dir pages",
         ] {
             Cli::try_parse_from(line.split(' ')).expect(line);
         }
@@ -234,6 +243,9 @@ mod tests {
             "anteroom jobs list --state lost",
             "anteroom callbacks redeliver",
             "anteroom explain",
+            "anteroom completions",
+            "anteroom completions csh",
+            "anteroom serve --role everything",
             "anteroom",
         ] {
             assert!(Cli::try_parse_from(line.split(' ')).is_err(), "{line}");

@@ -40,7 +40,7 @@ impl Section for HttpLimits {
         keys.key(
             "shutdown_grace",
             &mut time_or_none(shutdown_grace),
-            "How long connections may take to end when the node stops",
+            "How long connections stay open for acknowledgements when the node stops, and how long they may then take to end",
         );
         keys.section(
             "frames",

@@ -34,6 +34,7 @@ mod listing;
 mod media;
 pub mod named;
 mod node;
+mod observe;
 mod ownership;
 mod pools;
 mod print;
@@ -53,7 +54,7 @@ mod webhook;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use anteroom_core::id::{BotId, NodeId};
+use anteroom_core::id::{BotId, NodeId, PoolName};
 use anteroom_core::settings::{
     BackOff, JanitorSettings, LeaseSettings, NodeSettings, OwnershipSettings,
 };
@@ -61,7 +62,7 @@ use anteroom_core::time::Millis;
 
 pub use bots::{Bot, Bots};
 pub use layers::{DEFAULT_FILE, Flag, Sources};
-pub use node::NodeSection;
+pub use node::{NodeSection, Role};
 pub use pools::Pool;
 pub use problem::{ConfigError, Problem};
 pub use raw::{Origin, Raw};
@@ -75,6 +76,7 @@ use crate::media::engines::PoolChoice;
 use crate::media::scratch::Scratch;
 use crate::media::settings::{EngineSettings, EngineTable};
 use crate::media::staging::StagingLimits;
+use crate::observe::ObserveOptions;
 use crate::tokens::Tokens;
 use crate::webhook::{Webhook, WebhookError};
 
@@ -91,6 +93,8 @@ pub struct Config {
     pub protocol: protocol::ProtocolSection,
     /// Who may do everything.
     pub tokens: tokens::TokensSection,
+    /// What the node says of itself.
+    pub observe: ObserveOptions,
     /// Where media files wait, and how much of them.
     pub media: media::Media,
     /// The pools.
@@ -121,6 +125,7 @@ impl Default for Config {
             session: session::Session::default(),
             protocol: protocol::ProtocolSection::default(),
             tokens: tokens::TokensSection::default(),
+            observe: ObserveOptions::default(),
             media: media::Media::default(),
             pools: settings.pools.into_iter().map(Pool::from).collect(),
             engines: EngineTable::new(),
@@ -143,6 +148,7 @@ impl Section for Config {
             session,
             protocol,
             tokens,
+            observe,
             media,
             pools,
             engines,
@@ -163,6 +169,7 @@ impl Section for Config {
             "Who may do everything. With any token, here or of a bot, whoever asks has to show one; a \
              listener that others reach needs an operator's",
         );
+        keys.section("observe", observe, "What the node says of itself");
         keys.section("media", media, "Where media files wait, and how much of them");
         keys.sections(
             "pools",
@@ -282,6 +289,12 @@ impl Config {
         self.media.limits
     }
 
+    /// The pools, and how many processors of each may work at once.
+    pub fn pool_slots(&self) -> Vec<(PoolName, u32)> {
+        let slots = |pool: &Pool| (pool.settings.name.clone(), pool.settings.slots.get());
+        self.pools.iter().map(slots).collect()
+    }
+
     /// The pools, and the engines that they name.
     pub fn pool_choices(&self) -> Vec<PoolChoice> {
         let choice = |pool: &Pool| (pool.settings.name.clone(), pool.engine.clone());
@@ -298,12 +311,13 @@ impl Config {
         self.media.directory(&self.node.data_dir)
     }
 
-    /// How long stopping may take: the listeners' grace, a bot's drain, and the workers' grace.
+    /// How long stopping may take: the listeners' grace with lines open and closed, a bot's drain, and the
+    /// workers' grace.
     pub fn stop_max(&self) -> Duration {
         let bots = self.bots.values().chain([&self.bot_defaults]);
         let drain = bots.map(|bot| bot.settings.callbacks.drain_timeout()).max();
         let drain = Duration::from(drain.unwrap_or_default());
-        self.http.shutdown_grace + drain + Duration::from(self.node.shutdown_grace)
+        2 * self.http.shutdown_grace + drain + Duration::from(self.node.shutdown_grace)
     }
 }
 

@@ -20,6 +20,8 @@ pub struct NodeSection {
     pub listen: SocketAddr,
     /// Where media files wait, and where the embedded store is unless `store` says otherwise.
     pub data_dir: PathBuf,
+    /// What the node does.
+    pub role: Role,
     /// Which store; its address may hold a password.
     pub store: Option<SecretString>,
     /// What is logged.
@@ -28,11 +30,36 @@ pub struct NodeSection {
     pub shutdown_grace: Millis,
 }
 
+/// What a node does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Role {
+    /// It runs bots, and works on media.
+    #[default]
+    All,
+    /// It runs bots.
+    Bots,
+    /// It works on media.
+    Workers,
+}
+
+impl Role {
+    /// Whether it runs bots.
+    pub fn runs_bots(self) -> bool {
+        self != Self::Workers
+    }
+
+    /// Whether it works on media.
+    pub fn runs_workers(self) -> bool {
+        self != Self::Bots
+    }
+}
+
 impl Default for NodeSection {
     fn default() -> Self {
         Self {
             listen: SocketAddr::from(([127, 0, 0, 1], 8787)),
             data_dir: "./anteroom-data".into(),
+            role: Role::All,
             store: None,
             log: LogOptions::default(),
             shutdown_grace: Millis::from_secs(5),
@@ -40,17 +67,27 @@ impl Default for NodeSection {
     }
 }
 
-const FORMATS: &[(&str, LogFormat)] = &[("compact", LogFormat::Compact), ("json", LogFormat::Json)];
+const FORMATS: &[(&str, LogFormat)] =
+    &[("compact", LogFormat::Compact), ("json", LogFormat::Json), ("pretty", LogFormat::Pretty)];
+
+const ROLES: &[(&str, Role)] =
+    &[("all", Role::All), ("bots", Role::Bots), ("workers", Role::Workers)];
 
 const LEVELS: &str =
     "error, warn, info, debug, trace, or directives such as \"info,anteroom_runtime=debug\"";
 
 impl Section for NodeSection {
     fn visit(&mut self, keys: &mut dyn Keys) {
-        let Self { listen, data_dir, store, log, shutdown_grace } = self;
+        let Self { listen, data_dir, role, store, log, shutdown_grace } = self;
         let LogOptions { format, level } = log;
         keys.key("listen", listen, "Where to listen");
         keys.key("data_dir", data_dir, "Where media files and the embedded store are");
+        keys.key(
+            "role",
+            &mut word(role, ROLES),
+            "What the node does: run bots, work on media, or both. Anything but `all` needs MongoDB, and \
+             a `media.staging_dir` that the nodes share",
+        );
         keys.key(
             "store",
             &mut Store(store),
@@ -64,7 +101,7 @@ impl Section for NodeSection {
         keys.key(
             "log_format",
             &mut word(format, FORMATS),
-            "How log lines look: for people, or for programs",
+            "How log lines look: one line for people, a JSON object for programs, or several lines",
         );
         keys.key(
             "shutdown_grace",

@@ -85,7 +85,7 @@ fn nothing_configured_is_the_design() {
     assert_eq!(config.node_settings(node_id), expected);
     assert_eq!(config.staging_limits(), StagingLimits::default());
     assert_eq!(config.staging_directory(), Path::new("./anteroom-data/media_store/pending_media"));
-    assert_eq!(config.stop_max(), Duration::from_secs(45));
+    assert_eq!(config.stop_max(), Duration::from_secs(50));
     assert_eq!(config.node.listen.to_string(), "127.0.0.1:8787");
     assert!(config.node.store.is_none());
     assert_eq!((config.node.log.format, config.node.log.level), (LogFormat::Compact, None));
@@ -246,7 +246,7 @@ fn values_that_are_not_understood_are_named() {
         ("store = \"postgres://user:hidden@db\"", "store: the store is not understood: write sqlite:DIRECTORY, mongodb://HOST/DATABASE, or leave it out".into()),
         ("store = 5", "store: a number is no text: put it in quotation marks".into()),
         ("log_level = \"anteroom=loud\"", "log_level: the log level \"anteroom=loud\" makes no sense (error parsing level filter: expected one of \"off\", \"error\", \"warn\", \"info\", \"debug\", \"trace\", or a number 0-5): use error, warn, info, debug or trace, or directives such as \"info,anteroom_runtime=debug\"".into()),
-        ("log_format = \"xml\"", "log_format: \"xml\" is not understood: expected one of \"compact\", \"json\"".into()),
+        ("log_format = \"xml\"", "log_format: \"xml\" is not understood: expected one of \"compact\", \"json\", \"pretty\"".into()),
         ("pools.audio.slots = 0", "pools.audio.slots: 0 is not from 1 to 1000000000".into()),
         ("pools.audio.slots = -1", "pools.audio.slots: -1 is not from 1 to 1000000000".into()),
         ("pools.audio.slots = \"3\"", "pools.audio.slots: \"3\" is not understood: expected a whole number, at least 1".into()),

@@ -13,7 +13,7 @@ use anteroom_core::id::{Attempt, BotId, CallbackId, CallbackKey, CorrespondentId
 use anteroom_core::protocol::CallbackFrame;
 use anteroom_core::time::{Millis, Timestamp};
 use tokio_util::sync::CancellationToken;
-use tracing::debug;
+use tracing::{Instrument, debug, info_span};
 
 use super::tasks::{Completion, Tasks};
 use crate::consumer::{Call, Consumer};
@@ -89,6 +89,10 @@ impl Calls {
             together,
             timeout: timeout.into(),
         };
+        // Of several that go together, the last one names them.
+        let span = call.callbacks.last().map(|callback| {
+            info_span!("callback", callback_id = %callback.callback_id, attempt = callback.attempt.0)
+        });
         let unavailable = ConsumerAnswer::Unavailable { retry_after: None };
         let broken = Completion::Called { whose: whose.clone(), answer: Some(unavailable) };
         let calling = async move {
@@ -99,6 +103,7 @@ impl Calls {
             };
             Completion::Called { whose, answer }
         };
+        let calling = calling.instrument(span.unwrap_or_else(tracing::Span::none));
         tasks.spawn(calling, broken);
     }
 

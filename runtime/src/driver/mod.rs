@@ -53,7 +53,7 @@ pub use ports::Watch;
 pub use handle::{Attached, Handle, Stopped, StreamItem};
 pub use journal::{About, Happened, Remembered};
 #[cfg(not(madsim))]
-pub(crate) use notices::kind as outcome_kind;
+pub(crate) use notices::{KINDS as OUTCOME_KINDS, kind as outcome_kind};
 pub use ports::{Node, Ports, StagedFiles};
 pub use recording::Recording;
-pub use run::{start, start_recorded};
+pub use run::{Onlookers, start, start_recorded, start_watched};

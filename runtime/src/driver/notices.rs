@@ -123,6 +123,20 @@ fn callback_id(bot_id: &BotId, key: &CallbackKey) -> CallbackId {
     CallbackId { bot_id: bot_id.clone(), key: key.clone() }
 }
 
+/// Every word of [`kind`].
+#[cfg(not(madsim))]
+pub(crate) const KINDS: [&str; 9] = [
+    "text",
+    "nothing",
+    "corrupt",
+    "unsupported",
+    "not_processed",
+    "timed_out",
+    "failed",
+    "expired",
+    "discarded",
+];
+
 /// What an outcome is, without what it says.
 pub(crate) fn kind(outcome: &Outcome) -> &'static str {
     match outcome {

@@ -38,6 +38,8 @@ use super::recording::Recording;
 use super::tasks::{Completion, Tasks};
 use super::workers::Workers;
 use crate::clock::Clock;
+#[cfg(not(madsim))]
+use crate::observe::Steps;
 use crate::store::{Hint, Store};
 
 /// Commands that may wait. A frame has at most 256 KiB, so this is also a bound on memory.
@@ -62,7 +64,17 @@ const LAST_TASKS_MAX: Duration = Duration::from_secs(5);
 /// # Errors
 /// When the pools of the settings make no routing.
 pub fn start(node: Node, ports: Ports) -> Result<(Handle, JoinHandle<()>), RoutingError> {
-    start_recorded(node, ports, None)
+    start_watched(node, ports, Onlookers::default())
+}
+
+/// Who looks on while the machine is stepped.
+#[derive(Default)]
+pub struct Onlookers {
+    /// Writes the steps down.
+    pub recording: Option<Recording>,
+    /// Counts and measures.
+    #[cfg(not(madsim))]
+    pub steps: Option<Steps>,
 }
 
 /// Starts a node whose steps are handed over to be written down.
@@ -73,6 +85,18 @@ pub fn start_recorded(
     node: Node,
     ports: Ports,
     recording: Option<Recording>,
+) -> Result<(Handle, JoinHandle<()>), RoutingError> {
+    start_watched(node, ports, Onlookers { recording, ..Onlookers::default() })
+}
+
+/// Starts a node whose steps are looked at.
+///
+/// # Errors
+/// As [`start`].
+pub fn start_watched(
+    node: Node,
+    ports: Ports,
+    onlookers: Onlookers,
 ) -> Result<(Handle, JoinHandle<()>), RoutingError> {
     let stream_capacity = stream_capacity(&node.settings);
     let ack_timeouts = AckTimeouts::of(&node.settings);
@@ -109,9 +133,11 @@ pub fn start_recorded(
         files: ports.files,
         phase: Phase::Running,
         effects: Vec::new(),
-        recording,
+        recording: onlookers.recording,
         journal: Journal::default(),
         notices,
+        #[cfg(not(madsim))]
+        steps: onlookers.steps,
         _ended: status.ended.clone().drop_guard(),
         status,
         #[cfg(madsim)]
@@ -170,6 +196,8 @@ pub(super) struct Driver {
     recording: Option<Recording>,
     pub(super) journal: Journal,
     pub(super) notices: broadcast::Sender<Arc<Notice>>,
+    #[cfg(not(madsim))]
+    steps: Option<Steps>,
     status: Arc<Status>,
     /// Tells those who wait for the end, however the loop ends.
     _ended: DropGuard,
@@ -273,11 +301,19 @@ impl Driver {
             if let Some(recording) = &mut self.recording {
                 recording.before(now, &event, &self.machine);
             }
+            #[cfg(not(madsim))]
+            if let Some(steps) = &mut self.steps {
+                steps.hears(now, &event);
+            }
             #[cfg(madsim)]
             self.watch.hears(now, &event);
             self.machine.step(now, event, &mut effects);
             if let Some(recording) = &mut self.recording {
                 recording.after(&effects);
+            }
+            #[cfg(not(madsim))]
+            if let Some(steps) = &mut self.steps {
+                steps.says(&effects);
             }
             #[cfg(madsim)]
             self.watch.says(now, &effects, &self.machine);

@@ -12,7 +12,7 @@ use anteroom_core::message::{FailureKind, Outcome};
 use anteroom_core::pool::event::{ProcessorFailure, Work};
 use anteroom_core::time::Millis;
 use tokio_util::sync::CancellationToken;
-use tracing::debug;
+use tracing::{Instrument, debug, info_span};
 
 use super::ports::StagedFiles;
 use super::tasks::{Completion, Tasks};
@@ -40,6 +40,12 @@ impl Workers {
         self.at_work.insert((media_id, token), cancel.clone());
         let processor = self.processors.get(&work.pool).cloned();
         let files = Arc::clone(&self.files);
+        let span = info_span!(
+            "job",
+            bot_id = work.bot_id.as_str(),
+            %media_id,
+            pool = work.pool.as_str()
+        );
         let ending = async move {
             let result = match processor {
                 None => Ok(no_processor(&work.pool)),
@@ -50,6 +56,7 @@ impl Workers {
             };
             Completion::Worked { media_id, token, result }
         };
+        let ending = ending.instrument(span);
         let broken = Err(ProcessorFailure::Permanent {
             error: FailureKind::Engine,
             detail: Some("the processor panicked".to_owned()),

@@ -1,7 +1,7 @@
 //! Who may ask, and for how long.
 //!
 //! Where there are tokens, whoever shows the bot's own may ask for the bot, and whoever shows an operator's for
-//! any; a provider shows its token with its `hello`. Nothing else is asked then.
+//! any; a reader's is enough to see how the node stands; a provider shows its token with its `hello`. Nothing else is asked then.
 //!
 //! Without tokens everybody on this machine may ask, but not every web page that is open on it: a
 //! browser lets any page send requests to 127.0.0.1, and opens WebSockets to it without asking. So a
@@ -51,6 +51,9 @@ pub(super) async fn authorized(
 /// Where providers connect.
 const PROVIDER: &str = "/v1/provider";
 
+/// Where the node's series are.
+const METRICS: &str = "/metrics";
+
 /// Where everything is that is for one bot.
 const BOTS: &str = "/v1/bots/";
 
@@ -62,11 +65,16 @@ enum Asks {
     ToSayHello,
     /// A file is for whichever bot's message names it.
     ToBringAFile,
+    /// How the node as a whole stands.
+    OfTheNode,
 }
 
 async fn asks(parts: &mut Parts, state: &HttpState) -> Result<Asks, Problem> {
     if parts.uri.path() == PROVIDER {
         return Ok(Asks::ToSayHello);
+    }
+    if parts.uri.path() == METRICS {
+        return Ok(Asks::OfTheNode);
     }
     if !parts.uri.path().starts_with(BOTS) {
         return Ok(Asks::ToBringAFile);
@@ -98,6 +106,7 @@ fn shows_token(tokens: &Tokens, asks: &Asks, shown: Option<&str>) -> Result<(), 
     let opens = |token| match asks {
         Asks::ForBot(bot_id) => tokens.opens_bot(bot_id, token) || tokens.opens_everything(token),
         Asks::ToSayHello => true,
+        Asks::OfTheNode => tokens.role(token).is_some(),
         Asks::ToBringAFile => tokens.opens_any_bot(token) || tokens.opens_everything(token),
     };
     if matches!(asks, Asks::ToSayHello) || shown.is_some_and(opens) {
@@ -108,6 +117,19 @@ fn shows_token(tokens: &Tokens, asks: &Asks, shown: Option<&str>) -> Result<(), 
 
 fn unauthorized(detail: &str) -> Problem {
     Problem::new(StatusCode::UNAUTHORIZED, "unauthorized", detail)
+}
+
+/// Sends away from a node without bots what is for one: nobody here would ever answer it.
+pub(super) async fn where_bots_run(
+    State(state): State<HttpState>,
+    request: Request,
+    next: Next,
+) -> Response {
+    if state.runs_bots {
+        return next.run(request).await;
+    }
+    let detail = "this node works on media and runs no bots: ask one whose role is all or bots";
+    Problem::new(StatusCode::MISDIRECTED_REQUEST, "no_bots_here", detail).into_response()
 }
 
 /// Ends a request that takes too long, its body included.

@@ -5,6 +5,7 @@ use axum::http::{Method, StatusCode, Uri};
 
 use super::HttpState;
 use super::problem::Problem;
+use crate::observe::Vitals;
 
 /// `GET /`: what this is.
 pub(super) async fn hello() -> &'static str {
@@ -21,6 +22,7 @@ pub(super) async fn hello() -> &'static str {
         "POST /v1/bots/{bot}/sends            send a message\n",
         "GET  /openapi.json                   all of it, operators' endpoints included\n",
         "GET  /healthz, /readyz               is it there, is it ready\n",
+        "GET  /metrics                        the node's series, for Prometheus\n",
     )
 }
 
@@ -29,13 +31,18 @@ pub(super) async fn alive() -> &'static str {
     "ok\n"
 }
 
-/// `GET /readyz`: the node takes messages.
+/// `GET /readyz`: the node takes messages, and what it has to do gets on.
 pub(super) async fn ready(State(state): State<HttpState>) -> Result<&'static str, Problem> {
-    if state.driver.is_ready() && !state.shutdown.is_cancelled() {
-        return Ok("ready\n");
+    if !state.takes_messages() {
+        let detail = "the node is starting or stopping";
+        return Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "not_ready", detail));
     }
-    let detail = "the node is starting or stopping";
-    Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "not_ready", detail))
+    match state.vitals.as_ref().and_then(Vitals::stall) {
+        None => Ok("ready\n"),
+        Some(stall) => {
+            Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "stalled", stall.to_string()))
+        }
+    }
 }
 
 /// Any path that is none.

@@ -21,6 +21,7 @@
 //! | [`sends`] | `POST /v1/bots/{bot}/sends` |
 //! | [`operate`] | what operators see and do |
 //! | [`health`] | whether the node is there, and ready |
+//! | [`metrics`] | `GET /metrics` |
 //!
 //! **Architecture invariants:** nothing is buffered without a bound; a slow peer delays itself only;
 //! what carries a `valid_until` is checked against it right before it is written; every task of a
@@ -37,6 +38,7 @@ mod health;
 mod listener;
 mod media;
 mod messages;
+mod metrics;
 mod operate;
 mod pace;
 mod path;
@@ -61,6 +63,7 @@ pub use pace::Rate;
 
 use crate::driver::Handle;
 use crate::media::staging::Staging;
+use crate::observe::Vitals;
 use crate::tokens::Tokens;
 
 /// What every endpoint needs.
@@ -74,6 +77,8 @@ pub struct HttpState {
     access: Access,
     accepts_v0: bool,
     operations: Option<Arc<Operations>>,
+    runs_bots: bool,
+    vitals: Option<Vitals>,
 }
 
 /// The bounds of the listeners.
@@ -134,6 +139,8 @@ impl HttpState {
             access: Access::Loopback,
             accepts_v0: false,
             operations: None,
+            runs_bots: true,
+            vitals: None,
         }
     }
 
@@ -158,6 +165,23 @@ impl HttpState {
         self
     }
 
+    /// The same of a node that runs bots, or only workers.
+    pub fn running_bots(mut self, runs_bots: bool) -> Self {
+        self.runs_bots = runs_bots;
+        self
+    }
+
+    /// The same that shows what the node says of itself.
+    pub fn with_vitals(mut self, vitals: Vitals) -> Self {
+        self.vitals = Some(vitals);
+        self
+    }
+
+    /// Whether the node has started and is not told to stop.
+    fn takes_messages(&self) -> bool {
+        self.driver.is_ready() && !self.shutdown.is_cancelled()
+    }
+
     /// The same within other limits.
     pub fn with_limits(mut self, limits: HttpLimits) -> Self {
         self.limits = limits;
@@ -179,6 +203,8 @@ pub fn router(state: HttpState) -> Router {
         .route("/v1/bots/{bot}/callbacks", get(callbacks::stream));
     requests
         .merge(streams)
+        .route_layer(from_fn_with_state(state.clone(), guard::where_bots_run))
+        .route("/metrics", get(metrics::get))
         .route_layer(from_fn_with_state(state.clone(), guard::authorized))
         .merge(operate::router(&state))
         .route("/", get(health::hello))

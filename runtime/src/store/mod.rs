@@ -7,6 +7,7 @@
 //! **Architecture invariant:** an adapter makes no decision about jobs. It loads a job, applies
 //! `anteroom_core::job::Job::apply` by its own clock, and writes the result back in one atomic step.
 
+mod backlog;
 mod clock;
 #[cfg(not(madsim))]
 pub mod mongodb;
@@ -21,6 +22,7 @@ use anteroom_core::id::{BotId, PoolName};
 use anteroom_core::store::{BotRecord, StoreError, StoreRequest, StoreResult};
 use tokio::sync::mpsc;
 
+pub use backlog::{Backlog, Waiting};
 pub use clock::{Clock, system_clock};
 
 /// A future on the heap, so that the port can be used as `dyn Store`.
@@ -65,6 +67,15 @@ pub trait Store: Send + Sync + 'static {
     /// node, which knows what it did itself.
     fn hints(&self) -> Option<mpsc::Receiver<Hint>> {
         None
+    }
+
+    /// What waits in the store, of all nodes; none from a store that does not count. Linear in what waits,
+    /// without reading it.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] when the store does not answer.
+    fn backlog(&self) -> BoxFuture<'_, Result<Option<Backlog>, StoreError>> {
+        Box::pin(std::future::ready(Ok(None)))
     }
 
     /// Ends what was asked before, then closes the store. Later calls are answered with

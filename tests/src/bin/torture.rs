@@ -6,13 +6,13 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use anteroom_tests::torture::{Failure, Options, StoreKind, world};
+use anteroom_tests::torture::{Deaths, Failure, Options, StoreKind, world};
 
 const USAGE: &str = "\
-Usage: torture --seconds N [--store sqlite|mongodb] [--seed N] [--home DIRECTORY]
+Usage: torture --seconds N [--store sqlite|mongodb] [--nodes N] [--seed N] [--home DIRECTORY]
 
 Kills the `anteroom` binary at random for so long, with hundreds of messages and media under way, lets
-everything settle, and judges what happened.
+everything settle, and judges what happened. Several nodes need MongoDB, which is left alone then.
 
 Exit codes: 0 every promise was kept, 2 wrong usage, 3 a promise was broken, 4 it could not be run";
 
@@ -30,8 +30,8 @@ async fn main() -> ExitCode {
         eprintln!("{USAGE}");
         return ExitCode::from(WRONG_USAGE);
     };
-    let Options { seed, duration, home, .. } = &options;
-    println!("torture: seed {seed}, {} s, in {}", duration.as_secs(), home.display());
+    let Options { seed, home, .. } = &options;
+    println!("torture: seed {seed}, {:?}, in {}", options.deaths, home.display());
     match world::run(&options).await {
         Ok(summary) => {
             println!("{}", summary.counts);
@@ -43,7 +43,7 @@ async fn main() -> ExitCode {
         Err(failure) => {
             eprintln!("\n{failure}");
             eprintln!("The data directory and the node's log are kept in {}.", home.display());
-            eprintln!("Again: --seed {seed} --seconds {}", duration.as_secs());
+            eprintln!("Again: --seed {seed}, and the same options");
             ExitCode::from(match failure {
                 Failure::Broken(_) => BROKEN,
                 Failure::NotRun(_) => NOT_RUN,
@@ -54,7 +54,7 @@ async fn main() -> ExitCode {
 
 fn options(arguments: &[String]) -> Option<Options> {
     let (mut seed, mut seconds, mut home) = (None, None, None);
-    let mut store = StoreKind::Sqlite;
+    let (mut store, mut nodes) = (StoreKind::Sqlite, 1);
     for pair in arguments.chunks(2) {
         let [name, value] = pair else { return None };
         match name.as_str() {
@@ -62,6 +62,7 @@ fn options(arguments: &[String]) -> Option<Options> {
             "--seconds" => seconds = Some(value.parse().ok()?),
             "--store" if value == "sqlite" => store = StoreKind::Sqlite,
             "--store" if value == "mongodb" => store = StoreKind::Mongodb,
+            "--nodes" => nodes = value.parse().ok().filter(|nodes| (1..=16).contains(nodes))?,
             "--home" => home = Some(PathBuf::from(value)),
             _ => return None,
         }
@@ -69,8 +70,11 @@ fn options(arguments: &[String]) -> Option<Options> {
     let seed = seed.unwrap_or_else(seed_of_now);
     let home =
         home.unwrap_or_else(|| std::env::temp_dir().join(format!("anteroom-torture-{seed}")));
-    let duration = Duration::from_secs(seconds?);
-    Some(Options { seed, store, duration, home, progress_every: PROGRESS_EVERY })
+    let deaths = Deaths::AtRandom(Duration::from_secs(seconds?));
+    if nodes > 1 && store == StoreKind::Sqlite {
+        return None;
+    }
+    Some(Options { seed, store, nodes, deaths, home, progress_every: PROGRESS_EVERY })
 }
 
 /// A seed that no other run has.

@@ -9,6 +9,7 @@
 //! store and `T: AsRef<dyn Store>` keeps alive what the store needs (a directory, a server).
 
 pub mod archive;
+pub mod backlog;
 pub mod callbacks;
 pub mod claims;
 pub mod fencing;

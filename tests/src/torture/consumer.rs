@@ -29,6 +29,8 @@ pub struct Consumer {
     pub url: String,
     /// Its bot.
     pub bot_id: Arc<str>,
+    /// Whether it always behaves.
+    pub behaves: bool,
     /// Its draws.
     pub dice: Dice,
     /// Where everything is entered.
@@ -91,7 +93,8 @@ impl Consumer {
         mut finale: watch::Receiver<bool>,
     ) -> reqwest::Result<Side> {
         let is_finale = *finale.borrow_and_update();
-        let manner = if is_finale { Manner::GOOD } else { Manner::draw(&mut self.dice) };
+        let manner =
+            if is_finale || self.behaves { Manner::GOOD } else { Manner::draw(&mut self.dice) };
         let request = client.get(url).header("accept", "text/event-stream");
         // A server that is away, or stopping, is no line yet.
         let opened = request.send().await.and_then(reqwest::Response::error_for_status);
@@ -122,7 +125,7 @@ impl Consumer {
                 () = sleep_until(ends_at.unwrap_or_else(Instant::now)), if ends_at.is_some() => {
                     return Ok(Side::Ours);
                 }
-                changed = finale.changed() => {
+                changed = finale.changed(), if !self.behaves => {
                     // The end of the torture, or the end of the world.
                     let _ = changed;
                     return Ok(Side::Ours);

@@ -4,7 +4,7 @@
 //! [`poster`] hand them over, [`consumer`]s read callbacks, the [`killer`] ends processes. They write
 //! what they do and see into the [`ledger`] and judge nothing. When everything is over, the
 //! [`account`] puts the ledger beside what is left ([`remains`]), and the [`rules`] judge.
-//! [`place`]: which store. [`dice`]: where all randomness comes from. [`media`]: what files hold. [`world`]: how a run goes.
+//! [`fleet`]: the nodes. [`place`]: which store. [`dice`]: where all randomness comes from. [`media`]: what files hold. [`world`]: how a run goes.
 //! [`sweep`]: the last look at the files. [`progress`]: what is said meanwhile. [`history`]: what is said of a broken promise.
 //!
 //! **Architecture invariant**: nothing here believes the server. A promise is held against what an
@@ -14,6 +14,7 @@ pub mod account;
 pub mod author;
 pub mod consumer;
 pub mod dice;
+pub mod fleet;
 pub mod history;
 pub mod killer;
 pub mod ledger;
@@ -40,6 +41,16 @@ pub enum StoreKind {
     Mongodb,
 }
 
+/// How nodes end while a run lasts; settling comes on top.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Deaths {
+    /// They are killed and stopped at random for so long, and consumers behave badly.
+    AtRandom(Duration),
+    /// Each is stopped and started again in its turn, so many times, and consumers behave: then nothing
+    /// has a reason to come again.
+    InTurn(usize),
+}
+
 /// What a run is to be like.
 #[derive(Debug, Clone)]
 pub struct Options {
@@ -47,8 +58,10 @@ pub struct Options {
     pub seed: u64,
     /// Where the node keeps what must be durable.
     pub store: StoreKind,
-    /// How long processes are killed; settling comes on top.
-    pub duration: Duration,
+    /// How many nodes there are; several need a store that nodes share.
+    pub nodes: usize,
+    /// How nodes end while a run lasts.
+    pub deaths: Deaths,
     /// Where the node keeps what it has. Empty, or not there; left as it is in the end.
     pub home: PathBuf,
     /// How often the progress is printed.

@@ -17,8 +17,8 @@ use crate::{PATIENCE, RECONNECT_AFTER};
 pub struct Poster {
     /// What it is called.
     pub name: Arc<str>,
-    /// The server's address.
-    pub url: String,
+    /// The nodes' addresses.
+    pub urls: Arc<[String]>,
     /// Where everything is entered.
     pub ledger: Ledger,
 }
@@ -27,20 +27,29 @@ impl Poster {
     /// POSTs one message after the other.
     pub async fn run(self, mut messages: mpsc::Receiver<Outgoing>) {
         let client = crate::http_client();
+        let mut at = 0;
         while let Some(outgoing) = messages.recv().await {
-            while let Some(wait) = self.post(&client, &outgoing).await {
-                tokio::time::sleep(wait).await;
+            while let Some(wait) = self.post(&client, &self.urls[at], &outgoing).await {
+                // A node that refuses for now may not be the one that has the bot: the others are asked
+                // before anything is waited for.
+                at = (at + 1) % self.urls.len();
+                tokio::time::sleep(if at == 0 { wait } else { RECONNECT_AFTER }).await;
             }
         }
     }
 
     /// POSTs a message; returns how long to wait before it is POSTed again.
-    async fn post(&self, client: &reqwest::Client, outgoing: &Outgoing) -> Option<Duration> {
+    async fn post(
+        &self,
+        client: &reqwest::Client,
+        url: &str,
+        outgoing: &Outgoing,
+    ) -> Option<Duration> {
         let Outgoing { number, media_id, ref bot_id, ref frame } = *outgoing;
         let line = self.ledger.open_line(&self.name);
         self.ledger.record(Fact::Written { number, line, media_id });
         let request = client
-            .post(format!("{}/messages", path_of_bot(&self.url, bot_id)))
+            .post(format!("{}/messages", path_of_bot(url, bot_id)))
             .timeout(PATIENCE)
             .json(frame);
         let answer = match request.send().await {

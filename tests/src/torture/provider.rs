@@ -25,8 +25,8 @@ const KEPT_MAX: usize = 512;
 pub struct Provider {
     /// What it is called; also its instance.
     pub name: Arc<str>,
-    /// The server's address.
-    pub url: String,
+    /// The nodes' addresses.
+    pub urls: Arc<[String]>,
     /// Its bots.
     pub bots: Vec<Arc<str>>,
     /// Its draws.
@@ -42,6 +42,8 @@ enum End {
     Broken,
     /// It was dropped, or is about to be replaced.
     Dropped,
+    /// The node says that another one has the bot.
+    SentAway,
 }
 
 /// A message that has no final receipt.
@@ -67,8 +69,9 @@ impl Provider {
         let mut kept = VecDeque::new();
         let mut replaced = None;
         let mut authors_are_gone = false;
-        loop {
-            let Some((connection, line)) = self.connect().await else {
+        for attempt in 0.. {
+            let url = self.urls[attempt % self.urls.len()].clone();
+            let Some((connection, line)) = self.connect(&url).await else {
                 tokio::time::sleep(RECONNECT_AFTER).await;
                 continue;
             };
@@ -81,9 +84,13 @@ impl Provider {
                 ledger: &self.ledger,
                 line,
                 connection,
+                has_choice: self.urls.len() > 1,
             };
             let end = session.run(&mut messages).await;
-            let by = if end == End::Broken { Side::Theirs } else { Side::Ours };
+            let by = match end {
+                End::Broken => Side::Theirs,
+                End::Dropped | End::SentAway => Side::Ours,
+            };
             self.ledger.record(Fact::LineEnded { line, by });
             if end == End::Dropped && self.dice.chance(50) {
                 replaced = Some(session.connection);
@@ -101,9 +108,9 @@ impl Provider {
     }
 
     /// Connects and introduces every bot.
-    async fn connect(&mut self) -> Option<(Connection, LineId)> {
+    async fn connect(&mut self, url: &str) -> Option<(Connection, LineId)> {
         let line = self.ledger.open_line(&self.name);
-        let connected = timeout(PATIENCE, self.introduce()).await;
+        let connected = timeout(PATIENCE, self.introduce(url)).await;
         match connected {
             Ok(Ok(connection)) => Some((connection, line)),
             Ok(Err(unexpected)) => {
@@ -123,8 +130,8 @@ impl Provider {
 
     /// # Errors
     /// The frame that came instead of a `welcome`; none when the server is away, or gives a bot up.
-    async fn introduce(&self) -> Result<Connection, Option<Value>> {
-        let mut connection = Connection::open(&self.url).await.map_err(|_| None)?;
+    async fn introduce(&self, url: &str) -> Result<Connection, Option<Value>> {
+        let mut connection = Connection::open(url).await.map_err(|_| None)?;
         for bot_id in &self.bots {
             connection.send(&frames::hello(bot_id, &self.name)).await;
         }
@@ -145,6 +152,8 @@ struct Session<'a> {
     authors_are_gone: &'a mut bool,
     kept: &'a mut VecDeque<Kept>,
     ledger: &'a Ledger,
+    /// Whether there are other nodes.
+    has_choice: bool,
 }
 
 impl Session<'_> {
@@ -157,6 +166,9 @@ impl Session<'_> {
             let takes_more = !*self.authors_are_gone && self.kept.len() < KEPT_MAX;
             tokio::select! {
                 frame = self.connection.read_patiently() => match frame {
+                    Some(frame) if self.has_choice && says_bot_lost(&frame) => {
+                        return End::SentAway;
+                    }
                     // A node that could not reach its store for long has given the bot up.
                     Some(frame) if says_bot_lost(&frame) => return End::Broken,
                     None => return End::Broken,

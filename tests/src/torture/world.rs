@@ -5,24 +5,24 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context, anyhow};
+use anyhow::anyhow;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, timeout};
 
-use crate::Server;
 use crate::server::NotReady;
 use crate::torture::account::Account;
 use crate::torture::author::{Author, HAND_OVER_PATIENCE, Outgoing};
 use crate::torture::consumer::Consumer;
 use crate::torture::dice::Dice;
+use crate::torture::fleet::Fleet;
 use crate::torture::killer::Killer;
 use crate::torture::ledger::{Counts, Fact, Ledger};
 use crate::torture::place::Place;
 use crate::torture::poster::Poster;
 use crate::torture::provider::Provider;
 use crate::torture::remains::Remains;
-use crate::torture::{Failure, Options, Summary, history, progress, rules};
+use crate::torture::{Deaths, Failure, Options, Summary, history, progress, rules};
 
 /// The bots. One's id is the beginning of another's; some hold what patterns and paths are made of.
 const BOTS: [&str; 4] = ["demo", "demo-2", "d.mo*", "größe/1"];
@@ -45,27 +45,28 @@ const QUIET: Duration = Duration::from_millis(1_500);
 /// # Errors
 /// [`Failure::Broken`] when a promise was broken, [`Failure::NotRun`] when nothing can be said.
 pub async fn run(options: &Options) -> Result<Summary, Failure> {
-    std::fs::create_dir_all(&options.home)
-        .with_context(|| format!("cannot make {}", options.home.display()))?;
     let mut dice = Dice::new(options.seed);
     let ledger = Ledger::default();
     let mut place = Place::start(options.store).await?;
-    let arguments = place.arguments();
-    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
-    let mut server = Server::lent(&options.home, &arguments);
+    let mut fleet = Fleet::new(options, &place)?;
     let mut killer = Killer { dice: dice.fork(), ledger: ledger.clone(), complaints: Vec::new() };
-    killer.start(&mut server).await.map_err(|NotReady(why)| anyhow!("the node {why}"))?;
+    killer.start_all(&mut fleet).await.map_err(|NotReady(why)| anyhow!("the node {why}"))?;
 
-    let mut world = World::new(&server, ledger.clone(), &mut dice);
+    let mut world = World::new(&fleet, options.deaths, ledger.clone(), &mut dice);
     let progress = tokio::spawn(progress::report(ledger.clone(), options.progress_every));
-    let until = Instant::now() + options.duration;
-    let ended = match killer.run(&mut server, &mut place, until).await {
-        Ok(()) => world.settle(&mut killer, &mut server, &place).await,
+    let died = match options.deaths {
+        Deaths::AtRandom(duration) => {
+            killer.run(&mut fleet, &mut place, Instant::now() + duration).await
+        }
+        Deaths::InTurn(rounds) => killer.roll(&mut fleet, rounds).await,
+    };
+    let ended = match died {
+        Ok(()) => world.settle(&mut killer, &mut fleet, &place).await,
         Err(not_ready) => Err(not_ready),
     };
     progress.abort();
     let mut remains = match ended {
-        Ok(()) => remains(&place, &server.data_directory()).await?,
+        Ok(()) => remains(&place, fleet.data_directory()).await?,
         Err(NotReady(why)) => {
             killer.complaints.push(format!("it was started again and {why}"));
             Remains::default()
@@ -73,9 +74,7 @@ pub async fn run(options: &Options) -> Result<Summary, Failure> {
     };
     world.end().await;
     remains.complaints.append(&mut killer.complaints);
-    remains.complaints.extend(server.errors());
-    // They are judged with everything else.
-    server.allow_error("");
+    remains.complaints.extend(fleet.take_errors());
     verdict(&Account::new(&ledger, remains), &ledger)
 }
 
@@ -106,28 +105,44 @@ struct World {
     others: Vec<JoinHandle<()>>,
     stop: watch::Sender<bool>,
     finale: watch::Sender<bool>,
+    /// Where the nodes are.
+    urls: Arc<[String]>,
+    /// Where media files wait.
+    staging: PathBuf,
 }
 
 impl World {
     /// Starts them all.
-    fn new(server: &Server, ledger: Ledger, dice: &mut Dice) -> Self {
+    fn new(fleet: &Fleet, deaths: Deaths, ledger: Ledger, dice: &mut Dice) -> Self {
         let bots = BOTS.map(Arc::<str>::from);
         let (stop, finale) = (watch::Sender::new(false), watch::Sender::new(false));
-        let mut world = Self { ledger, authors: Vec::new(), others: Vec::new(), stop, finale };
+        let (authors, others) = (Vec::new(), Vec::new());
+        let (urls, staging) = (fleet.urls(), fleet.staging_directory());
+        let mut world = Self { ledger, authors, others, stop, finale, urls, staging };
         let [demo, demo_2, pattern, path] = &bots;
-        for (name, bots, authors) in [
+        let mut lines = vec![
             ("two-bots", vec![demo, demo_2], 3),
             ("one-bot", vec![pattern], 2),
             ("other-instance", vec![pattern, path], 2),
-        ] {
+        ];
+        if !fleet.is_one() {
+            // Bots of one connection may have different owners, and could then never all be welcome.
+            lines = vec![
+                ("demo", vec![demo], 2),
+                ("demo-2", vec![demo_2], 2),
+                ("pattern", vec![pattern], 2),
+                ("path", vec![path], 1),
+            ];
+        }
+        for (name, bots, authors) in lines {
             let (outgoing, messages) = mpsc::channel(HANDED_OVER_MAX);
             let bots: Vec<_> = bots.into_iter().cloned().collect();
             for number in 0..authors {
-                world.author(server, dice, &format!("{name}-{number}"), &bots, &outgoing);
+                world.author(dice, &format!("{name}-{number}"), &bots, &outgoing);
             }
             let provider = Provider {
                 name: name.into(),
-                url: server.url().to_owned(),
+                urls: Arc::clone(&world.urls),
                 bots,
                 dice: dice.fork(),
                 ledger: world.ledger.clone(),
@@ -135,18 +150,24 @@ impl World {
             world.others.push(tokio::spawn(provider.run(messages)));
         }
         let (outgoing, messages) = mpsc::channel(HANDED_OVER_MAX);
-        world.author(server, dice, "poster", std::slice::from_ref(demo), &outgoing);
+        world.author(dice, "poster", std::slice::from_ref(demo), &outgoing);
         let poster = Poster {
             name: "poster".into(),
-            url: server.url().to_owned(),
+            urls: Arc::clone(&world.urls),
             ledger: world.ledger.clone(),
         };
         world.others.push(tokio::spawn(poster.run(messages)));
-        for bot_id in bots {
+        // Only the node that has a bot calls back, so its consumer listens at every node.
+        let everywhere =
+            bots.iter().flat_map(|bot_id| world.urls.iter().map(move |url| (bot_id, url)));
+        let everywhere: Vec<_> =
+            everywhere.map(|(bot_id, url)| (Arc::clone(bot_id), url.clone())).collect();
+        for (bot_id, url) in everywhere {
             let consumer = Consumer {
                 name: format!("consumer of {bot_id}").into(),
-                url: server.url().to_owned(),
+                url,
                 bot_id,
+                behaves: matches!(deaths, Deaths::InTurn(_)),
                 dice: dice.fork(),
                 ledger: world.ledger.clone(),
             };
@@ -157,7 +178,6 @@ impl World {
 
     fn author(
         &mut self,
-        server: &Server,
         dice: &mut Dice,
         name: &str,
         bots: &[Arc<str>],
@@ -176,8 +196,8 @@ impl World {
             rest_ms_max: 80,
             dice: dice.fork(),
             ledger: self.ledger.clone(),
-            url: server.url().to_owned(),
-            staging: staging_directory(server),
+            url: self.urls[self.authors.len() % self.urls.len()].clone(),
+            staging: self.staging.clone(),
         };
         let run = author.run(outgoing.clone(), self.stop.subscribe());
         self.authors.push(tokio::spawn(run));
@@ -191,7 +211,7 @@ impl World {
     async fn settle(
         &mut self,
         killer: &mut Killer,
-        server: &mut Server,
+        fleet: &mut Fleet,
         place: &Place,
     ) -> Result<(), NotReady> {
         self.stop.send_replace(true);
@@ -205,13 +225,13 @@ impl World {
         self.everything_is_called_back().await;
         let deadline = Instant::now() + STUCK_AFTER;
         self.quiet().await;
-        killer.stop(server).await;
+        killer.stop_all(fleet).await;
         // Once more in any case, and as long as there is something to do.
         loop {
-            killer.start(server).await?;
+            killer.start_all(fleet).await?;
             self.quiet().await;
-            killer.stop(server).await;
-            let remains = place.remains(&server.data_directory()).await;
+            killer.stop_all(fleet).await;
+            let remains = place.remains(fleet.data_directory()).await;
             let unfinished = remains.is_ok_and(|remains| remains.is_unfinished());
             if !unfinished || Instant::now() >= deadline {
                 return Ok(());
@@ -261,8 +281,4 @@ impl World {
             }
         }
     }
-}
-
-fn staging_directory(server: &Server) -> PathBuf {
-    server.data_directory().join("media_store").join("pending_media")
 }

@@ -66,6 +66,7 @@ const OPERATIONS: &[Operation] = &[
     get("/healthz", Who::Everybody, "Whether the process answers"),
     get("/readyz", Who::Everybody, "Whether the node takes messages"),
     get("/openapi.json", Who::Everybody, "This document"),
+    get("/metrics", Who::Reader, "How the node does, for Prometheus (docs/metrics.md)"),
     get("/v1/provider", Who::Bot, "A provider's connection (WebSocket; docs/protocol/v1.md)"),
     Operation {
         method: "put",

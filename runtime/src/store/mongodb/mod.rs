@@ -14,6 +14,7 @@
 //! | `fence`, `abandoned` | the one document that all transactions of a bot write, and what a killed process leaves of them |
 //! | `job_documents`, `job_changes`, `archive_documents`, `failed_copies`, `quarantine` | the collections |
 //! | `bots`, `inserts`, `archive`, `finishing`, `moves`, `claims`, `leases`, `revision`, `redelivery`, `callbacks`, `sends`, `next_id`, `sweeps`, `retention`, `operator` | one function a request |
+//! | `backlog` | what waits, for those who look |
 //! | `views` | what operators look at |
 //! | `watch` | what other nodes do, as it happens |
 //!
@@ -24,6 +25,7 @@
 mod abandoned;
 mod archive;
 mod archive_documents;
+mod backlog;
 mod bots;
 mod callbacks;
 mod claims;
@@ -73,7 +75,7 @@ use tokio_util::task::TaskTracker;
 use self::connection::Connection;
 use self::failure::Answer;
 use super::views::{Question, View, Views};
-use super::{BoxFuture, Hint, Store};
+use super::{Backlog, BoxFuture, Hint, Store};
 
 pub use self::open_error::OpenError;
 pub use self::store_time::StoreTime;
@@ -167,6 +169,10 @@ impl Store for MongoStore {
 
     fn list_bots(&self) -> BoxFuture<'_, Result<Vec<BotRecord>, StoreError>> {
         Box::pin(self.call(bots::list(&self.connection)))
+    }
+
+    fn backlog(&self) -> BoxFuture<'_, Result<Option<Backlog>, StoreError>> {
+        Box::pin(async move { self.call(backlog::count(&self.connection)).await.map(Some) })
     }
 
     fn hints(&self) -> Option<mpsc::Receiver<Hint>> {

@@ -10,6 +10,7 @@
 //! | `writer`, `reader`, `dispatch` | the two threads, and which function answers which request |
 //! | `work`, `columns`, `failure` | a request's view of the database |
 //! | `bots`, `jobs`, `claims`, `leases`, `archive`, `revision`, `callbacks`, `sends`, `sweeps`, `operator` | one function a request |
+//! | `backlog` | what waits, for those who look |
 //! | `views` | what operators look at |
 //! | `job_rows`, `archive_rows`, `failed_copies`, `quarantine` | the tables under them |
 //!
@@ -19,6 +20,7 @@
 
 mod archive;
 mod archive_rows;
+mod backlog;
 mod bots;
 mod callbacks;
 mod claims;
@@ -57,7 +59,7 @@ use self::directory::DirectoryLock;
 use self::reader::Read;
 use self::writer::Write;
 use super::views::{Question, View, Views};
-use super::{BoxFuture, Clock, Store};
+use super::{Backlog, BoxFuture, Clock, Store};
 
 pub use self::opening::OpenError;
 
@@ -183,6 +185,13 @@ impl Store for SqliteStore {
         Box::pin(async move {
             let queue = self.queue(|running| running.reads.clone());
             self.ask(queue, |answer| Read::ListBots { answer }).await
+        })
+    }
+
+    fn backlog(&self) -> BoxFuture<'_, Result<Option<Backlog>, StoreError>> {
+        Box::pin(async move {
+            let queue = self.queue(|running| running.reads.clone());
+            self.ask(queue, |answer| Read::Backlog { answer }).await.map(Some)
         })
     }
 

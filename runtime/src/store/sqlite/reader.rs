@@ -11,7 +11,8 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::failure::Answer;
 use super::work::Work;
-use super::{Clock, bots, dispatch, views};
+use super::{Clock, backlog, bots, dispatch, views};
+use crate::store::Backlog;
 use crate::store::views::{Question, View};
 
 /// A question that waits for the reader.
@@ -34,6 +35,11 @@ pub(super) enum Read {
     ListBots {
         /// Who waits.
         answer: oneshot::Sender<Result<Vec<BotRecord>, StoreError>>,
+    },
+    /// What waits.
+    Backlog {
+        /// Who waits for that.
+        answer: oneshot::Sender<Result<Backlog, StoreError>>,
     },
 }
 
@@ -60,6 +66,9 @@ pub(super) fn run(
             }
             Read::ListBots { answer } => {
                 let _ = answer.send(snapshot(&work, directory, bots::list));
+            }
+            Read::Backlog { answer } => {
+                let _ = answer.send(snapshot(&work, directory, backlog::count));
             }
         }
     }

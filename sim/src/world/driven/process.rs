@@ -1,5 +1,5 @@
-//! The process of a node: the driver and its ports, put together and stopped in the order in which the
-//! shipped binary does it.
+//! The process of a node: the driver and its ports, put together as the shipped binary does it, and stopped
+//! as it does where consumers do not answer: listeners first.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
