@@ -1,10 +1,28 @@
 //! Who waits for whom: a flood is its sender's own, and a slow reader costs itself only.
 
 use anteroom_tests::{Acknowledge, Connection, Consumer, Server, frames};
-use futures_util::{SinkExt, StreamExt};
+use futures_util::{Sink, SinkExt, StreamExt};
 use serde_json::{Value, json};
+use tokio::sync::watch;
 use tokio_tungstenite::connect_async;
 use tokio_tungstenite::tungstenite::Message;
+
+/// Messages of a flood that are on their way at once: more than a window, so that it is beyond its window all
+/// the time; fewer than the answers that the server keeps for a client that is slow to read.
+const FLOOD_AT_ONCE: u64 = 768;
+
+/// Waits until so many messages of a flood are `answered` that number `seq` may be sent. False when its line
+/// has ended.
+async fn has_room<S>(sink: &mut S, seq: u64, answered: &mut watch::Receiver<u64>) -> bool
+where
+    S: Sink<Message> + Unpin,
+{
+    let fits = |answered: &u64| seq - answered <= FLOOD_AT_ONCE;
+    if fits(&answered.borrow()) {
+        return true;
+    }
+    sink.flush().await.is_ok() && answered.wait_for(fits).await.is_ok()
+}
 
 /// Goal: one bot's flood does not delay another's messages: while the flood goes on without end, each
 /// of the other's is served as it comes. Method: what counts is the order, not the time: how many receipts of the
@@ -21,16 +39,19 @@ async fn a_flood_of_one_bot_does_not_delay_another() {
     let (mut sink, mut stream) = socket.split();
     let hello = frames::hello("flood", "flood").to_string();
     sink.send(Message::text(hello)).await.expect("it is open");
+    let (count, mut counts) = watch::channel(0_u64);
+    let mut answered = counts.clone();
     let writing = tokio::spawn(async move {
         for seq in 1_u64.. {
             let mut frame = frames::text(&format!("c{}", seq % 50), &format!("f{seq}"), "flood");
             frame["seq"] = seq.into();
-            if sink.feed(Message::text(frame.to_string())).await.is_err() {
+            if !has_room(&mut sink, seq, &mut answered).await
+                || sink.feed(Message::text(frame.to_string())).await.is_err()
+            {
                 return;
             }
         }
     });
-    let (count, mut counts) = tokio::sync::watch::channel(0_u64);
     let reading = tokio::spawn(async move {
         let mut receipts = 0;
         while let Some(Ok(message)) = stream.next().await {
@@ -117,12 +138,15 @@ async fn a_flood_of_one_bot_does_not_starve_another_on_its_line() {
         assert_eq!((&welcome["type"], &welcome["bot_id"]), (&json!("welcome"), &json!(bot)));
         window = welcome["window"].as_u64().expect("welcome names the window");
     }
+    let (count, mut answered) = watch::channel(0_u64);
     let writing = tokio::spawn(async move {
         for seq in 1_u64.. {
             let mut flood = frames::text(&format!("c{}", seq % 50), &format!("f{seq}"), "flood");
             flood["bot_id"] = "flood".into();
             flood["seq"] = seq.into();
-            if sink.feed(Message::text(flood.to_string())).await.is_err() {
+            if !has_room(&mut sink, seq, &mut answered).await
+                || sink.feed(Message::text(flood.to_string())).await.is_err()
+            {
                 return;
             }
             if seq % BETWEEN == 0 {
@@ -142,6 +166,7 @@ async fn a_flood_of_one_bot_does_not_starve_another_on_its_line() {
         assert_eq!(receipt["type"], "receipt", "{receipt}");
         let seq = receipt["seq"].as_u64().expect("a number");
         if receipt["bot_id"] == "flood" {
+            count.send_modify(|answered| *answered += 1);
             if receipt["outcome"] == "accepted" {
                 durable.push(seq);
             }
