@@ -147,7 +147,7 @@ pub struct FailedCopy {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ReleaseReason {
-    /// The worker's process ends; counts as nothing.
+    /// The worker has no slot for it, or its process ends; counts as nothing.
     Shutdown,
     /// The engine could not be reached, or asked for patience.
     Transient,

@@ -15,6 +15,9 @@ use anteroom_core::time::Millis;
 
 use self::script::*;
 
+/// How long a processor may take.
+const TIMEOUT: Millis = Millis::from_secs(20);
+
 /// One pool that matters, of one slot; two jobs may wait for it.
 fn settings() -> NodeSettings {
     let mut settings = node_settings();
@@ -22,6 +25,7 @@ fn settings() -> NodeSettings {
     for pool in &mut settings.pools {
         pool.slots = NonZeroU32::MIN;
         pool.buffer = 2;
+        pool.timeout = TIMEOUT;
     }
     settings
 }
@@ -121,4 +125,27 @@ fn a_waiting_job_is_held_like_any_other() {
     let StoreRequest::Release { releases } = node.asked("release") else { panic!("it releases") };
     let given_back: Vec<_> = releases.iter().map(|it| (it.media_id, it.token)).collect();
     assert_eq!(given_back, [(media(3), token)]);
+}
+
+/// Goal: what waits behind a processor that has used up its time is given back at once, for it may never end; with
+/// its slot still taken nothing is claimed.
+#[test]
+fn nothing_waits_behind_a_processor_that_does_not_end() {
+    let (mut node, first) = working();
+    ended(&mut node, 1, first, Millis::from_ms(50));
+    let (_, token) = claim(&node);
+    assert_eq!(claimed(&mut node, &[2, 3, 4]), [media(2)]);
+    let over = node.wait(TIMEOUT);
+    assert!(!over.iter().any(is_claim), "{over:?}");
+    let StoreRequest::Release { releases } = node.asked("release") else { panic!("it releases") };
+    let given_back: Vec<_> = releases.iter().map(|it| (it.media_id, it.token)).collect();
+    assert_eq!(given_back, [(media(3), token), (media(4), token)]);
+    let waiting = Event::Pools(PoolEvent::WorkWaiting { pool: "audio".into() });
+    let asked = node.step(waiting);
+    assert!(!asked.iter().any(is_claim), "{asked:?}");
+}
+
+fn is_claim(effect: &Effect) -> bool {
+    let Effect::Pools(PoolEffect::Store { request, .. }) = effect else { return false };
+    matches!(request, StoreRequest::Claim { pool, .. } if pool.as_str() == "audio")
 }

@@ -3,7 +3,7 @@
 use super::event::{PoolEffect, ProcessorFailure};
 use super::{Held, HeldState, Pools};
 use crate::context::Context;
-use crate::id::{LeaseToken, MediaId};
+use crate::id::{LeaseToken, MediaId, PoolName};
 use crate::job::ReleaseReason;
 use crate::message::{FailureKind, Outcome};
 use crate::notice::Notice;
@@ -31,6 +31,30 @@ impl Pools {
                 self.check_at = Some(self.check_at.map_or(until, |at| at.min(until)));
                 cx.effect(PoolEffect::Start(held.work.clone()));
             }
+        }
+        self.release_behind_overdue(cx);
+    }
+
+    /// Gives back what waits behind processors none of which has a job any more: whether they ever end is
+    /// not known, and another worker may have a free slot.
+    fn release_behind_overdue(&mut self, cx: &mut Context<'_>) {
+        let (held, processors) = (&self.held, &self.processors);
+        let is_overdue = |media_id: &MediaId, token: LeaseToken| {
+            let current = held.get(media_id).filter(|held| held.work.token == token);
+            current.and_then(Held::running_since).is_none()
+        };
+        let blocked = self.pools.iter().filter(|(name, pool)| {
+            !pool.waiting.is_empty()
+                && processors
+                    .iter()
+                    .filter(|(_, of)| of == name)
+                    .all(|((media_id, token), _)| is_overdue(media_id, *token))
+        });
+        let blocked: Vec<PoolName> = blocked.map(|(name, _)| name.clone()).collect();
+        for name in blocked {
+            // Until a job has ended again, nothing more is claimed ahead.
+            self.forget_lengths(cx, &name);
+            self.release_waiting_of(cx, &name);
         }
     }
 
@@ -124,14 +148,17 @@ impl Pools {
 
     /// Gives back what was claimed and has no slot.
     pub(super) fn release_waiting(&mut self, cx: &mut Context<'_>) {
-        let mut waiting = Vec::new();
-        for (name, pool) in &mut self.pools {
-            cx.board.give_back(name, pool.waiting.len());
-            waiting.extend(pool.waiting.drain(..));
+        let names: Vec<PoolName> = self.pools.keys().cloned().collect();
+        for name in names {
+            self.release_waiting_of(cx, &name);
         }
-        for media_id in waiting {
+    }
+
+    fn release_waiting_of(&mut self, cx: &mut Context<'_>, name: &PoolName) {
+        let Some(pool) = self.pools.get_mut(name) else { return };
+        cx.board.give_back(name, pool.waiting.len());
+        for media_id in std::mem::take(&mut pool.waiting) {
             self.release(media_id, Millis::ZERO, ReleaseReason::Shutdown);
         }
-        debug_assert!(self.stopping.is_some(), "only a stopping node gives claimed work back");
     }
 }

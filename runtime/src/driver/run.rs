@@ -86,7 +86,12 @@ pub fn start_recorded(
     ports: Ports,
     recording: Option<Recording>,
 ) -> Result<(Handle, JoinHandle<()>), RoutingError> {
-    start_watched(node, ports, Onlookers { recording, ..Onlookers::default() })
+    let onlookers = Onlookers {
+        recording,
+        #[cfg(not(madsim))]
+        steps: None,
+    };
+    start_watched(node, ports, onlookers)
 }
 
 /// Starts a node whose steps are looked at.
