@@ -112,7 +112,8 @@
 
   const cut = (text, room) => {
     const most = Math.max(3, Math.floor(room / 6.1));
-    return text.length > most ? `${text.slice(0, most - 1)}…` : text;
+    // Half of a character outside the basic plane is none.
+    return text.length > most ? `${text.slice(0, most - 1).replace(/[\uD800-\uDBFF]$/, "")}…` : text;
   };
 
   const arrow = (group, beat, h, labelled) => {
