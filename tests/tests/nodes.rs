@@ -8,8 +8,7 @@ use std::time::Duration;
 use anteroom_tests::frames::Media;
 use anteroom_tests::mongod::{Mongod, SharedMongod};
 use anteroom_tests::series::Series;
-use anteroom_tests::torture::ledger::Counts;
-use anteroom_tests::torture::{Deaths, Options, StoreKind, world};
+use anteroom_tests::torture::{Deaths, StoreKind, world};
 use anteroom_tests::{
     Acknowledge, Connection, Consumer, PATIENCE, Provider, Server, cli, frames, http_client,
     staging,
@@ -128,30 +127,13 @@ async fn the_embedded_store_has_one_node_that_does_everything() {
     assert_eq!(left, 0, "nothing was touched");
 }
 
-async fn every_promise_is_kept(seed: u64, nodes: usize, deaths: Deaths) -> Counts {
-    let home = tempfile::tempdir().expect("a temporary directory can be made");
-    let options = Options {
-        seed,
-        store: StoreKind::Mongodb,
-        nodes,
-        deaths,
-        home: home.path().to_owned(),
-        progress_every: Duration::from_secs(5),
-    };
-    let counts = match world::run(&options).await {
-        Ok(summary) => summary.counts,
-        Err(failure) => panic!("{failure}\n{options:?}; kept in {}", home.keep().display()),
-    };
-    println!("{counts}");
-    counts
-}
-
 /// Goal: a rolling restart under load loses nothing and repeats nothing. Method: each of two nodes is stopped
 /// in order and started again, twice, while messages and media are under way; the torture's rules judge, and
 /// no callback comes twice.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_rolling_restart_loses_and_repeats_nothing() {
-    let counts = every_promise_is_kept(20_260_103, 2, Deaths::InTurn(2)).await;
+    let counts =
+        world::keeps_every_promise(StoreKind::Mongodb, 20_260_103, 2, Deaths::InTurn(2)).await;
     assert_eq!(counts.kills, 0);
     assert!(counts.messages >= 240, "hardly anything was under way: {counts}");
     assert!(counts.media_called_back >= 20, "hardly any media were under way: {counts}");
@@ -164,7 +146,7 @@ async fn a_rolling_restart_loses_and_repeats_nothing() {
 #[tokio::test(flavor = "multi_thread")]
 async fn three_nodes_killed_at_random_keep_every_promise() {
     let deaths = Deaths::AtRandom(Duration::from_secs(12));
-    let counts = every_promise_is_kept(20_260_104, 3, deaths).await;
+    let counts = world::keeps_every_promise(StoreKind::Mongodb, 20_260_104, 3, deaths).await;
     assert!(counts.kills >= 2, "hardly anything died: {counts}");
     assert!(counts.media_called_back >= 20, "hardly any media were under way: {counts}");
     assert!(counts.written > counts.messages, "nothing was sent again: {counts}");

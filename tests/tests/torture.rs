@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anteroom_tests::torture::ledger::Counts;
-use anteroom_tests::torture::{Deaths, Options, StoreKind, world};
+use anteroom_tests::torture::{Deaths, StoreKind, world};
 
 /// Goal: whatever is killed and restarted, every acknowledged message is archived once and called back;
 /// callbacks come again only for a reason, with a higher attempt, and never after a confirmed
@@ -11,20 +11,8 @@ use anteroom_tests::torture::{Deaths, Options, StoreKind, world};
 /// Method: one seed of the torture. What is judged are the rules; here only that enough happened for
 /// them to mean something.
 async fn every_promise_is_kept(store: StoreKind, seed: u64, duration: Duration) -> Counts {
-    let home = tempfile::tempdir().expect("a temporary directory can be made");
-    let options = Options {
-        seed,
-        store,
-        nodes: 1,
-        deaths: Deaths::AtRandom(duration),
-        home: home.path().to_owned(),
-        progress_every: Duration::from_secs(5),
-    };
-    let counts = match world::run(&options).await {
-        Ok(summary) => summary.counts,
-        Err(failure) => panic!("{failure}\n{options:?}; kept in {}", home.keep().display()),
-    };
-    println!("{counts}");
+    let deaths = Deaths::AtRandom(duration);
+    let counts = world::keeps_every_promise(store, seed, 1, deaths).await;
     assert!(counts.kills >= 1, "hardly anything died: {counts}");
     assert!(counts.media_called_back >= 40, "hardly any media were under way: {counts}");
     assert!(counts.received > counts.called_back, "nothing fell between two steps: {counts}");

@@ -22,7 +22,7 @@ use crate::torture::place::Place;
 use crate::torture::poster::Poster;
 use crate::torture::provider::Provider;
 use crate::torture::remains::Remains;
-use crate::torture::{Deaths, Failure, Options, Summary, history, progress, rules};
+use crate::torture::{Deaths, Failure, Options, StoreKind, Summary, history, progress, rules};
 
 /// The bots. One's id is the beginning of another's; some hold what patterns and paths are made of.
 const BOTS: [&str; 4] = ["demo", "demo-2", "d.mo*", "größe/1"];
@@ -39,6 +39,33 @@ const STUCK_AFTER: Duration = Duration::from_secs(100);
 
 /// How long nothing must have been called back for a run to be settled.
 const QUIET: Duration = Duration::from_millis(1_500);
+
+/// Runs the torture in a new directory, which stays when a promise is broken, and says how much happened.
+///
+/// # Panics
+/// When a promise is broken, or the torture cannot be run.
+pub async fn keeps_every_promise(
+    store: StoreKind,
+    seed: u64,
+    nodes: usize,
+    deaths: Deaths,
+) -> Counts {
+    let home = tempfile::tempdir().expect("a temporary directory can be made");
+    let options = Options {
+        seed,
+        store,
+        nodes,
+        deaths,
+        home: home.path().to_owned(),
+        progress_every: Duration::from_secs(5),
+    };
+    let counts = match run(&options).await {
+        Ok(summary) => summary.counts,
+        Err(failure) => panic!("{failure}\n{options:?}; kept in {}", home.keep().display()),
+    };
+    println!("{counts}");
+    counts
+}
 
 /// Runs the torture and judges it.
 ///
