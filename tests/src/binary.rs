@@ -39,7 +39,11 @@ pub fn target_directory() -> PathBuf {
     target.to_owned()
 }
 
-/// Makes `command` independent of the environment that the tests happen to run in.
+/// How much of the disk a node leaves free.
+pub const MIN_FREE_BYTES: &str = "ANTEROOM_MEDIA__MIN_FREE_BYTES";
+
+/// Makes `command` independent of the environment that the tests happen to run in, and of how full
+/// its disk is.
 pub fn isolate(command: &mut tokio::process::Command) -> &mut tokio::process::Command {
     for (name, _) in std::env::vars_os() {
         let inherited = name.to_string_lossy();
@@ -47,5 +51,5 @@ pub fn isolate(command: &mut tokio::process::Command) -> &mut tokio::process::Co
             command.env_remove(&name);
         }
     }
-    command.env_remove("RUST_LOG").env("NO_COLOR", "1").kill_on_drop(true)
+    command.env_remove("RUST_LOG").env("NO_COLOR", "1").env(MIN_FREE_BYTES, "0").kill_on_drop(true)
 }

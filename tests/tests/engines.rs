@@ -5,6 +5,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
+use anteroom_tests::binary::MIN_FREE_BYTES;
 use anteroom_tests::cli::Ended;
 use anteroom_tests::recordings::{self, Clip};
 use anteroom_tests::speech::SpeechServer;
@@ -310,9 +311,9 @@ async fn doctor_says_what_a_node_would_use() {
         assert!(healthy.stdout.contains(engine), "{}", healthy.stdout);
     }
     assert_eq!(said["staging"]["problems"].as_array().map(Vec::len), Some(0));
-    fs::write(server.home().join("anteroom.toml"), "[media]\nmin_free_bytes = \"1000 TB\"\n")
-        .expect("written");
-    let full = cli::run(&server, &doctor).await;
+    let mut full = cli::command(server.url(), server.home(), &doctor);
+    full.env(MIN_FREE_BYTES, "1000 TB");
+    let full = cli::ended(full.spawn().expect("the binary can be run")).await;
     assert_eq!(full.code, Some(1), "{full:?}");
     assert!(full.stdout.contains("the disk is nearly full"), "{full:?}");
     fs::write(server.home().join("anteroom.toml"), "[pools.audio]\nengine = \"nobody\"\n")

@@ -4,7 +4,6 @@ use std::cell::Cell;
 use std::time::Duration;
 
 use anteroom_runtime::http::HttpLimits;
-use anteroom_runtime::media::staging::StagingLimits;
 use proptest::prelude::*;
 use proptest::test_runner::{FileFailurePersistence, TestRunner};
 use serde_json::{Value, json};
@@ -12,7 +11,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-use crate::world::{BOT, PATIENCE, Socket, World, message};
+use crate::world::{BOT, PATIENCE, Socket, World, message, roomy};
 
 const ACK: &str = "/v1/bots/demo/callbacks/ack";
 
@@ -92,7 +91,7 @@ async fn an_acknowledgement_that_is_not_durable_is_not_confirmed() {
 async fn an_acknowledgement_waits_for_the_store() {
     let limits =
         HttpLimits { request_time_max: Duration::from_millis(300), ..HttpLimits::default() };
-    let world = World::within(limits, StagingLimits::default()).await;
+    let world = World::within(limits, roomy()).await;
     let mut events = world.events(BOT).await;
     let mut provider = world.provider(BOT).await;
     say(&mut provider, 1, "x").await;
@@ -224,7 +223,7 @@ fn any_last_event_id_acknowledges_nothing() {
 async fn a_silent_stream_is_kept_alive_until_the_node_stops() {
     let limits =
         HttpLimits { keep_alive_every: Duration::from_millis(50), ..HttpLimits::default() };
-    let world = World::within(limits, StagingLimits::default()).await;
+    let world = World::within(limits, roomy()).await;
     let mut events = world.events(BOT).await;
     assert!(events.block().await.expect("a sign of life").starts_with(':'));
     world.shutdown.cancel();

@@ -3,13 +3,12 @@
 use std::time::Duration;
 
 use anteroom_runtime::http::HttpLimits;
-use anteroom_runtime::media::staging::StagingLimits;
 use reqwest::header::{HOST, ORIGIN};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-use crate::world::{Answer, PATIENCE, World, client};
+use crate::world::{Answer, PATIENCE, World, client, roomy};
 
 async fn line(world: &World) -> TcpStream {
     TcpStream::connect(world.url.trim_start_matches("http://")).await.expect("it listens")
@@ -76,7 +75,7 @@ async fn foreign_pages_are_not_served() {
 #[tokio::test]
 async fn heads_are_bounded() {
     let limits = HttpLimits { head_time_max: Duration::from_millis(200), ..HttpLimits::default() };
-    let world = World::within(limits, StagingLimits::default()).await;
+    let world = World::within(limits, roomy()).await;
     let mut large = line(&world).await;
     let head = format!("GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nX: {}\r\n\r\n", "x".repeat(200_000));
     let _ = large.write_all(head.as_bytes()).await;
@@ -95,7 +94,7 @@ async fn heads_are_bounded() {
 async fn a_body_that_never_comes_is_given_up() {
     let limits =
         HttpLimits { request_time_max: Duration::from_millis(200), ..HttpLimits::default() };
-    let world = World::within(limits, StagingLimits::default()).await;
+    let world = World::within(limits, roomy()).await;
     let mut slow = line(&world).await;
     let head =
         "POST /v1/bots/demo/sends HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 10\r\n\r\n{";
@@ -109,7 +108,7 @@ async fn a_body_that_never_comes_is_given_up() {
 #[tokio::test]
 async fn connections_are_bounded() {
     let limits = HttpLimits { connections_max: 2, ..HttpLimits::default() };
-    let world = World::within(limits, StagingLimits::default()).await;
+    let world = World::within(limits, roomy()).await;
     let first = world.provider("first").await;
     let _second = world.provider("second").await;
     let request = client().get(world.at("/healthz")).send();

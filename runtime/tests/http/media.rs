@@ -10,7 +10,7 @@ use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use crate::world::{Answer, BOT, PATIENCE, World, client, hello, message};
+use crate::world::{Answer, BOT, PATIENCE, World, client, hello, message, roomy};
 
 const MEDIA_ID: &str = "8c7a2f0e-41e4-4d4f-9d40-2f6f5f0f9a11";
 
@@ -31,12 +31,7 @@ fn staged(world: &World) -> Vec<(String, Vec<u8>)> {
 }
 
 async fn small() -> World {
-    let staging = StagingLimits {
-        quota_bytes: 3_000_000,
-        file_bytes_max: 2_000_000,
-        min_free_bytes: 0,
-        ..StagingLimits::default()
-    };
+    let staging = StagingLimits { quota_bytes: 3_000_000, file_bytes_max: 2_000_000, ..roomy() };
     World::within(HttpLimits::default(), staging).await
 }
 

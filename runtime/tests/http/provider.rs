@@ -8,7 +8,7 @@ use serde_json::json;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 
-use crate::world::{BOT, World, client, hello, message};
+use crate::world::{BOT, World, client, hello, message, roomy};
 
 /// Goal: a provider is welcomed with what it needs to bring media, and its message gets a receipt.
 #[tokio::test]
@@ -126,7 +126,7 @@ async fn a_fatal_error_is_told_before_the_end() {
 async fn a_peer_that_does_not_read_is_let_go() {
     let limits =
         HttpLimits { write_stall_max: Duration::from_millis(300), ..HttpLimits::default() };
-    let world = World::within(limits, StagingLimits::default()).await;
+    let world = World::within(limits, roomy()).await;
     let mut deaf = world.socket_with_a_small_ear().await;
     let flood = async {
         let nonsense = Message::text(r#"{"type":"nonsense"}"#);

@@ -42,6 +42,11 @@ pub const BOT: &str = "demo";
 /// What is long enough for anything that is to happen.
 pub const PATIENCE: Duration = Duration::from_secs(20);
 
+/// The default limits, on whatever disk the tests run.
+pub fn roomy() -> StagingLimits {
+    StagingLimits { min_free_bytes: 0, ..StagingLimits::default() }
+}
+
 /// A node with its listener.
 pub struct World {
     pub url: String,
@@ -55,7 +60,7 @@ pub struct World {
 
 impl World {
     pub async fn start() -> Self {
-        Self::within(HttpLimits::default(), StagingLimits::default()).await
+        Self::within(HttpLimits::default(), roomy()).await
     }
 
     pub async fn within(limits: HttpLimits, staging: StagingLimits) -> Self {
@@ -64,12 +69,12 @@ impl World {
 
     /// A node whose bots are set so.
     pub async fn with_bots(change: impl FnOnce(&mut BotSettings)) -> Self {
-        Self::set(HttpLimits::default(), StagingLimits::default(), Tokens::default(), change).await
+        Self::set(HttpLimits::default(), roomy(), Tokens::default(), change).await
     }
 
     /// A node whose listener asks for these tokens.
     pub async fn with_tokens(tokens: Tokens) -> Self {
-        Self::set(HttpLimits::default(), StagingLimits::default(), tokens, |_| {}).await
+        Self::set(HttpLimits::default(), roomy(), tokens, |_| {}).await
     }
 
     pub async fn set(
