@@ -15,8 +15,24 @@ use crate::frames;
 /// Correspondents of a provider.
 const CORRESPONDENTS: u64 = 200;
 
-/// Messages of a provider without a receipt; less than the window.
-const WINDOW: usize = 200;
+/// How a provider talks.
+#[derive(Debug, Clone, Copy)]
+pub struct Pace {
+    /// Messages without a receipt.
+    window: usize,
+    /// The silence after receipts.
+    pause: Duration,
+}
+
+impl Pace {
+    /// As fast as receipts come, with nearly as many texts under way as the server's window allows.
+    pub const FLOOD: Self = Self { window: 200, pause: Duration::ZERO };
+
+    /// A text at a time, and a pause after its receipt.
+    pub const fn one_every(pause: Duration) -> Self {
+        Self { window: 1, pause }
+    }
+}
 
 type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
 
@@ -42,11 +58,11 @@ async fn gathered(socket: &mut Socket) -> Vec<Value> {
     frames
 }
 
-/// Sends so many texts as fast as receipts come, and returns how long each receipt took.
+/// Sends so many texts, and returns how long each receipt took.
 ///
 /// # Panics
 /// When a text is not accepted, or the line breaks.
-pub async fn provide(url: String, bot: String, texts: u64) -> Vec<Duration> {
+pub async fn provide(url: String, bot: String, texts: u64, pace: Pace) -> Vec<Duration> {
     let mut socket = connect(&url, "/v1/provider").await;
     let hello = frames::hello(&bot, "connection").to_string();
     socket.send(Message::text(hello)).await.expect("it is open");
@@ -55,7 +71,7 @@ pub async fn provide(url: String, bot: String, texts: u64) -> Vec<Duration> {
     let mut sent = 0;
     let mut is_welcome = false;
     while (took.len() as u64) < texts {
-        while is_welcome && sent < texts && waiting.len() < WINDOW {
+        while is_welcome && sent < texts && waiting.len() < pace.window {
             sent += 1;
             let from = format!("c{}", sent % CORRESPONDENTS);
             let mut frame = frames::text(&from, &format!("m{sent}"), "see you at eight");
@@ -74,6 +90,9 @@ pub async fn provide(url: String, bot: String, texts: u64) -> Vec<Duration> {
                 }
                 _ => {}
             }
+        }
+        if !pace.pause.is_zero() {
+            tokio::time::sleep(pace.pause).await;
         }
     }
     took

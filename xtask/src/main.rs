@@ -25,9 +25,10 @@ Commands:
   bench store [--full] [--repetitions N]
                                 Media jobs through SQLite and MongoDB; rewrites its part as well
   bench media                   How full media pools are while work waits; rewrites its part as well
-  bench latency                 How long a text takes through an idle server
-  bench wire                    A thousand providers: texts a second, receipts, memory of a connection
-  bench observe                 What metrics and the log cost, in one run
+  bench latency                 How long a text takes through an idle server; its part as well
+  bench wire                    A thousand providers: texts a second, receipts, memory of a connection;
+                                its part as well
+  bench observe                 What metrics and the log cost, in one run; its part as well
   bench sim                     How fast the simulation is, with every rule looking
   flows                         Draws the sequence diagrams of docs/flows.md from the scenarios
   mutate [FILES]                Which rules of the core can be broken without a test noticing
@@ -51,10 +52,10 @@ fn main() -> ExitCode {
         ["bench", "core"] => bench::core::run(),
         ["bench", "instructions"] => bench::instructions::run(),
         ["bench", "store", arguments @ ..] => bench::store::run(arguments),
-        ["bench", "media"] => bench::media::run(),
-        ["bench", "latency"] => bench::latency(),
-        ["bench", "wire"] => bench::wire(),
-        ["bench", "observe"] => bench::observe(),
+        ["bench", "media"] => bench::program::MEDIA.run(),
+        ["bench", "latency"] => bench::program::LATENCY.run(),
+        ["bench", "wire"] => bench::program::WIRE.run(),
+        ["bench", "observe"] => bench::program::OBSERVE.run(),
         ["bench", "sim"] => bench::sim::run(),
         ["sim", arguments @ ..] => match sim::run(arguments) {
             Ok(code) => return code,

@@ -31,7 +31,8 @@ use super::listener::KeptPlace;
 use super::pace::Pace;
 use super::problem::Problem;
 use super::socket::{
-    self, CLOSED, Ending, REPLACED, STOPPING, WRITE_BUFFER_BYTES, WRITE_BUFFER_BYTES_MAX,
+    self, CLOSED, Ending, READ_BUFFER_BYTES, REPLACED, STOPPING, WRITE_BUFFER_BYTES,
+    WRITE_BUFFER_BYTES_MAX,
 };
 use crate::driver::{Attached, Stopped};
 
@@ -71,6 +72,7 @@ pub(super) async fn open(
     Ok(upgrade
         .max_message_size(MESSAGE_BYTES_MAX)
         .max_frame_size(MESSAGE_BYTES_MAX)
+        .read_buffer_size(READ_BUFFER_BYTES)
         .write_buffer_size(WRITE_BUFFER_BYTES)
         .max_write_buffer_size(WRITE_BUFFER_BYTES_MAX)
         .on_upgrade(async move |socket| {

@@ -28,7 +28,9 @@ use super::guard;
 use super::listener::KeptPlace;
 use super::pace::Pace;
 use super::problem::Problem;
-use super::socket::{self, CLOSED, Ending, STOPPING, WRITE_BUFFER_BYTES, WRITE_BUFFER_BYTES_MAX};
+use super::socket::{
+    self, CLOSED, Ending, READ_BUFFER_BYTES, STOPPING, WRITE_BUFFER_BYTES, WRITE_BUFFER_BYTES_MAX,
+};
 use super::writer::{self, Written};
 use crate::driver::Stopped;
 
@@ -56,6 +58,7 @@ pub(super) async fn connect(
     upgrade
         .max_message_size(MESSAGE_BYTES_MAX)
         .max_frame_size(MESSAGE_BYTES_MAX)
+        .read_buffer_size(READ_BUFFER_BYTES)
         .write_buffer_size(WRITE_BUFFER_BYTES)
         .max_write_buffer_size(WRITE_BUFFER_BYTES_MAX)
         .on_upgrade(async move |socket| {

@@ -8,6 +8,10 @@ use tokio::time::timeout;
 use tokio_tungstenite::tungstenite;
 use tracing::debug;
 
+/// Bytes that are read at once: a connection keeps them for as long as it is open, and most are idle. A larger
+/// frame is read in several goes.
+pub(super) const READ_BUFFER_BYTES: usize = 4 * 1024;
+
 /// Bytes that wait for the socket before a write waits too.
 pub(super) const WRITE_BUFFER_BYTES: usize = 16 * 1024;
 

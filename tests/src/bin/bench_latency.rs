@@ -1,7 +1,7 @@
 //! How long a text takes through an idle server: from the provider's frame to the callback at the
 //! consumer, and to the acknowledgement that the server has confirmed.
 //!
-//! Prints a table. A benchmark and no test: it asserts no time. `cargo xtask bench latency` builds
+//! Prints lines `case | value | unit | how`. A benchmark and no test: it asserts no time. `cargo xtask bench latency` builds
 //! what it needs and runs it.
 
 use std::time::{Duration, Instant};
@@ -48,15 +48,15 @@ async fn main() {
             confirmed.push(confirmation);
         }
     }
-    println!("{TEXTS} texts, one at a time, through an idle server (milliseconds)");
-    println!("{:<32}{:>10}{:>10}{:>10}", "from the frame to", "median", "p95", "max");
-    print_row("the receipt", accepted);
-    print_row("the callback", received);
-    print_row("the confirmed acknowledgement", confirmed);
+    print_case("receipt", accepted);
+    print_case("callback", received);
+    print_case("confirmed", confirmed);
 }
 
-fn print_row(what: &str, mut times: Vec<Duration>) {
+fn print_case(case: &str, mut times: Vec<Duration>) {
     times.sort();
     let at = |percent: usize| times[(times.len() - 1) * percent / 100].as_secs_f64() * 1_000.0;
-    println!("{what:<32}{:>10.2}{:>10.2}{:>10.2}", at(50), at(95), at(100));
+    let most = at(100);
+    println!("{case} | {:.2} | ms | of {TEXTS} texts", at(50));
+    println!("{case} p95 | {:.2} | ms | of {TEXTS} texts, the slowest {most:.2}", at(95));
 }
