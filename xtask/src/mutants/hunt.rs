@@ -14,19 +14,19 @@ use super::tree::Tree;
 const STARTS: [u64; 3] = [1, 1_000_001, 2_000_001];
 
 /// How many seeds a start may take.
-pub(super) const SEEDS_MAX: u64 = 10_000;
+const SEEDS_MAX: u64 = 10_000;
 
 /// How many it may take when the bug has been caught without.
-pub(super) const SEEDS_AFTER_A_CATCH_MAX: u64 = 500;
+const SEEDS_AFTER_A_CATCH_MAX: u64 = 500;
 
 /// How many seeds of tier 2 a start may take.
-pub(super) const DRIVEN_SEEDS_MAX: u64 = 400;
+const DRIVEN_SEEDS_MAX: u64 = 400;
 
 /// How many states of each tiny world are visited.
 const STATES_MAX: u64 = 1_500;
 
 /// How long one program may run. It is for what never ends: on a busy machine everything takes long.
-const PATIENCE: Duration = Duration::from_secs(3_600);
+const PATIENCE: Duration = Duration::from_secs(1_200);
 
 /// What is run.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

@@ -50,7 +50,7 @@ pub(crate) fn run(words: &[&str]) -> Result<()> {
         hunt::undisturbed(tree, wanted.tiers)?;
     }
     let queue = Mutex::new(patches.into_iter());
-    let table = Mutex::new(Table::begin());
+    let table = Mutex::new(Table::begin(wanted.tiers));
     std::thread::scope(|scope| {
         let hunts =
             trees.iter().map(|tree| scope.spawn(|| work(tree, wanted.tiers, &queue, &table)));
@@ -64,9 +64,6 @@ pub(crate) fn run(words: &[&str]) -> Result<()> {
         Ok(table) => table,
         Err(_) => bail!("a hunt panicked"),
     };
-    if wanted.only.is_empty() {
-        table.write(wanted.tiers)?;
-    }
     table.verdict()
 }
 
@@ -88,7 +85,7 @@ fn work(
         tree.restore(&patch)?;
         let row = Row { catches: catches?, patch };
         if let Ok(mut table) = table.lock() {
-            table.add(row);
+            table.add(row)?;
         }
     }
 }
