@@ -31,6 +31,14 @@ pub struct Seen {
 /// # Panics
 /// When there is no browser, or it does not answer in time.
 pub async fn open(page: &Path, light: Light) -> Seen {
+    visit(&format!("file://{}", page.display()), light).await
+}
+
+/// Opens what is at an address, waits until its scripts have run, and reads the document.
+///
+/// # Panics
+/// When there is no browser, or it does not answer in time.
+pub async fn visit(address: &str, light: Light) -> Seen {
     let profile = tempfile::tempdir().expect("a temporary directory can be made");
     let mut command = Command::new("chromium");
     command
@@ -43,7 +51,7 @@ pub async fn open(page: &Path, light: Light) -> Seen {
     if light == Light::Dark {
         command.arg("--blink-settings=preferredColorScheme=0");
     }
-    command.arg(format!("file://{}", page.display()));
+    command.arg(address);
     command.stdin(Stdio::null()).kill_on_drop(true);
     let output = timeout(PATIENCE, command.output()).await;
     let output = output.unwrap_or_else(|_| panic!("the browser did not end within {PATIENCE:?}"));

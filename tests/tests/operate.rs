@@ -6,6 +6,8 @@
 
 #[path = "operate/access.rs"]
 mod access;
+#[path = "operate/api.rs"]
+mod api;
 #[path = "operate/commands.rs"]
 mod commands;
 #[path = "operate/explaining.rs"]
@@ -21,6 +23,8 @@ use anteroom_tests::frames::{self, Media};
 use anteroom_tests::{Acknowledge, Connection, Consumer, PATIENCE, Server, cli, http_client};
 use serde_json::Value;
 
+use self::api::Api;
+
 /// A bot that all tests here use.
 const BOT: &str = "demo";
 
@@ -34,9 +38,10 @@ enum On {
     Mongodb,
 }
 
-/// A server, and an operator who asks it.
+/// A server, and an operator who asks it and holds every answer against what it says of itself.
 struct World {
     server: Server,
+    api: Api,
 }
 
 impl World {
@@ -45,19 +50,24 @@ impl World {
             On::Sqlite => Server::start_with(arguments).await,
             On::Mongodb => Server::start_on_mongodb(arguments).await,
         };
-        Self { server }
+        let api = Api::of(&server).await;
+        Self { server, api }
     }
 
     /// What is at an address, and the answer's status.
     async fn get(&self, path: &str) -> (u16, Value) {
         let request = http_client().get(format!("{}{path}", self.server.url())).timeout(PATIENCE);
-        read(request.send().await.expect("the server answers")).await
+        let answer = read(request.send().await.expect("the server answers")).await;
+        self.api.check("get", path, &answer);
+        answer
     }
 
     /// What comes of asking for something to be done.
     async fn post(&self, path: &str, body: Value) -> (u16, Value) {
         let request = http_client().post(format!("{}{path}", self.server.url())).timeout(PATIENCE);
-        read(request.json(&body).send().await.expect("the server answers")).await
+        let answer = read(request.json(&body).send().await.expect("the server answers")).await;
+        self.api.check("post", path, &answer);
+        answer
     }
 
     /// The same, which must succeed.

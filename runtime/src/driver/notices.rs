@@ -18,7 +18,7 @@ pub(super) fn log(notice: &Notice) {
         }
         Notice::BotStopped { bot_id } => info!(bot_id = bot_id.as_str(), "bot stopped"),
         Notice::BotFenced { bot_id } => {
-            warn!(bot_id = bot_id.as_str(), "bot lost to another node, stopped at once");
+            warn!(bot_id = bot_id.as_str(), "bot not owned here any more, stopped at once");
         }
         Notice::BotHeldElsewhere { bot_id } => {
             info!(bot_id = bot_id.as_str(), "bot is owned by another node");

@@ -41,24 +41,35 @@ fn events(open: Open) -> impl Stream<Item = Result<Event, Infallible>> {
         if open.ended {
             return None;
         }
-        let noticed = tokio::select! {
+        let told = tokio::select! {
             biased;
             () = open.state.shutdown.cancelled() => return None,
-            noticed = open.notices.recv() => noticed,
+            told = next(&mut open.notices) => told?,
         };
-        let event = match noticed {
-            Ok(notice) => {
-                let data = shown(&notice);
-                Event::default().event("notice").data(data.to_string())
-            }
-            Err(RecvError::Lagged(missed)) => {
-                open.ended = true;
-                Event::default().event("cut").data(json!({ "missed": missed }).to_string())
-            }
-            Err(RecvError::Closed) => return None,
+        open.ended = matches!(told, Told::Cut { .. });
+        let (name, data) = match told {
+            Told::Notice(data) => ("notice", data),
+            Told::Cut { missed } => ("cut", json!({ "missed": missed })),
         };
-        Some((Ok(event), open))
+        Some((Ok(Event::default().event(name).data(data.to_string())), open))
     })
+}
+
+/// What a reader is told.
+#[derive(Debug, PartialEq, Eq)]
+enum Told {
+    /// What was noticed.
+    Notice(Value),
+    /// The last thing: the reader was too slow, and so many notices are gone.
+    Cut { missed: u64 },
+}
+
+async fn next(notices: &mut Receiver<Arc<Notice>>) -> Option<Told> {
+    match notices.recv().await {
+        Ok(notice) => Some(Told::Notice(shown(&notice))),
+        Err(RecvError::Lagged(missed)) => Some(Told::Cut { missed }),
+        Err(RecvError::Closed) => None,
+    }
 }
 
 /// A notice without what anybody wrote, and without what a processor said, which may quote it.
@@ -98,5 +109,22 @@ mod tests {
         }
         let stopped = shown(&Notice::BotStopped { bot_id: "b".into() });
         assert_eq!(stopped, json!({ "notice": "bot_stopped", "bot_id": "b" }));
+    }
+    /// Goal: a reader that keeps up is told everything in order; one that does not is told how much it missed.
+    /// Method: a channel for two, and five notices.
+    #[tokio::test]
+    async fn a_slow_reader_is_told_what_it_missed() {
+        let (sender, mut notices) = tokio::sync::broadcast::channel(2);
+        let tell = |bot: &str| sender.send(Arc::new(Notice::BotStopped { bot_id: bot.into() }));
+        for bot in ["a", "b"] {
+            tell(bot).expect("somebody reads");
+            let told = Told::Notice(json!({ "notice": "bot_stopped", "bot_id": bot }));
+            assert_eq!(next(&mut notices).await, Some(told));
+        }
+        for bot in ["c", "d", "e", "f", "g"] {
+            tell(bot).expect("somebody reads");
+        }
+        assert_eq!(next(&mut notices).await, Some(Told::Cut { missed: 3 }));
+        drop(sender);
     }
 }

@@ -126,4 +126,5 @@ pub(super) fn router(state: &HttpState) -> Router<HttpState> {
         .merge(streams)
         .route_layer(from_fn_with_state(state.clone(), access::authorized))
         .route("/openapi.json", get(openapi::document))
+        .route("/docs", get(openapi::page))
 }

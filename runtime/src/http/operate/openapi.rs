@@ -1,6 +1,8 @@
-//! `GET /openapi.json`: every endpoint, described; made of one table, with no network.
+//! `GET /openapi.json`: every endpoint, described; made of one table, with no network. `GET /docs`: the same for
+//! people, in a browser.
 //!
-//! A test holds the table against the routers: what is served is described, and nothing else.
+//! A test holds the table against the routers: what is served is described, and nothing else. The shapes of what
+//! operators are answered stand in `answers.json`; the tests of the API hold every answer against them.
 
 use std::sync::LazyLock;
 
@@ -19,6 +21,8 @@ struct Operation {
     query: &'static [&'static str],
     /// What a JSON body may hold; none when there is none, or it is described elsewhere.
     body: &'static [&'static str],
+    /// The shape of the answer, one of `answers.json`; none when it is described elsewhere.
+    answer: Option<&'static str>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -31,11 +35,11 @@ enum Who {
 }
 
 const fn get(path: &'static str, who: Who, summary: &'static str) -> Operation {
-    Operation { method: "get", path, summary, who, query: &[], body: &[] }
+    Operation { method: "get", path, summary, who, query: &[], body: &[], answer: None }
 }
 
 const fn post(path: &'static str, who: Who, summary: &'static str) -> Operation {
-    Operation { method: "post", path, summary, who, query: &[], body: &[] }
+    Operation { method: "post", path, summary, who, query: &[], body: &[], answer: None }
 }
 
 impl Operation {
@@ -46,6 +50,11 @@ impl Operation {
 
     const fn body(mut self, body: &'static [&'static str]) -> Self {
         self.body = body;
+        self
+    }
+
+    const fn answer(mut self, shape: &'static str) -> Self {
+        self.answer = Some(shape);
         self
     }
 }
@@ -66,6 +75,7 @@ const OPERATIONS: &[Operation] = &[
     get("/healthz", Who::Everybody, "Whether the process answers"),
     get("/readyz", Who::Everybody, "Whether the node takes messages"),
     get("/openapi.json", Who::Everybody, "This document"),
+    get("/docs", Who::Everybody, "This document, to be read in a browser"),
     get("/metrics", Who::Reader, "How the node does, for Prometheus (docs/metrics.md)"),
     get("/v1/provider", Who::Bot, "A provider's connection (WebSocket; docs/protocol/v1.md)"),
     Operation {
@@ -75,6 +85,7 @@ const OPERATIONS: &[Operation] = &[
         who: Who::Bot,
         query: &[],
         body: &[],
+        answer: None,
     },
     post("/v1/bots/{bot}/messages", Who::Bot, "A message, without a connection"),
     get(
@@ -85,35 +96,35 @@ const OPERATIONS: &[Operation] = &[
     post("/v1/bots/{bot}/callbacks/ack", Who::Bot, "Acknowledge callbacks"),
     post("/v1/bots/{bot}/callbacks/resume", Who::Bot, "Call a webhook again that was gone"),
     post("/v1/bots/{bot}/sends", Who::Bot, "Send a message"),
-    get("/v1/bots", Who::Reader, "Every bot, and how it stands").query(PAGE),
-    post("/v1/bots", Who::Operator, "Make a bot known").body(&["bot_id", "provider_name", "run"]),
-    get("/v1/bots/{bot}", Who::Reader, "One bot"),
-    post("/v1/bots/{bot}/start", Who::Operator, "Start a bot that was stopped"),
-    post("/v1/bots/{bot}/stop", Who::Operator, "Stop a bot in order, and keep it from starting"),
-    get("/v1/bots/{bot}/settings", Who::Reader, "What is in force for the bot on this node"),
+    get("/v1/bots", Who::Reader, "Every bot, and how it stands").query(PAGE).answer("BotPage"),
+    post("/v1/bots", Who::Operator, "Make a bot known").body(&["bot_id", "provider_name", "run"]).answer("BotDone"),
+    get("/v1/bots/{bot}", Who::Reader, "One bot").answer("Bot"),
+    post("/v1/bots/{bot}/start", Who::Operator, "Start a bot that was stopped").answer("BotDone"),
+    post("/v1/bots/{bot}/stop", Who::Operator, "Stop a bot in order, and keep it from starting").answer("BotDone"),
+    get("/v1/bots/{bot}/settings", Who::Reader, "What is in force for the bot on this node").answer("BotSettings"),
     get(
         "/v1/bots/{bot}/correspondents/{correspondent}",
         Who::Reader,
         "A correspondent's queue with its placeholders, and its owed callbacks, as they are in memory",
-    ),
-    get("/v1/jobs", Who::Reader, "A page of media jobs").query(JOBS),
-    get("/v1/jobs/count", Who::Reader, "How many media jobs there are").query(COUNT),
-    post("/v1/jobs/retry", Who::Operator, "Retry a page of failed jobs, or count them").body(RETRY),
+    ).answer("Correspondent"),
+    get("/v1/jobs", Who::Reader, "A page of media jobs").query(JOBS).answer("JobPage"),
+    get("/v1/jobs/count", Who::Reader, "How many media jobs there are").query(COUNT).answer("Count"),
+    post("/v1/jobs/retry", Who::Operator, "Retry a page of failed jobs, or count them").body(RETRY).answer("ManyDone"),
     post("/v1/jobs/discard", Who::Operator, "Discard a page of open jobs, or count them")
-        .body(DISCARD),
-    get("/v1/jobs/{media_id}", Who::Reader, "One media job"),
-    post("/v1/jobs/{media_id}/retry", Who::Operator, "Retry a failed job"),
-    post("/v1/jobs/{media_id}/discard", Who::Operator, "End an open job without text"),
-    get("/v1/callbacks/owed", Who::Reader, "A page of owed callbacks").query(PAGE_OF_BOT),
+        .body(DISCARD).answer("ManyDone"),
+    get("/v1/jobs/{media_id}", Who::Reader, "One media job").answer("Medium"),
+    post("/v1/jobs/{media_id}/retry", Who::Operator, "Retry a failed job").answer("JobDone"),
+    post("/v1/jobs/{media_id}/discard", Who::Operator, "End an open job without text").answer("JobDone"),
+    get("/v1/callbacks/owed", Who::Reader, "A page of owed callbacks").query(PAGE_OF_BOT).answer("CallbackPage"),
     get("/v1/callbacks/undeliverable", Who::Reader, "A page of callbacks that were given up")
-        .query(PAGE_OF_BOT),
+        .query(PAGE_OF_BOT).answer("CallbackPage"),
     post("/v1/callbacks/redeliver", Who::Operator, "Owe a page of given-up callbacks anew")
-        .body(&["bot", "dry_run", "after", "limit"]),
-    post("/v1/callbacks/{callback_id}/redeliver", Who::Operator, "Owe a given-up callback anew"),
-    get("/v1/callbacks/{callback_id}/explain", Who::Reader, "The story of a callback's message"),
-    get("/v1/messages/{callback_id}/explain", Who::Reader, "The story of a message"),
-    get("/v1/media/{media_id}/explain", Who::Reader, "The story of a medium's message"),
-    get("/v1/nodes", Who::Reader, "The nodes that hold bots or jobs"),
+        .body(&["bot", "dry_run", "after", "limit"]).answer("ManyDone"),
+    post("/v1/callbacks/{callback_id}/redeliver", Who::Operator, "Owe a given-up callback anew").answer("CallbackDone"),
+    get("/v1/callbacks/{callback_id}/explain", Who::Reader, "The story of a callback's message").answer("Story"),
+    get("/v1/messages/{callback_id}/explain", Who::Reader, "The story of a message").answer("Story"),
+    get("/v1/media/{media_id}/explain", Who::Reader, "The story of a medium's message").answer("Story"),
+    get("/v1/nodes", Who::Reader, "The nodes that hold bots or jobs").answer("NodeList"),
     get("/v1/events", Who::Reader, "Notices as they come (server-sent events)"),
 ];
 
@@ -125,7 +136,19 @@ pub(super) async fn document() -> Response {
     ([json], DOCUMENT.as_str()).into_response()
 }
 
+/// Answers with the page.
+pub(super) async fn page() -> Response {
+    let html = (header::CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
+    let rights = HeaderValue::from_static(
+        "default-src 'none'; connect-src 'self'; script-src 'unsafe-inline'; style-src 'unsafe-inline'",
+    );
+    ([html, (header::CONTENT_SECURITY_POLICY, rights)], include_str!("docs.html")).into_response()
+}
+
 fn described() -> Value {
+    let mut schemas: Map<String, Value> =
+        serde_json::from_str(include_str!("answers.json")).unwrap_or_default();
+    schemas.insert("Problem".to_owned(), problem());
     let mut paths: Map<String, Value> = Map::new();
     for operation in OPERATIONS {
         let path = paths.entry(operation.path).or_insert_with(|| json!({}));
@@ -153,18 +176,22 @@ fn described() -> Value {
                     "schema": { "$ref": "#/components/schemas/Problem" },
                 } },
             } },
-            "schemas": { "Problem": {
-                "type": "object",
-                "required": ["type", "title", "status", "detail"],
-                "properties": {
-                    "type": { "type": "string", "description": "urn:anteroom:problem:<code>" },
-                    "title": { "type": "string" },
-                    "status": { "type": "integer" },
-                    "detail": { "type": "string", "description": "What to do about it" },
-                    "field": { "type": "string" },
-                    "retry_after_ms": { "type": "integer" },
-                },
-            } },
+            "schemas": schemas,
+        },
+    })
+}
+
+fn problem() -> Value {
+    json!({
+        "type": "object",
+        "required": ["type", "title", "status", "detail"],
+        "properties": {
+            "type": { "type": "string", "description": "urn:anteroom:problem:<code>" },
+            "title": { "type": "string" },
+            "status": { "type": "integer" },
+            "detail": { "type": "string", "description": "What to do about it" },
+            "field": { "type": "string" },
+            "retry_after_ms": { "type": "integer" },
         },
     })
 }
@@ -187,6 +214,11 @@ fn described_operation(operation: &Operation) -> Value {
             "default": { "$ref": "#/components/responses/Problem" },
         },
     });
+    if let Some(shape) = operation.answer {
+        described["responses"]["2XX"]["content"] = json!({ "application/json": {
+            "schema": { "$ref": format!("#/components/schemas/{shape}") },
+        } });
+    }
     let tag = match operation.who {
         Who::Everybody => "everybody",
         Who::Bot => "a bot's token, or an operator's",
@@ -261,6 +293,20 @@ mod tests {
             OPERATIONS.iter().map(|it| (it.method.to_owned(), it.path.to_owned())).collect();
         assert_eq!(described, served);
         assert_eq!(described.len(), OPERATIONS.len(), "each is described once");
+    }
+
+    /// Goal: every shape that is named is described, and every one that is described is used.
+    #[test]
+    fn shapes_are_described() {
+        let document = described();
+        let shapes = document["components"]["schemas"].as_object().expect("an object");
+        let text = DOCUMENT.as_str();
+        let named: BTreeSet<_> = text
+            .split("#/components/schemas/")
+            .skip(1)
+            .map(|rest| rest.split('"').next().unwrap_or_default().to_owned())
+            .collect();
+        assert_eq!(named, shapes.keys().cloned().collect());
     }
 
     /// Goal: what an endpoint of operators understands is what its description names.
