@@ -44,8 +44,9 @@ impl RemoteStore {
         let endpoint = Endpoint::bind(network::asker(node)).await.expect("the address is free");
         let open = Arc::new(Mutex::new(Open::default()));
         let (sender, hints) = mpsc::channel(HINTS_MAX);
-        tokio::spawn(take_answers(endpoint.clone(), Arc::clone(&open), sender));
-        Self { endpoint, by: (node, process), place, open, hints: Mutex::new(Some(hints)) }
+        let by = (node, process);
+        tokio::spawn(take_answers(endpoint.clone(), by, Arc::clone(&open), sender));
+        Self { endpoint, by, place, open, hints: Mutex::new(Some(hints)) }
     }
 
     async fn ask<T>(
@@ -64,15 +65,21 @@ impl RemoteStore {
     }
 }
 
-async fn take_answers(endpoint: Endpoint, open: Arc<Mutex<Open>>, hints: mpsc::Sender<Hint>) {
+async fn take_answers(
+    endpoint: Endpoint,
+    by: (usize, NodeId),
+    open: Arc<Mutex<Open>>,
+    hints: mpsc::Sender<Hint>,
+) {
     while let Ok((payload, _)) = endpoint.recv_from_raw(TOLD).await {
         // Nobody waits any longer for what comes too late.
         match *payload.downcast::<Told>().expect("only answers come here") {
-            Told::Executed { number, result } => {
+            Told::Executed { to, .. } | Told::Bots { to, .. } if to != Some(by) => {}
+            Told::Executed { number, result, .. } => {
                 let asker = held(&open).executed.remove(&number);
                 let _ = asker.map(|asker| asker.send(result));
             }
-            Told::Bots { number, result } => {
+            Told::Bots { number, result, .. } => {
                 let asker = held(&open).bots.remove(&number);
                 let _ = asker.map(|asker| asker.send(result));
             }

@@ -32,10 +32,11 @@ pub(super) enum What {
     ListBots,
 }
 
-/// What comes back.
+/// What comes back. An answer names who asked: a process that died may be gone from the address by then, and
+/// the next one counts its own requests.
 pub(super) enum Told {
-    Executed { number: u64, result: StoreResult },
-    Bots { number: u64, result: Result<Vec<BotRecord>, StoreError> },
+    Executed { to: By, number: u64, result: StoreResult },
+    Bots { to: By, number: u64, result: Result<Vec<BotRecord>, StoreError> },
     Hint(Hint),
 }
 
@@ -55,13 +56,13 @@ async fn serve(stage: Stage, endpoint: Endpoint, asked: Asked, from: SocketAddr)
     let told = match what {
         What::Execute(request) => {
             let result = stage.with(|world| world.store_acts(by, &request, answered));
-            result.map(|result| Told::Executed { number, result })
+            result.map(|result| Told::Executed { to: by, number, result })
         }
         What::ListBots => stage.with(|world| {
             let silent = world.store_is_silent();
             let bots = || world.store.bots().cloned().collect();
             let result = if silent { Err(unavailable("no list")) } else { Ok(bots()) };
-            answered.then_some(Told::Bots { number, result })
+            answered.then_some(Told::Bots { to: by, number, result })
         }),
     };
     if let Some(told) = told {
