@@ -30,6 +30,9 @@ const AT_ONCE: Millis = Millis::from_secs(2);
 /// How long the end of a process may take that nothing disturbs.
 const END_MAX: Millis = Millis::from_secs(60);
 
+/// How long a driver waits for its last tasks before it leaves them behind.
+const LAST_TASKS: Millis = Millis::from_secs(5);
+
 /// How much may wait for one connection to be read: what the driver buffers, and as much again.
 const WAITING_MAX: usize = 128;
 
@@ -42,9 +45,9 @@ struct Process {
     /// Decided, and not asked yet.
     decided: BTreeMap<OpId, (Timestamp, StoreRequest)>,
     /// Asked, and not answered yet, by the number of the request.
-    asked: BTreeMap<u64, OpId>,
+    asked: BTreeMap<u64, (OpId, StoreRequest)>,
     /// Answered, and not told yet.
-    answered: BTreeMap<OpId, (Timestamp, StoreResult)>,
+    answered: BTreeMap<OpId, Answered>,
     /// Work that was begun and whose end was not told.
     at_work: BTreeSet<(MediaId, LeaseToken)>,
     /// Of it, what was told to end.
@@ -59,6 +62,13 @@ struct Process {
     to_delete: BTreeMap<MediaId, (Timestamp, u32)>,
     /// When the staged files were last to be listed.
     to_list: Option<Timestamp>,
+}
+
+/// An answer that the machine has not been told yet.
+struct Answered {
+    at: Timestamp,
+    request: StoreRequest,
+    result: StoreResult,
 }
 
 impl Process {
@@ -118,8 +128,8 @@ impl Process {
             | Event::Pools(PoolEvent::Store { op, result })
             | Event::Ownership(OwnershipEvent::Store { op, result })
             | Event::Janitor(JanitorEvent::Store { op, result }) => {
-                let given = self.answered.remove(op);
-                if given.as_ref().is_none_or(|(_, given)| given != result) {
+                if !self.is_told(*op, result) {
+                    let given = self.answered.get(op).map(|given| &given.result);
                     return Err(format!("operation {op} is told {result:?}, given was {given:?}"));
                 }
             }
@@ -154,13 +164,37 @@ impl Process {
         Ok(())
     }
 
+    /// Takes the answer to an operation; false when it was not given. Which of two requests that say the same
+    /// is which operation's cannot be seen: their answers may be exchanged.
+    fn is_told(&mut self, op: OpId, result: &StoreResult) -> bool {
+        if self.answered.get(&op).is_some_and(|given| given.result == *result) {
+            return self.answered.remove(&op).is_some();
+        }
+        let asked = self.asked.values().find(|(asked, _)| *asked == op).map(|(_, request)| request);
+        let Some(request) = asked.or(self.answered.get(&op).map(|given| &given.request)) else {
+            return false;
+        };
+        let is_meant = |given: &Answered| given.request == *request && given.result == *result;
+        let meant = self.answered.iter().find(|(_, given)| is_meant(given)).map(|(op, _)| *op);
+        let Some(other) = meant else { return false };
+        self.answered.remove(&other);
+        if let Some(given) = self.answered.remove(&op) {
+            self.answered.insert(other, given);
+        }
+        for (asked, _) in self.asked.values_mut().filter(|(asked, _)| *asked == op) {
+            *asked = other;
+        }
+        true
+    }
+
     fn asks(&mut self, number: u64, request: &StoreRequest) -> Result<(), String> {
         let decided = self.decided.iter().find(|(_, (_, decided))| decided == request);
         let Some(op) = decided.map(|(op, _)| *op) else {
             return Err(format!("the store is asked for what nobody wants: {request:?}"));
         };
-        self.decided.remove(&op);
-        self.asked.insert(number, op);
+        if let Some((_, request)) = self.decided.remove(&op) {
+            self.asked.insert(number, (op, request));
+        }
         Ok(())
     }
 
@@ -200,7 +234,8 @@ impl Process {
         if let Some((op, (_, request))) = self.decided.iter().find(|(_, (at, _))| late(*at)) {
             return Err(format!("the store was never asked for operation {op}: {request:?}"));
         }
-        if let Some((op, (_, result))) = self.answered.iter().find(|(_, (at, _))| late(*at)) {
+        if let Some((op, given)) = self.answered.iter().find(|(_, given)| late(given.at)) {
+            let result = &given.result;
             return Err(format!("operation {op} was answered, and that never told: {result:?}"));
         }
         if let Some((media_id, _)) = self.to_delete.iter().find(|(_, (at, _))| late(*at)) {
@@ -215,7 +250,7 @@ impl Process {
     /// The process stood still: whatever is open begins anew.
     fn stood_still(&mut self, now: Timestamp) {
         self.decided.values_mut().for_each(|(at, _)| *at = now);
-        self.answered.values_mut().for_each(|(at, _)| *at = now);
+        self.answered.values_mut().for_each(|given| given.at = now);
         self.to_delete.values_mut().for_each(|(at, _)| *at = now);
         if let Some(at) = &mut self.to_list {
             *at = now;
@@ -231,6 +266,9 @@ fn left_nothing(
     in_peace: bool,
     scene: &Scene<'_>,
 ) -> Result<(), String> {
+    if tasks > 0 && took < LAST_TASKS {
+        return Err(format!("it has stopped after {took}, and has not waited for {tasks} tasks"));
+    }
     // What the store or a processor holds up is left behind after a while.
     if !in_peace {
         return Ok(());
@@ -289,8 +327,9 @@ impl Judge for Drivers {
             }
             Seen::StoreAsked { number, request, .. } => process.asks(*number, request),
             Seen::StoreAnswered { number, result, .. } => {
-                if let Some(op) = process.asked.remove(number) {
-                    process.answered.insert(op, (now, StoreResult::clone(result)));
+                if let Some((op, request)) = process.asked.remove(number) {
+                    let result = StoreResult::clone(result);
+                    process.answered.insert(op, Answered { at: now, request, result });
                 }
                 Ok(())
             }
@@ -413,20 +452,52 @@ mod tests {
         assert!(hand(&SessionEffect::Ping).is_err(), "a pong was said");
     }
 
+    /// Goal: two requests that say the same may be answered in either order, and each once.
+    #[test]
+    fn answers_to_the_same_request_may_be_exchanged() {
+        let request = StoreRequest::KnownMedia { media_ids: vec![media_id(1)] };
+        let known = Ok(StoreReply::KnownMedia(vec![media_id(1)]));
+        let unknown = Ok(StoreReply::KnownMedia(Vec::new()));
+        let at = Timestamp::from_ms(0);
+        for both_answered in [false, true] {
+            let mut process = Process::default();
+            let given = |result: &StoreResult| Answered {
+                at,
+                request: request.clone(),
+                result: result.clone(),
+            };
+            process.answered.insert(OpId(1), given(&known));
+            if both_answered {
+                process.answered.insert(OpId(2), given(&unknown));
+            } else {
+                process.asked.insert(9, (OpId(2), request.clone()));
+            }
+            assert!(process.is_told(OpId(2), &known));
+            assert!(!process.is_told(OpId(2), &known), "told twice");
+            if !both_answered {
+                let (op, _) = process.asked.remove(&9).expect("it is open still");
+                process.answered.insert(op, given(&unknown));
+            }
+            assert!(process.is_told(OpId(1), &unknown));
+            assert!(!process.is_told(OpId(1), &known), "it was the other's");
+        }
+    }
+
     /// Goal: a process that has stopped in order, undisturbed, leaves no task and no bot behind. Method:
     /// the stage's bot is owned by its process.
     #[test]
     fn an_end_leaves_nothing_behind() {
         let stage = Stage::new();
-        let ended = |node: u128, tasks: usize, in_peace: bool| {
+        let ended_after = |took: Millis, node: u128, tasks: usize, in_peace: bool| {
             let node_id = super::super::stage::node_id(node);
-            let took = Millis::from_secs(1);
             let seen = Seen::Stopped { node: 0, node_id, tasks, took, in_peace };
             Drivers::default().see(&seen, &stage.scene())
         };
+        let ended = |node, tasks, in_peace| ended_after(LAST_TASKS, node, tasks, in_peace);
         assert_eq!(ended(2, 0, true), Ok(()));
         assert!(ended(2, 1, true).is_err());
         assert_eq!(ended(2, 1, false), Ok(()));
+        assert!(ended_after(Millis::from_secs(1), 2, 1, false).is_err(), "nobody waited for it");
         assert!(ended(1, 0, true).is_err());
         assert_eq!(ended(1, 0, false), Ok(()));
     }
