@@ -31,6 +31,7 @@ pub fn scenarios() -> Vec<Scenario> {
         returning(),
         old_placeholder(),
         crowded(),
+        full_of_captions(),
         lost_workers(),
     ]
 }
@@ -324,6 +325,16 @@ fn crowded() -> Scenario {
     let mut scenario = scenario("crowded", "a medium becomes text where texts wait", acts);
     scenario.settings.bot_defaults.limits.archive_batch_messages = 1;
     scenario.settings.bot_defaults.limits.max_characters = 62;
+    scenario.settings.bot_defaults.limits.overflow = Overflow::Reject;
+    scenario
+}
+
+/// What nothing can make room for is refused, and comes again when there is room.
+fn full_of_captions() -> Scenario {
+    let mut acts: Vec<Act> = (1..=3).map(|number| say(0, voice("alice", number))).collect();
+    acts.extend([Act::Process, Act::Process, Act::Pass(Millis::from_minutes(1)), Act::Process]);
+    let mut scenario = scenario("full_of_captions", "captions alone fill a queue", acts);
+    scenario.settings.bot_defaults.limits.max_characters = 20;
     scenario.settings.bot_defaults.limits.overflow = Overflow::Reject;
     scenario
 }

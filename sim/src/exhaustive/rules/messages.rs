@@ -3,8 +3,9 @@
 use std::collections::BTreeSet;
 
 use anteroom_core::id::{BotId, CorrespondentId, MessageId, ProviderMessageId};
+use anteroom_core::job::Job;
 use anteroom_core::message::Message;
-use anteroom_core::store::ArchiveItem;
+use anteroom_core::store::{ArchiveItem, NewJob};
 
 use super::Rules;
 use crate::store::StoreModel;
@@ -32,6 +33,25 @@ impl Rules {
         }
         if characters > limit {
             self.break_rule("S9", format!("{} has {characters} characters", message.id));
+        }
+    }
+
+    /// S9: a correspondent's placeholders are never more, in characters, than its queue may hold.
+    pub(super) fn fits(&mut self, bot_id: &BotId, new: &[NewJob], before: &StoreModel) {
+        for NewJob { job, .. } in new {
+            let is_other = |other: &&Job| {
+                other.correspondent_id == job.correspondent_id
+                    && other.media_id != job.media_id
+                    && other.revision == 0
+            };
+            let others = before.jobs_of(bot_id).filter(is_other);
+            let others: u64 = others.map(|other| other.placeholder_message.message_size).sum();
+            let characters = others + job.placeholder_message.message_size;
+            if characters > self.queue_max {
+                let what =
+                    format!("{}: placeholders of {characters} characters", job.correspondent_id);
+                self.break_rule("S9", what);
+            }
         }
     }
 

@@ -67,6 +67,8 @@ pub(crate) struct Rules {
     said_at: BTreeMap<Said, Timestamp>,
     max_age: Millis,
     single_message_max: u64,
+    /// Characters of a queue, overflow included.
+    queue_max: u64,
     media_text_max: u64,
     batch_max: u64,
     media_fail_first: bool,
@@ -134,6 +136,7 @@ impl Rules {
         self.gated = bot.gating.enabled.then_some(bot.gating.max_wait);
         self.max_age = bot.limits.max_age;
         self.single_message_max = bot.limits.max_characters_single_message;
+        self.queue_max = bot.limits.max_characters + bot.limits.overflow.characters();
         self.media_text_max = bot.limits.max_characters_media_text;
         self.batch_max = bot.limits.archive_batch_messages as u64;
         self.media_fail_first = media_fail_first;
@@ -182,10 +185,11 @@ impl Rules {
                 }
                 self.marked(&fence.bot_id, marks);
             }
-            (StoreRequest::InsertJobs { jobs, .. }, Ok(_)) => {
+            (StoreRequest::InsertJobs { fence, jobs }, Ok(_)) => {
                 for new in jobs {
                     self.has_size(&new.job.placeholder_message, self.single_message_max);
                 }
+                self.fits(&fence.bot_id, jobs, before);
             }
             (StoreRequest::RestoreBot { .. }, Ok(StoreReply::RestoreBot(page))) => {
                 self.restored(now, page);
