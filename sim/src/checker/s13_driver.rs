@@ -128,10 +128,7 @@ impl Process {
             | Event::Pools(PoolEvent::Store { op, result })
             | Event::Ownership(OwnershipEvent::Store { op, result })
             | Event::Janitor(JanitorEvent::Store { op, result }) => {
-                if !self.is_told(*op, result) {
-                    let given = self.answered.get(op).map(|given| &given.result);
-                    return Err(format!("operation {op} is told {result:?}, given was {given:?}"));
-                }
+                self.is_told(*op, result)?;
             }
             Event::Pools(PoolEvent::Ended { media_id, token, result }) => {
                 let work = (*media_id, *token);
@@ -164,27 +161,31 @@ impl Process {
         Ok(())
     }
 
-    /// Takes the answer to an operation; false when it was not given. Which of two requests that say the same
-    /// is which operation's cannot be seen: their answers may be exchanged.
-    fn is_told(&mut self, op: OpId, result: &StoreResult) -> bool {
-        if self.answered.get(&op).is_some_and(|given| given.result == *result) {
-            return self.answered.remove(&op).is_some();
-        }
+    /// Takes the answer to an operation. Which of two requests that say the same is which operation's cannot
+    /// be seen: their answers may be exchanged.
+    fn is_told(&mut self, op: OpId, result: &StoreResult) -> Result<(), String> {
+        let given = self.answered.get(&op);
         let asked = self.asked.values().find(|(asked, _)| *asked == op).map(|(_, request)| request);
-        let Some(request) = asked.or(self.answered.get(&op).map(|given| &given.request)) else {
-            return false;
+        let request = given.map(|given| &given.request).or(asked);
+        let is_meant =
+            |other: &Answered| Some(&other.request) == request && other.result == *result;
+        let meant = match given {
+            Some(given) if given.result == *result => Some(op),
+            _ => self.answered.iter().find(|(_, it)| is_meant(it)).map(|(other, _)| *other),
         };
-        let is_meant = |given: &Answered| given.request == *request && given.result == *result;
-        let meant = self.answered.iter().find(|(_, given)| is_meant(given)).map(|(op, _)| *op);
-        let Some(other) = meant else { return false };
+        let Some(other) = meant else {
+            let given = given.map(|given| &given.result);
+            return Err(format!("operation {op} is told {result:?}, given was {given:?}"));
+        };
         self.answered.remove(&other);
+        // What was this operation's is the other's now.
         if let Some(given) = self.answered.remove(&op) {
             self.answered.insert(other, given);
         }
         for (asked, _) in self.asked.values_mut().filter(|(asked, _)| *asked == op) {
             *asked = other;
         }
-        true
+        Ok(())
     }
 
     fn asks(&mut self, number: u64, request: &StoreRequest) -> Result<(), String> {
@@ -472,14 +473,14 @@ mod tests {
             } else {
                 process.asked.insert(9, (OpId(2), request.clone()));
             }
-            assert!(process.is_told(OpId(2), &known));
-            assert!(!process.is_told(OpId(2), &known), "told twice");
+            assert_eq!(process.is_told(OpId(2), &known), Ok(()));
+            assert!(process.is_told(OpId(2), &known).is_err(), "told twice");
             if !both_answered {
                 let (op, _) = process.asked.remove(&9).expect("it is open still");
                 process.answered.insert(op, given(&unknown));
             }
-            assert!(process.is_told(OpId(1), &unknown));
-            assert!(!process.is_told(OpId(1), &known), "it was the other's");
+            assert_eq!(process.is_told(OpId(1), &unknown), Ok(()));
+            assert!(process.is_told(OpId(1), &known).is_err(), "it was the other's");
         }
     }
 
