@@ -30,10 +30,7 @@ use super::callbacks::{Told, told};
 use super::listener::KeptPlace;
 use super::pace::Pace;
 use super::problem::Problem;
-use super::socket::{
-    self, CLOSED, Ending, READ_BUFFER_BYTES, REPLACED, STOPPING, WRITE_BUFFER_BYTES,
-    WRITE_BUFFER_BYTES_MAX,
-};
+use super::socket::{self, CLOSED, Ending, REPLACED, STOPPING};
 use crate::driver::{Attached, Stopped};
 
 /// Bytes of a message that is read at all: one beyond the bound of an acknowledgement is answered with an
@@ -69,16 +66,10 @@ pub(super) async fn open(
     })?;
     let attached = state.driver.attach_consumer(bot_id.clone()).await;
     let attached = attached.map_err(|_| Problem::stopping())?;
-    Ok(upgrade
-        .max_message_size(MESSAGE_BYTES_MAX)
-        .max_frame_size(MESSAGE_BYTES_MAX)
-        .read_buffer_size(READ_BUFFER_BYTES)
-        .write_buffer_size(WRITE_BUFFER_BYTES)
-        .max_write_buffer_size(WRITE_BUFFER_BYTES_MAX)
-        .on_upgrade(async move |socket| {
-            let _kept = place;
-            CallbackSocket { state, bot_id }.run(socket, attached).await;
-        }))
+    Ok(socket::bounded(upgrade, MESSAGE_BYTES_MAX).on_upgrade(async move |socket| {
+        let _kept = place;
+        CallbackSocket { state, bot_id }.run(socket, attached).await;
+    }))
 }
 
 struct CallbackSocket {

@@ -28,9 +28,7 @@ use super::guard;
 use super::listener::KeptPlace;
 use super::pace::Pace;
 use super::problem::Problem;
-use super::socket::{
-    self, CLOSED, Ending, READ_BUFFER_BYTES, STOPPING, WRITE_BUFFER_BYTES, WRITE_BUFFER_BYTES_MAX,
-};
+use super::socket::{self, CLOSED, Ending, STOPPING};
 use super::writer::{self, Written};
 use crate::driver::Stopped;
 
@@ -55,18 +53,12 @@ pub(super) async fn connect(
     };
     // One for all bots of the connection; a `hello` may bring its own.
     let token = guard::bearer(&headers).map(Secret::from);
-    upgrade
-        .max_message_size(MESSAGE_BYTES_MAX)
-        .max_frame_size(MESSAGE_BYTES_MAX)
-        .read_buffer_size(READ_BUFFER_BYTES)
-        .write_buffer_size(WRITE_BUFFER_BYTES)
-        .max_write_buffer_size(WRITE_BUFFER_BYTES_MAX)
-        .on_upgrade(async move |socket| {
-            let _kept = place;
-            let session_id = SessionId::from(Uuid::new_v4());
-            let earlier = Earlier::default();
-            Connection { state, session_id, token, earlier }.run(socket).await;
-        })
+    socket::bounded(upgrade, MESSAGE_BYTES_MAX).on_upgrade(async move |socket| {
+        let _kept = place;
+        let session_id = SessionId::from(Uuid::new_v4());
+        let earlier = Earlier::default();
+        Connection { state, session_id, token, earlier }.run(socket).await;
+    })
 }
 
 struct Connection {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use axum::extract::ws::{CloseCode, CloseFrame, Message, Utf8Bytes, close_code};
+use axum::extract::ws::{CloseCode, CloseFrame, Message, Utf8Bytes, WebSocketUpgrade, close_code};
 use futures_util::{Sink, SinkExt, Stream, StreamExt};
 use tokio::time::timeout;
 use tokio_tungstenite::tungstenite;
@@ -10,16 +10,26 @@ use tracing::debug;
 
 /// Bytes that are read at once: a connection keeps them for as long as it is open, and most are idle. A larger
 /// frame is read in several goes.
-pub(super) const READ_BUFFER_BYTES: usize = 4 * 1024;
+const READ_BUFFER_BYTES: usize = 4 * 1024;
 
 /// Bytes that wait for the socket before a write waits too.
-pub(super) const WRITE_BUFFER_BYTES: usize = 16 * 1024;
+const WRITE_BUFFER_BYTES: usize = 16 * 1024;
 
 /// Bytes that may ever wait for the socket.
-pub(super) const WRITE_BUFFER_BYTES_MAX: usize = 1024 * 1024;
+const WRITE_BUFFER_BYTES_MAX: usize = 1024 * 1024;
 
 /// How long a peer may take to answer the closing of the connection.
 const CLOSING_TIME_MAX: Duration = Duration::from_secs(2);
+
+/// Bounds what a socket buffers, and the bytes of a message that it reads at all.
+pub(super) fn bounded(upgrade: WebSocketUpgrade, message_bytes_max: usize) -> WebSocketUpgrade {
+    upgrade
+        .max_message_size(message_bytes_max)
+        .max_frame_size(message_bytes_max)
+        .read_buffer_size(READ_BUFFER_BYTES)
+        .write_buffer_size(WRITE_BUFFER_BYTES)
+        .max_write_buffer_size(WRITE_BUFFER_BYTES_MAX)
+}
 
 /// Why a connection ends from this side; none when the peer ended it, or it broke.
 pub(super) type Ending = Option<(CloseCode, &'static str)>;
