@@ -15,6 +15,7 @@ impl Section for HttpLimits {
             shutdown_grace,
             frames,
             requests,
+            operators,
         } = self;
         keys.key(
             "connections_max",
@@ -51,6 +52,11 @@ impl Section for HttpLimits {
             "requests",
             requests,
             "How fast one connection may ask; beyond it, it is answered more slowly",
+        );
+        keys.section(
+            "operators",
+            operators,
+            "How fast all operators together may ask, so that receipts never wait for them; beyond it, they take turns",
         );
     }
 }

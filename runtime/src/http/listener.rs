@@ -16,7 +16,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -24,7 +24,7 @@ use tokio_util::task::task_tracker::TaskTrackerToken;
 use tower_service::Service;
 use tracing::{debug, warn};
 
-use super::pace::Pace;
+use super::pace::SharedPace;
 use super::stall::StallGuard;
 use super::{Access, HttpLimits, HttpState, router};
 
@@ -120,12 +120,12 @@ impl Connections {
         }
         let place = Arc::new(Place { _permit: permit, _tracked: self.open.token() });
         let router = self.router.clone();
-        let pace = Arc::new(Mutex::new(Pace::new(self.limits.requests)));
+        let pace = SharedPace::new(self.limits.requests);
         let service = service_fn(move |mut request: Request<Incoming>| {
             request.extensions_mut().insert(Arc::clone(&place));
-            let (mut router, pace) = (router.clone(), Arc::clone(&pace));
+            let (mut router, pace) = (router.clone(), pace.clone());
             async move {
-                pace.lock().await.step().await;
+                pace.step().await;
                 router.call(request.map(Body::new)).await
             }
         });

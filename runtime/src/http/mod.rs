@@ -60,6 +60,7 @@ use tokio_util::sync::CancellationToken;
 pub use listener::serve;
 pub use operate::Operations;
 pub use pace::Rate;
+use pace::SharedPace;
 
 use crate::driver::Handle;
 use crate::media::staging::Staging;
@@ -100,6 +101,8 @@ pub struct HttpLimits {
     pub frames: Rate,
     /// Requests of one connection; who asks faster is answered more slowly.
     pub requests: Rate,
+    /// Requests of all operators together; when they ask faster, each waits for its turn.
+    pub operators: Rate,
 }
 
 impl Default for HttpLimits {
@@ -113,6 +116,7 @@ impl Default for HttpLimits {
             shutdown_grace: Duration::from_secs(5),
             frames: Rate { per_second: 10_000, burst: 20_000 },
             requests: Rate { per_second: 2_000, burst: 4_000 },
+            operators: Rate { per_second: 100, burst: 200 },
         }
     }
 }
@@ -191,6 +195,9 @@ impl HttpState {
 
 /// Every endpoint.
 pub fn router(state: HttpState) -> Router {
+    let operators = SharedPace::new(state.limits.operators);
+    let metrics =
+        get(metrics::get).route_layer(from_fn_with_state(operators.clone(), pace::in_turn));
     let requests = Router::new()
         .route("/v1/bots/{bot}/messages", post(messages::post))
         .route("/v1/bots/{bot}/callbacks/ack", post(acknowledgements::post))
@@ -204,9 +211,9 @@ pub fn router(state: HttpState) -> Router {
     requests
         .merge(streams)
         .route_layer(from_fn_with_state(state.clone(), guard::where_bots_run))
-        .route("/metrics", get(metrics::get))
+        .route("/metrics", metrics)
         .route_layer(from_fn_with_state(state.clone(), guard::authorized))
-        .merge(operate::router(&state))
+        .merge(operate::router(&state, operators))
         .route("/", get(health::hello))
         .route("/healthz", get(health::alive))
         .route("/readyz", get(health::ready))

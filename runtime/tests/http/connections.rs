@@ -1,14 +1,15 @@
 //! Connections, their bounds, and what every endpoint has in common.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use anteroom_runtime::http::HttpLimits;
+use anteroom_runtime::http::{HttpLimits, Rate};
 use reqwest::header::{HOST, ORIGIN};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-use crate::world::{Answer, PATIENCE, World, client, roomy};
+use crate::world::{Answer, BOT, PATIENCE, World, client, message, roomy};
 
 async fn line(world: &World) -> TcpStream {
     TcpStream::connect(world.url.trim_start_matches("http://")).await.expect("it listens")
@@ -118,6 +119,27 @@ async fn connections_are_bounded() {
     drop(first);
     let response = timeout(PATIENCE, request).await.expect("there is room").expect("an answer");
     assert_eq!(response.status(), 200);
+}
+
+/// Goal: operators take turns at one pace, and nobody else waits for them.
+/// Method: as many at once as take a minute; messages meanwhile.
+#[tokio::test]
+async fn operators_take_turns_and_nobody_waits_for_them() {
+    let operators = Rate { per_second: 1, burst: 1 };
+    let world = World::within(HttpLimits { operators, ..HttpLimits::default() }, roomy()).await;
+    let begun = Instant::now();
+    let mut asked: JoinSet<_> =
+        (0..60).map(|_| client().get(world.at("/metrics")).send()).collect();
+    for turn in 0..2 {
+        let answered = timeout(PATIENCE, asked.join_next()).await.expect("their turn comes");
+        answered.expect("one of them").expect("it ran").expect("an answer");
+        assert!(begun.elapsed() >= Duration::from_secs(turn));
+    }
+    let mut provider = world.provider(BOT).await;
+    provider.say(&message(1, "hello")).await;
+    assert_eq!(provider.next().await["outcome"], "accepted");
+    assert!(!asked.is_empty(), "the others wait for theirs");
+    asked.abort_all();
 }
 
 /// Goal: an idle connection does not keep the node from stopping.

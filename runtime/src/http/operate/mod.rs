@@ -38,6 +38,7 @@ use axum::http::StatusCode;
 use axum::middleware::from_fn_with_state;
 use axum::routing::{get, post};
 
+use super::pace::{SharedPace, in_turn};
 use super::problem::Problem;
 use super::{HttpState, guard};
 use crate::store::views::{Question, View, Views};
@@ -93,8 +94,8 @@ fn no_answer() -> Problem {
     Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "store_refused", detail)
 }
 
-/// Every endpoint of operators.
-pub(super) fn router(state: &HttpState) -> Router<HttpState> {
+/// Every endpoint of operators, who all take turns at one pace.
+pub(super) fn router(state: &HttpState, pace: SharedPace) -> Router<HttpState> {
     if state.operations.is_none() {
         return Router::new();
     }
@@ -124,6 +125,7 @@ pub(super) fn router(state: &HttpState) -> Router<HttpState> {
     let streams = Router::new().route("/v1/events", get(events::stream));
     requests
         .merge(streams)
+        .route_layer(from_fn_with_state(pace, in_turn))
         .route_layer(from_fn_with_state(state.clone(), access::authorized))
         .route("/openapi.json", get(openapi::document))
         .route("/docs", get(openapi::page))
