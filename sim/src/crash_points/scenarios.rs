@@ -1,5 +1,6 @@
 //! The canonical scenarios: what usually happens, told once and in order.
 
+use anteroom_core::draft::Draft;
 use anteroom_core::settings::{Overflow, Run};
 use anteroom_core::time::Millis;
 
@@ -33,10 +34,11 @@ pub fn scenarios() -> Vec<Scenario> {
         crowded(),
         full_of_captions(),
         lost_workers(),
+        borrowed_medium(),
     ]
 }
 
-fn say(bot: usize, draft: anteroom_core::draft::Draft) -> Act {
+fn say(bot: usize, draft: Draft) -> Act {
     Act::Say { bot, draft }
 }
 
@@ -344,4 +346,22 @@ fn lost_workers() -> Scenario {
     acts.extend((0..5).map(|_| Act::Pass(Millis::from_secs(121))));
     acts.push(Act::Process);
     scenario("lost_workers", "worker after worker sleeps through its lease", acts)
+}
+
+/// A medium belongs to the message that brought it; another one that names it is refused, and may come again
+/// with its own.
+fn borrowed_medium() -> Scenario {
+    let borrowing = Draft { media: voice("alice", 1).media, ..text("bert", 1) };
+    let acts = vec![
+        Act::Attach { bot: 1, node: 0 },
+        Act::Connect { bot: 1, node: 0 },
+        say(0, voice("alice", 1)),
+        say(1, borrowing),
+        say(1, Draft { media: voice("bert", 2).media, ..text("bert", 1) }),
+        Act::Process,
+        Act::Process,
+    ];
+    let scenario =
+        scenario("borrowed_medium", "a message names another bot's medium, then its own", acts);
+    Scenario { bots: 2, ..scenario }
 }
