@@ -1,7 +1,5 @@
 //! Jobs that are claimed before there is a slot for them: when, and what becomes of their leases.
 
-mod script;
-
 use std::num::NonZeroU32;
 
 use anteroom_core::effect::Effect;
@@ -13,7 +11,7 @@ use anteroom_core::settings::NodeSettings;
 use anteroom_core::store::{Claimed, StoreReply, StoreRequest};
 use anteroom_core::time::Millis;
 
-use self::script::*;
+use crate::script::*;
 
 /// How long a processor may take.
 const TIMEOUT: Millis = Millis::from_secs(20);

@@ -1,7 +1,5 @@
 //! Debounce: what comes in a burst goes out together, as exact effects.
 
-mod script;
-
 use std::num::NonZeroU32;
 
 use anteroom_core::bot::event::{BotEvent, ConsumerAnswer};
@@ -11,8 +9,8 @@ use anteroom_core::settings::{Debounce, NodeSettings};
 use anteroom_core::store::{ArchiveAnswer, MarkAnswer, StoreReply, StoreRequest};
 use anteroom_core::time::Millis;
 
-use self::script::trace::shown;
-use self::script::*;
+use crate::script::trace::shown;
+use crate::script::*;
 
 const WINDOW: Millis = Millis::from_ms(1_000);
 

@@ -2,8 +2,6 @@
 //!
 //! Effects are compared as a trace shows them: all of them, in their order.
 
-mod script;
-
 use anteroom_core::bot::event::BotEvent;
 use anteroom_core::event::Event;
 use anteroom_core::id::{ArchiveSeq, Attempt, LeaseToken, RequestId};
@@ -18,9 +16,9 @@ use anteroom_core::store::{
 use anteroom_core::time::Millis;
 use std::num::NonZeroU32;
 
-use self::script::node::{no_jobs, nothing_owed};
-use self::script::trace::shown;
-use self::script::*;
+use crate::script::node::{no_jobs, nothing_owed, start};
+use crate::script::trace::shown;
+use crate::script::*;
 
 /// The defaults, with two pools of one slot each.
 fn settings() -> NodeSettings {
@@ -484,7 +482,7 @@ fn a_stopping_node_registers_no_bot() {
 #[test]
 fn a_posted_message_is_answered_by_its_request() {
     let mut node = Node::new(settings());
-    node.step(script::node::start([BotRecord { run: Run::Always, ..record(BOT) }], true, false));
+    node.step(start([BotRecord { run: Run::Always, ..record(BOT) }], true, false));
     node.own(1);
     node.answer("restore_bot", Ok(no_jobs()));
     node.answer("owed_callbacks", Ok(nothing_owed()));

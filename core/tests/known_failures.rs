@@ -4,8 +4,6 @@
 //! tests that rule it out; here are those that no other test shows. Effects are compared as a trace
 //! shows them, all of them, in their order, without the numbers of store operations.
 
-mod script;
-
 use anteroom_core::bot::event::BotEvent;
 use anteroom_core::effect::Effect;
 use anteroom_core::event::Event;
@@ -20,9 +18,9 @@ use anteroom_core::store::{
 };
 use anteroom_core::time::Millis;
 
-use self::script::node::{no_jobs, nothing_owed, start};
-use self::script::trace::shown;
-use self::script::*;
+use crate::script::node::{no_jobs, nothing_owed, start};
+use crate::script::trace::shown;
+use crate::script::*;
 
 /// The defaults, with two pools, and leases that outlast every test.
 fn settings() -> NodeSettings {

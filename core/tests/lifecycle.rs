@@ -2,14 +2,12 @@
 //!
 //! Effects are compared as a trace shows them: all of them, in their order.
 
-mod script;
-
 use anteroom_core::job::Status;
 use anteroom_core::store::{JobPage, StoreError, StoreReply};
 
-use self::script::node::no_jobs;
-use self::script::trace::shown;
-use self::script::*;
+use crate::script::node::no_jobs;
+use crate::script::trace::shown;
+use crate::script::*;
 
 /// Goal: a bot whose second page of jobs is refused stops, and keeps nothing of the first in memory.
 /// Method: the first page brings a placeholder; a stopped bot that held it would break an invariant,

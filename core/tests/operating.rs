@@ -1,7 +1,5 @@
 //! What operators ask of a machine: a callback made again, a bot made known, a look at what is in memory.
 
-mod script;
-
 use anteroom_core::bot::event::{BotEffect, BotEvent, ConsumerAnswer};
 use anteroom_core::effect::Effect;
 use anteroom_core::id::{ArchiveSeq, Attempt, RequestId};
@@ -10,7 +8,7 @@ use anteroom_core::store::{
 };
 use anteroom_core::view::{CallbackStateView, ConsumerView, PhaseView};
 
-use self::script::*;
+use crate::script::*;
 
 const REFUSED: ConsumerAnswer = ConsumerAnswer::Refused;
 

@@ -3,8 +3,6 @@
 //! One or two bots that run always, on a node without workers and connections. Effects are compared as
 //! a trace shows them, without the janitor's and without the numbers of store operations.
 
-mod script;
-
 use anteroom_core::bot::event::{BotEffect, BotEvent};
 use anteroom_core::effect::Effect;
 use anteroom_core::event::Event;
@@ -16,9 +14,9 @@ use anteroom_core::store::{
 };
 use anteroom_core::time::{Millis, Timestamp};
 
-use self::script::node::{acquired, no_jobs, nothing_owed, start, unavailable};
-use self::script::trace::shown;
-use self::script::*;
+use crate::script::node::{acquired, no_jobs, nothing_owed, start, unavailable};
+use crate::script::trace::shown;
+use crate::script::*;
 
 const ACQUIRE: &str = "ownership: acquire_bot wa-7";
 const RELEASE: &str = "ownership: release_bot epoch 1";

@@ -5,11 +5,10 @@
 
 #[path = "scenarios/flows.rs"]
 mod flows;
-mod script;
 #[path = "scenarios/scripts.rs"]
 mod scripts;
 
-use self::script::Node;
+use crate::script::Node;
 
 fn snapshot(name: &str, node: &Node) {
     let mut settings = insta::Settings::clone_current();

@@ -2,8 +2,6 @@
 //!
 //! Effects are compared as a trace shows them, without the numbers of store operations.
 
-mod script;
-
 use std::num::NonZeroU32;
 
 use anteroom_core::bot::event::BotEvent;
@@ -17,9 +15,9 @@ use anteroom_core::settings::NodeSettings;
 use anteroom_core::store::{ArchiveAnswer, EnqueueAnswer, Send, StoreReply};
 use anteroom_core::time::Millis;
 
-use self::script::node::{acquired, no_jobs, nothing_owed, start};
-use self::script::trace::shown;
-use self::script::*;
+use crate::script::node::{acquired, no_jobs, nothing_owed, start};
+use crate::script::trace::shown;
+use crate::script::*;
 
 const OTHER: &str = "wa-8";
 
@@ -180,7 +178,7 @@ fn only_the_authorized_are_let_in() {
         else {
             panic!("a hello is a frame")
         };
-        script::frame(SESSION, frame, false)
+        crate::script::frame(SESSION, frame, false)
     };
     let refused = [
         "session 1: error unauthorized in bot_id: the bot is not known here, or its token is wrong",

@@ -5,7 +5,6 @@
 mod action;
 #[path = "total/lies.rs"]
 mod lies;
-mod script;
 #[path = "total/talk.rs"]
 mod talk;
 #[path = "total/watch.rs"]

@@ -9,6 +9,6 @@ use crate::step;
 /// # Errors
 /// When the scenarios do not build or do not run.
 pub(crate) fn run() -> Result<()> {
-    let arguments = ["test", "--package", "anteroom-core", "--test", "scenarios", "flows"];
+    let arguments = ["test", "--package", "anteroom-core", "--test", "core", "flows"];
     step::run("flows", step::cargo(arguments).env("ANTEROOM_UPDATE_FLOWS", "1"))
 }

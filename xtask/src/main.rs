@@ -55,6 +55,7 @@ fn main() -> ExitCode {
         ["bench", "media"] => bench::program::MEDIA.run(),
         ["bench", "latency"] => bench::program::LATENCY.run(),
         ["bench", "wire"] => bench::program::WIRE.run(),
+        ["bench", "operate"] => bench::program::OPERATE.run(),
         ["bench", "observe"] => bench::program::OBSERVE.run(),
         ["bench", "sim"] => bench::sim::run(),
         ["sim", arguments @ ..] => match sim::run(arguments) {

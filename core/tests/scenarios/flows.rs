@@ -5,8 +5,8 @@ use std::path::Path;
 
 use anteroom_trace::flow;
 
+use super::scripts;
 use crate::script::Node;
-use crate::scripts;
 
 /// Names the wish to write the page anew; `cargo xtask flows` does.
 const UPDATE: &str = "ANTEROOM_UPDATE_FLOWS";

@@ -3,9 +3,6 @@
 //! [`node`] owns the machine, its clock and the operations it waits for; [`vocabulary`] the things
 //! that tests talk about; [`trace`] how a run reads.
 
-#![allow(dead_code, reason = "each test binary uses its own part")]
-#![allow(unused_imports, reason = "each test binary uses its own part")]
-
 pub mod node;
 pub mod trace;
 pub mod vocabulary;

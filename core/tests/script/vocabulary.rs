@@ -175,10 +175,6 @@ pub fn attach(stream: u64) -> Event {
     bot(BotEvent::ConsumerAttached { stream_id: StreamId(stream) })
 }
 
-pub fn detach(stream: u64) -> Event {
-    bot(BotEvent::ConsumerDetached { stream_id: StreamId(stream) })
-}
-
 pub fn acknowledge(request: u64, keys: impl IntoIterator<Item = CallbackKey>) -> Event {
     let keys = keys.into_iter().collect();
     bot(BotEvent::Acknowledge { request_id: RequestId(request), keys })

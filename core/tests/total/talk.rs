@@ -11,9 +11,9 @@ use anteroom_core::session::event::SessionEvent;
 use anteroom_core::store::Send;
 use anteroom_core::time::Millis;
 
-use crate::action::Talk;
+use super::action::Talk;
+use super::world::{BOTS, World};
 use crate::script::{message_id, session, text, voice};
-use crate::world::{BOTS, World};
 
 const CORRESPONDENTS: [&str; 3] = ["x", "y", "z"];
 

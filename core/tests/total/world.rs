@@ -21,10 +21,10 @@ use anteroom_sim::store::StoreModel;
 use anteroom_trace::columns::Columns;
 use anteroom_trace::line::Contents;
 
-use crate::action::{Action, Choice, How};
-use crate::lies::distorted;
+use super::action::{Action, Choice, How};
+use super::lies::distorted;
+use super::watch::{Trust, Watch};
 use crate::script::{Asked, Asker, media, node_id, node_settings, token, words};
-use crate::watch::{Trust, Watch};
 
 pub(crate) const BOTS: [&str; 4] = ["a", "b", "unknown", "nobody"];
 

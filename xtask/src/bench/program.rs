@@ -84,6 +84,42 @@ pub(crate) const OBSERVE: Program = Program {
     ],
 };
 
+/// How long operators wait where much has been kept.
+pub(crate) const OPERATE: Program = Program {
+    name: "operate",
+    binary: "bench_operate",
+    cases: &[
+        ("SQLite: failed jobs", "SQLite: a page of failed jobs", "≤ 10 ms", at_most_10),
+        ("SQLite: failed jobs of a bot", "SQLite: one of a bot's", "≤ 10 ms", at_most_10),
+        (
+            "SQLite: failed jobs by reason",
+            "SQLite: one of those with a reason",
+            "≤ 10 ms",
+            at_most_10,
+        ),
+        ("SQLite: all jobs", "SQLite: a page of jobs in any state", "≤ 10 ms", at_most_10),
+        ("SQLite: owed callbacks", "SQLite: a page of owed callbacks", "≤ 10 ms", at_most_10),
+        ("SQLite: count of failed jobs", "SQLite: how many jobs have failed", "none", no_target),
+        ("SQLite: one failed job", "SQLite: one failed job", "≤ 10 ms", at_most_10),
+        ("MongoDB: failed jobs", "MongoDB: a page of failed jobs", "≤ 10 ms", at_most_10),
+        ("MongoDB: failed jobs of a bot", "MongoDB: one of a bot's", "≤ 10 ms", at_most_10),
+        (
+            "MongoDB: failed jobs by reason",
+            "MongoDB: one of those with a reason",
+            "≤ 10 ms",
+            at_most_10,
+        ),
+        ("MongoDB: all jobs", "MongoDB: a page of jobs in any state", "≤ 10 ms", at_most_10),
+        ("MongoDB: owed callbacks", "MongoDB: a page of owed callbacks", "≤ 10 ms", at_most_10),
+        ("MongoDB: count of failed jobs", "MongoDB: how many jobs have failed", "none", no_target),
+        ("MongoDB: one failed job", "MongoDB: one failed job", "≤ 10 ms", at_most_10),
+    ],
+};
+
+fn at_most_10(ms: f64) -> Option<bool> {
+    Some(ms <= 10.0)
+}
+
 fn at_least_95(percent: f64) -> Option<bool> {
     Some(percent >= 95.0)
 }

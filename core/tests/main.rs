@@ -1,0 +1,15 @@
+//! The whole core, from outside: one program, so that it is compiled and linked once.
+
+mod script;
+
+mod claimed_ahead;
+mod debounce;
+mod effects;
+mod known_failures;
+mod known_failures_page;
+mod lifecycle;
+mod operating;
+mod ownership;
+mod scenarios;
+mod sessions;
+mod total;
