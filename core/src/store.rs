@@ -118,7 +118,7 @@ pub enum StoreRequest {
         /// Which callbacks, with their count of refusals.
         callbacks: Vec<(CallbackKey, u32)>,
     },
-    /// Ends owed callbacks.
+    /// Ends owed callbacks. What was given up may be acknowledged yet, and is given up no more.
     MarkCalledBack {
         /// Which bot.
         fence: Fence,
@@ -232,12 +232,15 @@ pub enum StoreRequest {
         media_id: MediaId,
     },
     /// An operator owes a callback anew that its consumer refused too often. It takes a new place in
-    /// the archive, behind everything that an outbox may have passed.
+    /// the archive, behind everything that an outbox may have passed. Whatever was attempted since the
+    /// operator looked settles it, so that a request that takes effect late owes nothing a second time.
     Redeliver {
         /// Which bot.
         fence: Fence,
         /// Which callback.
         key: CallbackKey,
+        /// Its last attempt, as the operator saw it.
+        attempts: Attempt,
     },
 }
 
@@ -683,7 +686,7 @@ pub enum RedeliverAnswer {
         /// Its place.
         seq: ArchiveSeq,
     },
-    /// The consumer took it, or it owes none: there is nothing to be made again.
+    /// The consumer took it, it owes none, or it was made again since: there is nothing to be done.
     Settled,
     /// There is no such callback.
     NotFound,

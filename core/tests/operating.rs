@@ -36,7 +36,7 @@ fn archive(node: &mut Node, number: u64) -> Vec<Effect> {
 
 fn redeliver(node: &mut Node, request: u64) -> Vec<Effect> {
     let request_id = RequestId(request);
-    node.step(bot(BotEvent::Redeliver { request_id, key: key("alice", 1) }))
+    node.step(bot(BotEvent::Redeliver { request_id, key: key("alice", 1), attempts: Attempt(1) }))
 }
 
 /// The answers to requests for a redelivery, none for those that were refused.
@@ -112,7 +112,11 @@ fn nobody_waits_in_vain() {
     let stopped = node.step(bot(BotEvent::Stop));
     assert_eq!(answers(&stopped), [(10, None)]);
     let mut unknown = Node::plain();
-    let event = BotEvent::Redeliver { request_id: RequestId(1), key: key("alice", 1) };
+    let event = BotEvent::Redeliver {
+        request_id: RequestId(1),
+        key: key("alice", 1),
+        attempts: Attempt(1),
+    };
     let refused = unknown.step(anteroom_core::event::Event::Bot("nobody".into(), event));
     assert_eq!(answers(&refused), [(1, None)]);
     assert_eq!(unknown.machine.bot_view(&"nobody".into()), None, "it is forgotten again");

@@ -2,7 +2,7 @@
 
 use std::sync::Mutex;
 
-use anteroom_core::id::{BotId, MediaId};
+use anteroom_core::id::{Attempt, BotId, CallbackKey, MediaId};
 use anteroom_core::job::Job;
 use anteroom_core::store::{ArchiveItem, BotRecord, StoreError, StoreRequest, StoreResult};
 use anteroom_runtime::store::{BoxFuture, Clock, Store};
@@ -65,6 +65,16 @@ impl ModelStore {
     /// When a request has panicked.
     pub fn job(&self, media_id: MediaId) -> Option<Job> {
         self.model.lock().expect("no request panics").job(media_id).cloned()
+    }
+
+    /// The last attempt of an archived message's callback; none of one that is not there.
+    ///
+    /// # Panics
+    /// When a request has panicked.
+    pub fn attempts(&self, bot_id: &BotId, key: &CallbackKey) -> Option<Attempt> {
+        let model = self.model.lock().expect("no request panics");
+        let row = model.archive_row(bot_id, &key.correspondent_id, key.message_id)?;
+        Some(row.attempts)
     }
 
     /// What it says to a request.

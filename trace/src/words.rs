@@ -6,7 +6,7 @@
 use anteroom_core::bot::event::{BotEffect, BotEvent, Callback};
 use anteroom_core::effect::Effect;
 use anteroom_core::event::{Event, NodeEvent};
-use anteroom_core::id::{CallbackKey, LeaseToken, MediaId, SessionId};
+use anteroom_core::id::{Attempt, CallbackKey, LeaseToken, MediaId, SessionId};
 use anteroom_core::janitor::{JanitorEffect, JanitorEvent};
 use anteroom_core::job::{Job, Status};
 use anteroom_core::message::Message;
@@ -107,8 +107,9 @@ pub(crate) fn of_bot_event(event: &BotEvent) -> String {
         }
         BotEvent::ResultsWaiting => "results waiting".to_owned(),
         BotEvent::Register { record } => format!("register {}", words(record)),
-        BotEvent::Redeliver { request_id, key } => {
-            format!("redeliver request {request_id} {}", callback_key(key))
+        BotEvent::Redeliver { request_id, key, attempts } => {
+            let Attempt(attempts) = attempts;
+            format!("redeliver request {request_id} {} after attempt {attempts}", callback_key(key))
         }
     }
 }

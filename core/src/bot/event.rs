@@ -90,6 +90,8 @@ pub enum BotEvent {
         request_id: RequestId,
         /// Which callback.
         key: CallbackKey,
+        /// Its last attempt, as the operator saw it.
+        attempts: Attempt,
     },
 }
 

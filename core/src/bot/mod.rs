@@ -177,7 +177,9 @@ impl Bot {
             BotEvent::Register { record } => {
                 self.register(cx, BotRecord { bot_id: self.id.clone(), ..record });
             }
-            BotEvent::Redeliver { request_id, key } => self.redeliver(cx, request_id, key),
+            BotEvent::Redeliver { request_id, key, attempts } => {
+                self.redeliver(cx, request_id, key, attempts);
+            }
         }
         self.pump(cx);
     }

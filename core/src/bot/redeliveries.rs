@@ -13,7 +13,7 @@ use super::lifecycle::Phase;
 use crate::context::Context;
 use crate::durable::Durable;
 use crate::effect::Effect;
-use crate::id::{CallbackKey, OpId, RequestId};
+use crate::id::{Attempt, CallbackKey, OpId, RequestId};
 use crate::lane::Lane;
 use crate::notice::Notice;
 use crate::store::{RedeliverAnswer, StoreError, StoreReply, StoreRequest, StoreResult};
@@ -22,8 +22,15 @@ use crate::time::Timestamp;
 /// Requests that may wait; beyond, they are refused until there is room.
 const WAITING_MAX: usize = 1_000;
 
-/// Which callback, and who waits for it to be owed.
-type Wanted = (RequestId, CallbackKey);
+/// A callback that is to be owed anew.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct Wanted {
+    /// Who waits for it to be owed.
+    request_id: RequestId,
+    key: CallbackKey,
+    /// Its last attempt, as the operator saw it.
+    attempts: Attempt,
+}
 
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(super) struct Redeliveries {
@@ -58,11 +65,12 @@ impl Bot {
         cx: &mut Context<'_>,
         request_id: RequestId,
         key: CallbackKey,
+        attempts: Attempt,
     ) {
         let takes =
             matches!(self.phase, Phase::Running) && self.redeliveries.waiting.len() < WAITING_MAX;
         if takes {
-            self.redeliveries.waiting.push_back((request_id, key));
+            self.redeliveries.waiting.push_back(Wanted { request_id, key, attempts });
         } else {
             self.answer_redelivery(cx, request_id, None);
         }
@@ -87,13 +95,15 @@ impl Bot {
     }
 
     fn ask_redeliver(&mut self, cx: &mut Context<'_>, wanted: Wanted) {
-        let request = StoreRequest::Redeliver { fence: self.fence(), key: wanted.1.clone() };
+        let Wanted { key, attempts, .. } = wanted.clone();
+        let request = StoreRequest::Redeliver { fence: self.fence(), key, attempts };
         let op = self.ask_store(cx, request);
         self.redeliveries.lane.begin(op, wanted);
     }
 
     pub(super) fn on_redelivered(&mut self, cx: &mut Context<'_>, op: OpId, result: StoreResult) {
-        let Some((request_id, key)) = self.redeliveries.lane.take(op) else { return };
+        let Some(wanted) = self.redeliveries.lane.take(op) else { return };
+        let request_id = wanted.request_id;
         match result {
             Ok(reply) => {
                 self.redeliveries.lane.settle();
@@ -102,12 +112,12 @@ impl Bot {
                     return cx.unexpected(format!("bot {}: no answer to redeliver", self.id));
                 };
                 if let RedeliverAnswer::Owed { seq } = answer {
-                    self.outbox.left_in_store(&key.correspondent_id, *seq);
+                    self.outbox.left_in_store(&wanted.key.correspondent_id, *seq);
                 }
                 self.answer_redelivery(cx, request_id, Some(Durable::by(&reply, *answer)));
             }
             Err(StoreError::Unavailable { detail }) => {
-                self.redeliveries.lane.retry_later(cx, (request_id, key), "redeliver", detail);
+                self.redeliveries.lane.retry_later(cx, wanted, "redeliver", detail);
             }
             Err(StoreError::Fenced) => {
                 self.answer_redelivery(cx, request_id, None);
@@ -122,14 +132,14 @@ impl Bot {
 
     /// The bot stops: whoever waits asks the next owner.
     pub(super) fn refuse_redeliveries(&mut self, cx: &mut Context<'_>) {
-        for (request_id, _) in std::mem::take(&mut self.redeliveries.waiting) {
+        for Wanted { request_id, .. } in std::mem::take(&mut self.redeliveries.waiting) {
             self.answer_redelivery(cx, request_id, None);
         }
     }
 
     /// Nothing is redelivered any more.
     pub(super) fn clear_redeliveries(&mut self, cx: &mut Context<'_>) {
-        if let Some((request_id, _)) = self.redeliveries.lane.take_any() {
+        if let Some(Wanted { request_id, .. }) = self.redeliveries.lane.take_any() {
             self.answer_redelivery(cx, request_id, None);
         }
         self.refuse_redeliveries(cx);

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use anteroom_core::bot::event::BotEvent;
 use anteroom_core::event::Event;
-use anteroom_core::id::{BotId, CallbackKey, CorrespondentId, NodeId, PoolName};
+use anteroom_core::id::{Attempt, BotId, CallbackKey, CorrespondentId, NodeId, PoolName};
 use anteroom_core::notice::Notice;
 use anteroom_core::pool::event::PoolEvent;
 use anteroom_core::store::{BotRecord, RedeliverAnswer};
@@ -34,6 +34,7 @@ pub(super) enum Operation {
     Redeliver {
         bot_id: BotId,
         key: CallbackKey,
+        attempts: Attempt,
         reply: oneshot::Sender<Option<RedeliverAnswer>>,
     },
     ShowBot(BotId, oneshot::Sender<Option<BotView>>),
@@ -72,14 +73,15 @@ impl Handle {
         self.command(Command::Operate(Operation::ResultsWaiting(bot_id))).await
     }
 
-    /// Owes a callback anew that the consumer refused too often, and waits until that is durable; none
-    /// when the bot does not run here.
+    /// Owes a callback anew that the consumer refused too often, unless more was attempted than is said, and
+    /// waits until that is durable; none when the bot does not run here.
     pub async fn redeliver(
         &self,
         bot_id: BotId,
         key: CallbackKey,
+        attempts: Attempt,
     ) -> Result<Option<RedeliverAnswer>, Stopped> {
-        let operation = |reply| Operation::Redeliver { bot_id, key, reply };
+        let operation = |reply| Operation::Redeliver { bot_id, key, attempts, reply };
         self.ask(|reply| Command::Operate(operation(reply))).await
     }
 
@@ -131,9 +133,12 @@ impl Driver {
             Operation::ResultsWaiting(bot_id) => {
                 self.step(Event::Bot(bot_id, BotEvent::ResultsWaiting));
             }
-            Operation::Redeliver { bot_id, key, reply } => {
+            Operation::Redeliver { bot_id, key, attempts, reply } => {
                 if let Some(request_id) = self.outlets.expect(Reply::Redelivered(reply)) {
-                    self.step(Event::Bot(bot_id, BotEvent::Redeliver { request_id, key }));
+                    self.step(Event::Bot(
+                        bot_id,
+                        BotEvent::Redeliver { request_id, key, attempts },
+                    ));
                 }
             }
             Operation::ShowBot(bot_id, reply) => {

@@ -113,6 +113,8 @@ marks! {
     ConsumerGone,
     /// A message was refused too often.
     Undeliverable,
+    /// An operator asked for what was refused too often.
+    RedeliveryAsked,
     /// A revision was called back.
     RevisionDelivered,
     /// An operator gave a job up.
@@ -131,6 +133,8 @@ marks! {
     FilesSwept,
     /// A connection took another one's place.
     ConnectionReplaced,
+    /// A message came beyond the window of its connection.
+    WindowExceeded,
     /// A frame that was none was refused.
     NonsenseRefused,
     /// A hello was refused.
@@ -145,7 +149,13 @@ impl Mark {
     /// Whether it cannot occur where a driver runs: one that calls no consumers and obeys no operator
     /// yet, and whose steps are not interrupted.
     fn is_of_tier_1_only(self) -> bool {
-        matches!(self, Self::NodeDiedBetweenEffects | Self::ConsumerGone | Self::Undeliverable)
+        matches!(
+            self,
+            Self::NodeDiedBetweenEffects
+                | Self::ConsumerGone
+                | Self::Undeliverable
+                | Self::RedeliveryAsked
+        )
     }
 }
 

@@ -3,14 +3,15 @@
 //! A callback is sent for what is archived and owed, with the content that is archived and a number
 //! that is durable and was never used. It is sent again only when the attempt before came to nothing:
 //! its time was up, its line ended, the consumer said no, or the node was disturbed, died, or lost
-//! the bot. Once its acknowledgement was confirmed it is never sent again.
+//! the bot. Once its acknowledgement was confirmed it is never sent again. What was given up is owed anew
+//! only for an operator who has seen its last attempt.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use anteroom_core::bot::event::Callback;
-use anteroom_core::id::{BotId, CallbackKey, Epoch};
+use anteroom_core::id::{Attempt, BotId, CallbackKey, Epoch};
 use anteroom_core::settings::NodeSettings;
-use anteroom_core::store::{Acquired, StoreReply, StoreRequest};
+use anteroom_core::store::{Acquired, CallbackEnd, RedeliverAnswer, StoreReply, StoreRequest};
 use anteroom_core::time::Timestamp;
 
 use super::Judge;
@@ -25,6 +26,8 @@ pub(super) struct Once {
     disturbed: BTreeMap<usize, Timestamp>,
     /// When a bot's line to its consumer last changed, or the bot was lost.
     interrupted: BTreeMap<BotId, Timestamp>,
+    /// What was given up, and its last attempt.
+    given_up: BTreeMap<(BotId, CallbackKey), Attempt>,
     /// The last ownership of each bot, and whether it ended in order.
     epochs: BTreeMap<BotId, (Epoch, bool)>,
     sent: u64,
@@ -97,6 +100,36 @@ impl Once {
         Ok(())
     }
 
+    fn ended(&mut self, bot_id: &BotId, key: &CallbackKey, scene: &Scene<'_>) {
+        let row = scene.store.archive_row(bot_id, &key.correspondent_id, key.message_id);
+        let end = row.map(|row| (row.callback, row.attempts));
+        let named = (bot_id.clone(), key.clone());
+        match end {
+            Some((CallbackState::Ended { end: CallbackEnd::Undeliverable, .. }, attempts)) => {
+                self.given_up.insert(named, attempts);
+            }
+            Some(_) | None => {
+                self.given_up.remove(&named);
+            }
+        }
+    }
+
+    /// Whoever had it owed anew must have seen its last attempt.
+    fn owed_anew(
+        &mut self,
+        bot_id: &BotId,
+        key: &CallbackKey,
+        seen: Attempt,
+    ) -> Result<(), String> {
+        match self.given_up.remove(&(bot_id.clone(), key.clone())) {
+            Some(last) if last != seen => Err(format!(
+                "callback {bot_id}/{}/{} is owed anew for one who saw {seen:?}, and the last was {last:?}",
+                key.correspondent_id, key.message_id
+            )),
+            Some(_) | None => Ok(()),
+        }
+    }
+
     /// A bot has an owner: when the one before did not end in order, the bot was lost in between.
     fn acquired(&mut self, bot_id: &BotId, epoch: Epoch, now: Timestamp) {
         let last = self.epochs.insert(bot_id.clone(), (epoch, false));
@@ -156,6 +189,15 @@ impl Judge for Once {
                     StoreRequest::AcquireBot { bot_id, .. },
                     StoreReply::AcquireBot(Acquired::Acquired { epoch }),
                 ) => self.acquired(bot_id, *epoch, scene.now),
+                (StoreRequest::MarkCalledBack { fence, marks }, _) => {
+                    for mark in marks {
+                        self.ended(&fence.bot_id, &mark.key, scene);
+                    }
+                }
+                (
+                    StoreRequest::Redeliver { fence, key, attempts },
+                    StoreReply::Redeliver(RedeliverAnswer::Owed { .. }),
+                ) => return self.owed_anew(&fence.bot_id, key, *attempts),
                 (StoreRequest::HoldBot(fence), _) => {
                     self.epochs.insert(fence.bot_id.clone(), (fence.epoch, true));
                 }
@@ -243,5 +285,24 @@ mod tests {
         assert!(send(&mut rule, &stage, &again(&first)).is_err());
         stage.end(&key);
         assert!(send(&mut Once::default(), &stage, &first).is_err());
+    }
+
+    /// Goal: what was given up is owed anew for one who has seen its last attempt, and for nobody else.
+    #[test]
+    fn owed_anew_only_for_one_who_has_seen_the_last_attempt() {
+        let mut stage = Stage::new();
+        let message = stage.archive_text("m1", "hello");
+        let key = callback_of(&message).key();
+        let mut rule = Once::default();
+        let mut gives_up = |rule: &mut Once| {
+            let (request, result) = stage.given_up(&key);
+            let seen = Seen::Applied { by: None, request: &request, result: &result, lost: false };
+            rule.see(&seen, &stage.scene()).expect("it is given up");
+        };
+        let owes_anew = |rule: &mut Once, seen| rule.owed_anew(&"bot".into(), &key, seen);
+        gives_up(&mut rule);
+        assert_eq!(owes_anew(&mut rule, Attempt(1)), Ok(()));
+        gives_up(&mut rule);
+        assert!(owes_anew(&mut rule, Attempt(7)).is_err());
     }
 }

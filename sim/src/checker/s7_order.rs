@@ -1,13 +1,13 @@
 //! S7: callbacks of a correspondent come one by one and in order, and under gating not before the
 //! media in front of them, unless those had their time. What comes together counts as one, and what
-//! came together once gets no company later, as long as its bot runs.
+//! came together once gets no company later, as long as its bot runs and no operator owes it anew.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use anteroom_core::bot::event::Callback;
 use anteroom_core::id::{BotId, CallbackKey, CorrespondentId, Epoch, MessageId};
 use anteroom_core::settings::{BotSettings, NodeSettings};
-use anteroom_core::store::{Acquired, StoreReply, StoreRequest};
+use anteroom_core::store::{Acquired, Mark, StoreReply, StoreRequest};
 use anteroom_core::time::{Millis, Timestamp};
 
 use super::Judge;
@@ -109,6 +109,22 @@ impl Order {
         }
     }
 
+    /// What has ended is open no more, even where an operator has it owed anew; then it may come in any
+    /// company.
+    fn ended(&mut self, bot_id: &BotId, key: &CallbackKey, scene: &Scene<'_>) {
+        let row = scene.store.archive_row(bot_id, &key.correspondent_id, key.message_id);
+        if row.is_some_and(|row| row.callback == CallbackState::Owed) {
+            return;
+        }
+        let correspondent = (bot_id.clone(), key.correspondent_id.clone());
+        if let Some((open, _)) = self.last_sent.get_mut(&correspondent) {
+            open.remove(key);
+        }
+        if let Some(together) = self.together.get_mut(&correspondent) {
+            together.remove(key);
+        }
+    }
+
     /// Whether what came at once before has ended, but for what comes again.
     fn alone(
         &self,
@@ -195,6 +211,12 @@ impl Judge for Order {
                 self.together.retain(|(owned, _), _| owned != bot_id);
                 Ok(())
             }
+            Seen::Applied { request: StoreRequest::MarkCalledBack { fence, marks }, .. } => {
+                for Mark { key, .. } in marks {
+                    self.ended(&fence.bot_id, key, scene);
+                }
+                Ok(())
+            }
             Seen::Together { node, bot_id, callbacks } => {
                 self.comes_together(*node, bot_id, callbacks, scene)
             }
@@ -234,6 +256,24 @@ mod tests {
         let mut rule = Order::default();
         send(&mut rule, &stage, &first).expect("the first callback");
         assert_eq!(send(&mut rule, &stage, &second), Ok(()));
+    }
+
+    /// Goal: what was refused too often is open no more, and not again by being owed anew.
+    #[test]
+    fn what_is_owed_anew_was_not_open_before() {
+        let mut stage = Stage::new();
+        let [first, second] =
+            ["m1", "m2"].map(|name| callback_of(&stage.archive_text(name, "hello")));
+        let mut rule = Order::default();
+        send(&mut rule, &stage, &second).expect("the second callback");
+        let (request, result) = stage.given_up(&second.key());
+        let (by, lost) = (None, false);
+        let seen = Seen::Applied { by, request: &request, result: &result, lost };
+        rule.see(&seen, &stage.scene()).expect("it ends");
+        stage.owe_anew(&second.key());
+        let again = Callback { attempt: Attempt(2), ..first };
+        assert_eq!(send(&mut rule, &stage, &again), Ok(()));
+        assert!(send(&mut rule, &stage, &second).is_err(), "the first is open");
     }
 
     fn send_together(

@@ -192,6 +192,22 @@ impl Stage {
         self.apply(&StoreRequest::MarkCalledBack { fence: self.fence(), marks: vec![mark] });
     }
 
+    /// What giving a callback up asks, and what the store answers.
+    pub fn given_up(&mut self, key: &CallbackKey) -> (StoreRequest, StoreResult) {
+        let mark = Mark { key: key.clone(), end: CallbackEnd::Undeliverable, reply: None };
+        let request = StoreRequest::MarkCalledBack { fence: self.fence(), marks: vec![mark] };
+        let result = self.store.apply(self.now, &request);
+        (request, result)
+    }
+
+    /// Owes a callback anew that was given up.
+    pub fn owe_anew(&mut self, key: &CallbackKey) {
+        let attempts = self.store.archive_row(&self.bot_id, &key.correspondent_id, key.message_id);
+        let attempts = attempts.expect("it is archived").attempts;
+        let (fence, key) = (self.fence(), key.clone());
+        self.apply(&StoreRequest::Redeliver { fence, key, attempts });
+    }
+
     /// Makes a placeholder durable as a leased job.
     pub fn insert_placeholder(&mut self, name: &str, number: u128) {
         let (request, result) = self.inserted(name, number);

@@ -97,6 +97,11 @@ pub enum Trouble {
         /// How many.
         per_mille: u64,
     },
+    /// A provider sends more than its windows allow.
+    IgnoresWindow {
+        /// Which provider.
+        provider: usize,
+    },
     /// A provider sends what it keeps in any order.
     AnyOrder {
         /// Which provider.
@@ -211,6 +216,7 @@ impl Trouble {
             | Self::ProviderCut { .. }
             | Self::ProviderSlow { .. }
             | Self::SendsTwice { .. }
+            | Self::IgnoresWindow { .. }
             | Self::AnyOrder { .. }
             | Self::ConsumerDown { .. }
             | Self::ConsumerCut { .. }
@@ -244,6 +250,7 @@ impl Trouble {
         | Self::ProviderCut { provider }
         | Self::ProviderSlow { provider, .. }
         | Self::SendsTwice { provider, .. }
+        | Self::IgnoresWindow { provider }
         | Self::AnyOrder { provider } = self
         {
             return Some(*provider);

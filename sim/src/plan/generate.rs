@@ -281,6 +281,11 @@ impl Workload<'_> {
             let node = self.dice.index(self.plan.nodes.len());
             items.push(Item { at: self.moment(false), task: Task::Restart { node } });
         }
+        let redeliveries = if self.dice.strikes(400) { 0 } else { self.dice.below(12) };
+        for _ in 0..redeliveries {
+            let bot = self.dice.index(self.plan.bots.len());
+            items.push(Item { at: self.moment(false), task: Task::Redeliver { bot } });
+        }
     }
 }
 
@@ -388,6 +393,7 @@ const KINDS: &[Kind] = &[
         provider: storm.provider(),
         per_mille: storm.dice.below(500),
     }),
+    (5_000, 100_000, 2, |storm| Trouble::IgnoresWindow { provider: storm.provider() }),
     (5_000, 300_000, 3, |storm| Trouble::AnyOrder { provider: storm.provider() }),
     (1_000, 90_000, 4, |storm| Trouble::ConsumerDown { bot: storm.bot() }),
     (5_000, 200_000, 4, |storm| Trouble::ConsumerCut {

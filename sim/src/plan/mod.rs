@@ -158,6 +158,11 @@ pub enum Task {
         /// Which.
         media_id: MediaId,
     },
+    /// An operator has the callbacks of a bot made again that were given up.
+    Redeliver {
+        /// Of which bot.
+        bot: usize,
+    },
     /// An operator shuts a node down in order; it comes back.
     Restart {
         /// Which.
@@ -271,7 +276,7 @@ impl Plan {
             let holds = match &item.task {
                 Task::Message(message) => message.bot < self.bots.len(),
                 Task::Again(name) => name.bot < self.bots.len(),
-                Task::Send { bot, .. } => *bot < self.bots.len(),
+                Task::Send { bot, .. } | Task::Redeliver { bot } => *bot < self.bots.len(),
                 Task::Nonsense { provider, .. } => *provider < self.providers.len(),
                 Task::StopBot { bot, node } | Task::StartBot { bot, node } => {
                     *bot < self.bots.len() && *node < self.nodes.len()

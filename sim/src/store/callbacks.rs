@@ -59,7 +59,12 @@ impl Archive {
 
     /// Owes a callback anew that its consumer refused too often, behind everything that an outbox may
     /// have passed.
-    pub(super) fn redeliver(&mut self, bot_id: &BotId, key: &CallbackKey) -> RedeliverAnswer {
+    pub(super) fn redeliver(
+        &mut self,
+        bot_id: &BotId,
+        key: &CallbackKey,
+        attempts: Attempt,
+    ) -> RedeliverAnswer {
         let Some(row) = self.get(bot_id, &key.correspondent_id, key.message_id) else {
             return RedeliverAnswer::NotFound;
         };
@@ -71,6 +76,11 @@ impl Archive {
             CallbackState::Owed => RedeliverAnswer::Owed { seq: row.seq },
             CallbackState::NotOwed { .. }
             | CallbackState::Ended { end: CallbackEnd::Acknowledged, .. } => {
+                RedeliverAnswer::Settled
+            }
+            CallbackState::Ended { end: CallbackEnd::Undeliverable, .. }
+                if row.attempts != attempts =>
+            {
                 RedeliverAnswer::Settled
             }
             CallbackState::Ended { end: CallbackEnd::Undeliverable, .. } => {
@@ -124,11 +134,17 @@ impl StoreModel {
         if key.revision > row.revision {
             return MarkAnswer::Unknown;
         }
-        match row.callback {
-            CallbackState::NotOwed { .. } => MarkAnswer::Unknown,
-            CallbackState::Owed if row.attempts == Attempt(0) => MarkAnswer::Unknown,
-            CallbackState::Ended { .. } => MarkAnswer::Ended,
-            CallbackState::Owed => {
+        // What was given up may be acknowledged yet: then no operator has it made again.
+        match (row.callback, end) {
+            (CallbackState::NotOwed { .. }, _) => MarkAnswer::Unknown,
+            (CallbackState::Owed, _) if row.attempts == Attempt(0) => MarkAnswer::Unknown,
+            (CallbackState::Ended { end: CallbackEnd::Acknowledged, .. }, _)
+            | (CallbackState::Ended { .. }, CallbackEnd::Undeliverable) => MarkAnswer::Ended,
+            (CallbackState::Owed, _)
+            | (
+                CallbackState::Ended { end: CallbackEnd::Undeliverable, .. },
+                CallbackEnd::Acknowledged,
+            ) => {
                 let callback = CallbackState::Ended { end: *end, at: now };
                 self.archive.put(ArchiveRow { callback, ..ArchiveRow::clone(&row) });
                 if let Some(reply) = reply {

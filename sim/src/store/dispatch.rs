@@ -118,8 +118,8 @@ impl StoreModel {
             }
             Request::DiscardJob { media_id } => Reply::DiscardJob(self.discard_job(*media_id, now)),
             Request::RetryJob { media_id } => Reply::RetryJob(self.retry_job(*media_id, now)),
-            Request::Redeliver { fence, key } => {
-                Reply::Redeliver(self.archive.redeliver(&fence.bot_id, key))
+            Request::Redeliver { fence, key, attempts } => {
+                Reply::Redeliver(self.archive.redeliver(&fence.bot_id, key, *attempts))
             }
         })
     }

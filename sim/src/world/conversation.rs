@@ -27,11 +27,15 @@ impl World {
         else {
             return;
         };
-        if bound.open.len() >= bound.window {
+        let is_full = bound.open.len() >= bound.window;
+        if is_full && !self.weather.providers[provider].ignores_window {
             return;
         }
         bound.open.insert(seq, name.clone());
         it.next_seq += 1;
+        if is_full {
+            self.reach(Mark::WindowExceeded);
+        }
         self.bring_file(message);
         let draft = message.draft(self.now);
         self.show(&Seen::Offered { bot_id: &bot_id, name: &name, draft: &draft });

@@ -311,6 +311,7 @@ impl World {
             Task::StartBot { bot, node } => self.start_bot(bot, node),
             Task::Discard { media_id } => self.discard(media_id),
             Task::Retry { media_id } => self.retry(media_id),
+            Task::Redeliver { bot } => self.redeliver(bot),
             Task::Restart { node } => self.restart(node),
         }
     }

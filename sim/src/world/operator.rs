@@ -3,16 +3,18 @@
 use anteroom_core::bot::event::BotEvent;
 use anteroom_core::draft::Direction;
 use anteroom_core::event::Event;
-use anteroom_core::id::{CorrespondentId, MediaId, SendId};
+use anteroom_core::id::{Attempt, CallbackKey, CorrespondentId, MediaId, RequestId, SendId};
 use anteroom_core::pool::event::PoolEvent;
 use anteroom_core::store::{
-    EnqueueAnswer, OperatorAnswer, Send, StoreReply, StoreRequest, StoreResult,
+    CallbackEnd, EnqueueAnswer, OperatorAnswer, Send, StoreReply, StoreRequest, StoreResult,
 };
 use anteroom_core::time::Millis;
 
 use super::provider::Action;
 use super::{Happening, World};
+use crate::checker::marks::Mark;
 use crate::plan::{Echo, PlannedMessage};
+use crate::store::CallbackState;
 
 /// How often a send is asked for before whoever wants it gives up, its outcome unknown.
 const TRIES_MAX: u32 = 20;
@@ -21,6 +23,8 @@ const TRIES_MAX: u32 = 20;
 #[derive(Default)]
 pub(super) struct Operator {
     sends: Vec<Wanted>,
+    /// Callbacks that were asked for, each with its last attempt as it was seen then.
+    redelivered: Vec<(usize, CallbackKey, Attempt)>,
 }
 
 struct Wanted {
@@ -54,6 +58,44 @@ impl World {
         // The file is looked for before the store is asked.
         if self.staged.contains(&media_id) {
             self.ask_as_operator(StoreRequest::RetryJob { media_id });
+        }
+    }
+
+    /// An operator asks some node for the callbacks of a bot that were given up, by mistake for others, and for
+    /// what an old list of theirs says.
+    pub(super) fn redeliver(&mut self, bot: usize) {
+        let node = self.dice.operator.index(self.nodes.len());
+        if !self.nodes[node].is_up() || !self.nodes[node].runs_bots {
+            return;
+        }
+        let bot_id = self.bot_id(bot);
+        let old = self.operator.redelivered.iter().filter(|(of, ..)| *of == bot);
+        let mut wanted: Vec<_> =
+            old.map(|(_, key, attempts)| (false, key.clone(), *attempts)).collect();
+        for row in self.store.archive_rows().filter(|row| row.bot_id == bot_id) {
+            let given_up = match row.callback {
+                CallbackState::Ended { end: CallbackEnd::Undeliverable, .. } => true,
+                CallbackState::Ended { end: CallbackEnd::Acknowledged, .. }
+                | CallbackState::Owed
+                | CallbackState::NotOwed { .. } => false,
+            };
+            if given_up || self.dice.operator.below(20) == 0 {
+                let key = CallbackKey {
+                    correspondent_id: row.correspondent_id.clone(),
+                    message_id: row.message.id,
+                    revision: row.revision,
+                };
+                wanted.push((given_up, key, row.attempts));
+            }
+        }
+        for (given_up, key, attempts) in wanted {
+            if given_up {
+                self.reach(Mark::RedeliveryAsked);
+                self.operator.redelivered.push((bot, key.clone(), attempts));
+            }
+            let request_id = RequestId(self.number());
+            let event = BotEvent::Redeliver { request_id, key, attempts };
+            self.tell_bot_event(node, Event::Bot(bot_id.clone(), event));
         }
     }
 

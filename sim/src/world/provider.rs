@@ -245,6 +245,7 @@ impl World {
     /// Sends what is kept, as far as the windows go.
     pub(super) fn provider_pumps(&mut self, provider: usize) {
         let any_order = self.weather.providers[provider].any_order;
+        let ignores_window = self.weather.providers[provider].ignores_window;
         let mut next: Option<Timestamp> = None;
         let mut order: Vec<usize> = (0..self.providers[provider].kept.len()).collect();
         if any_order {
@@ -258,7 +259,8 @@ impl World {
             let Some(connection) = &it.connection else { return };
             let Some(bound) = connection.bots.get(&message.bot) else { continue };
             let name = message.name();
-            if !bound.welcomed || bound.open.len() >= bound.window || it.is_under_way(&name) {
+            let is_full = bound.open.len() >= bound.window && !ignores_window;
+            if !bound.welcomed || is_full || it.is_under_way(&name) {
                 continue;
             }
             if *not_before > self.now {

@@ -54,6 +54,7 @@ pub(super) struct ProviderWeather {
     pub cut: bool,
     pub slow: Millis,
     pub twice: u64,
+    pub ignores_window: bool,
     pub any_order: bool,
 }
 
@@ -98,6 +99,7 @@ impl Weather {
             Trouble::SendsTwice { provider, per_mille } => {
                 raise(&mut self.providers[provider].twice, per_mille);
             }
+            Trouble::IgnoresWindow { provider } => self.providers[provider].ignores_window = true,
             Trouble::AnyOrder { provider } => self.providers[provider].any_order = true,
             Trouble::ConsumerDown { bot } => self.bots[bot].down = true,
             Trouble::ConsumerCut { bot, way, per_mille } => {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use anteroom_core::id::{ArchiveSeq, Epoch};
+use anteroom_core::id::{ArchiveSeq, Attempt, Epoch};
 use anteroom_core::store::{CallbackPlan, Fence, MarkAnswer, OwedScope, StoreError, StoreRequest};
 use anteroom_runtime::store::Store;
 
@@ -38,7 +38,7 @@ fn fenced_requests(fence: &Fence, rig: &Rig<'_>) -> Vec<StoreRequest> {
         },
         StoreRequest::RaiseAttempts { fence: fence(), callbacks: vec![(key("c", 1, 0), 7)] },
         StoreRequest::MarkCalledBack { fence: fence(), marks: vec![acknowledged(key("c", 1, 0))] },
-        StoreRequest::Redeliver { fence: fence(), key: key("c", 1, 0) },
+        StoreRequest::Redeliver { fence: fence(), key: key("c", 1, 0), attempts: Attempt(1) },
         StoreRequest::OwedSends { fence: fence(), limit: MANY },
         StoreRequest::MarkSent { fence: fence(), sent: vec![("s".into(), "p".into())] },
         StoreRequest::HoldBot(fence()),

@@ -136,6 +136,8 @@ macro_rules! store_contract {
                 revisions_follow_one_another
                 a_revision_is_the_same_message
                 an_undeliverable_callback_is_owed_anew
+                a_late_redelivery_owes_nothing
+                what_was_given_up_may_be_acknowledged
                 what_is_settled_is_not_owed_anew;
             sweeps:
                 ended_leases_are_taken_away

@@ -191,7 +191,7 @@ async fn undeliverable(rig: &Rig<'_>) -> (Fence, ArchiveSeq) {
 pub async fn an_undeliverable_callback_is_owed_anew(store: &dyn Store, clock: &TestClock) {
     let rig = Rig::new(store, clock);
     let (fence, last) = undeliverable(&rig).await;
-    let RedeliverAnswer::Owed { seq } = rig.redeliver(&fence, key("c", 1, 0)).await else {
+    let RedeliverAnswer::Owed { seq } = rig.redeliver(&fence, key("c", 1, 0), 1).await else {
         panic!("it is owed")
     };
     assert!(seq > last);
@@ -200,7 +200,35 @@ pub async fn an_undeliverable_callback_is_owed_anew(store: &dyn Store, clock: &T
     assert_eq!(*owed.message, super::fixtures::text(1));
     assert_eq!(rig.mark(&fence, acknowledged(key("c", 1, 0))).await, MarkAnswer::Ended);
     assert_eq!(rig.owed(&fence).await.len(), 1);
-    assert_eq!(rig.redeliver(&fence, key("c", 1, 0)).await, RedeliverAnswer::Settled);
+    assert_eq!(rig.redeliver(&fence, key("c", 1, 0), 2).await, RedeliverAnswer::Settled);
+}
+
+/// Goal: a request that takes effect late, when its callback was made again and given up again, owes nothing
+/// a second time: nobody would know of it.
+pub async fn a_late_redelivery_owes_nothing(store: &dyn Store, clock: &TestClock) {
+    let rig = Rig::new(store, clock);
+    let (fence, _) = undeliverable(&rig).await;
+    let owed = rig.redeliver(&fence, key("c", 1, 0), 1).await;
+    assert!(matches!(owed, RedeliverAnswer::Owed { .. }), "{owed:?}");
+    assert_eq!(rig.owed(&fence).await.len(), 2);
+    let refused = Mark { key: key("c", 1, 0), end: CallbackEnd::Undeliverable, reply: None };
+    assert_eq!(rig.mark(&fence, refused).await, MarkAnswer::Ended);
+    assert_eq!(rig.redeliver(&fence, key("c", 1, 0), 1).await, RedeliverAnswer::Settled);
+    assert_eq!(rig.owed(&fence).await.len(), 1, "only the other one is owed");
+    let anew = rig.redeliver(&fence, key("c", 1, 0), 2).await;
+    assert!(matches!(anew, RedeliverAnswer::Owed { .. }), "whoever has looked may: {anew:?}");
+}
+
+/// Goal: a consumer that acknowledges what it refused too often has taken it: it is not made again. What it
+/// has acknowledged is not given up any more.
+pub async fn what_was_given_up_may_be_acknowledged(store: &dyn Store, clock: &TestClock) {
+    let rig = Rig::new(store, clock);
+    let (fence, _) = undeliverable(&rig).await;
+    let given_up = Mark { key: key("c", 1, 0), end: CallbackEnd::Undeliverable, reply: None };
+    assert_eq!(rig.mark(&fence, acknowledged(key("c", 1, 0))).await, MarkAnswer::Ended);
+    assert_eq!(rig.mark(&fence, given_up).await, MarkAnswer::Ended);
+    assert_eq!(rig.redeliver(&fence, key("c", 1, 0), 1).await, RedeliverAnswer::Settled);
+    assert_eq!(rig.owed(&fence).await.len(), 1, "only the other one is owed");
 }
 
 /// Goal: what the consumer took, or what owes nothing, is not made again; what is unknown is not found.
@@ -210,11 +238,11 @@ pub async fn what_is_settled_is_not_owed_anew(store: &dyn Store, clock: &TestClo
     let silent = super::fixtures::item("e", super::fixtures::text(3));
     let silent = ArchiveItem { callback: CallbackPlan::None, ..silent };
     rig.archived(&fence, silent).await;
-    let still_owed = rig.redeliver(&fence, key("d", 2, 0)).await;
+    let still_owed = rig.redeliver(&fence, key("d", 2, 0), 1).await;
     assert_eq!(still_owed, RedeliverAnswer::Owed { seq: last }, "it keeps its place");
-    assert_eq!(rig.redeliver(&fence, key("e", 3, 0)).await, RedeliverAnswer::Settled);
-    assert_eq!(rig.redeliver(&fence, key("c", 1, 1)).await, RedeliverAnswer::NotFound);
-    assert_eq!(rig.redeliver(&fence, key("x", 1, 0)).await, RedeliverAnswer::NotFound);
+    assert_eq!(rig.redeliver(&fence, key("e", 3, 0), 0).await, RedeliverAnswer::Settled);
+    assert_eq!(rig.redeliver(&fence, key("c", 1, 1), 1).await, RedeliverAnswer::NotFound);
+    assert_eq!(rig.redeliver(&fence, key("x", 1, 0), 1).await, RedeliverAnswer::NotFound);
     let next = rig.archived(&fence, super::fixtures::item("f", super::fixtures::text(4))).await;
     assert_eq!(next.0, last.0 + 2, "no place was taken in vain");
 }

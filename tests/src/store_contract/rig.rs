@@ -296,8 +296,14 @@ impl<'s> Rig<'s> {
     }
 
     /// Owes a callback anew.
-    pub async fn redeliver(&self, fence: &Fence, key: CallbackKey) -> RedeliverAnswer {
-        let request = StoreRequest::Redeliver { fence: fence.clone(), key };
+    pub async fn redeliver(
+        &self,
+        fence: &Fence,
+        key: CallbackKey,
+        attempts: u32,
+    ) -> RedeliverAnswer {
+        let attempts = Attempt(attempts);
+        let request = StoreRequest::Redeliver { fence: fence.clone(), key, attempts };
         asked!(self.twice(request), Redeliver)
     }
 }

@@ -132,8 +132,7 @@ async fn nonsense_is_refused(on: On) {
         ("/v1/bots/nobody/stop", json!({}), 404),
         ("/v1/jobs/8c7a2f0e-41e4-4d4f-9d40-2f6f5f0f9a11/retry", json!({}), 404),
         ("/v1/jobs/8c7a2f0e-41e4-4d4f-9d40-2f6f5f0f9a11/discard", json!({}), 404),
-        // Nobody runs it, so nobody can say.
-        ("/v1/callbacks/nobody%2Fada%2F1/redeliver", json!({}), 503),
+        ("/v1/callbacks/nobody%2Fada%2F1/redeliver", json!({}), 404),
     ] {
         let (code, problem) = world.post(path, body).await;
         assert_eq!(code, status, "{path}: {problem}");

@@ -62,6 +62,13 @@ pub enum Operation {
         node: u8,
         marks: Vec<(Key, bool, bool)>,
     },
+    /// Made again; where the last attempt is not guessed, it is known.
+    Redeliver {
+        bot: u8,
+        node: u8,
+        key: Key,
+        attempts: Option<u32>,
+    },
     EnqueueSend {
         bot: u8,
         send: u8,
@@ -268,6 +275,9 @@ fn operation() -> impl Strategy<Value = Operation> {
         }),
         6 => (owner(), vec((key(), any::<bool>(), any::<bool>()), 1..5)).prop_map(
             |((bot, node), marks)| O::Mark { bot, node, marks },
+        ),
+        4 => (owner(), key(), prop_oneof![3 => Just(None), 1 => (0..4_u32).prop_map(Some)]).prop_map(
+            |((bot, node), key, attempts)| O::Redeliver { bot, node, key, attempts },
         ),
         2 => (0..BOTS, 0..3_u8, 0..2_u8).prop_map(|(bot, send, text)| {
             O::EnqueueSend { bot, send, text }

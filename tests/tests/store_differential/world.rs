@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use anteroom_core::id::{ArchiveSeq, BotId, CorrespondentId, Epoch, LeaseToken};
+use anteroom_core::id::{ArchiveSeq, Attempt, BotId, CorrespondentId, Epoch, LeaseToken};
 use anteroom_core::job::{Job, LeaseRequest, ReleaseReason};
 use anteroom_core::message::{Message, Outcome};
 use anteroom_core::settings::Run;
@@ -215,6 +215,7 @@ impl<'s> World<'s> {
             | O::Owed { .. }
             | O::Raise { .. }
             | O::Mark { .. }
+            | O::Redeliver { .. }
             | O::EnqueueSend { .. }
             | O::OwedSends { .. }
             | O::MarkSent { .. } => self.of_messages(operation),
@@ -268,6 +269,13 @@ impl<'s> World<'s> {
                 });
                 let marks = marks.collect();
                 (*node, R::MarkCalledBack { fence: self.fence(*bot, *node), marks })
+            }
+            O::Redeliver { bot: n, node, key: k, attempts } => {
+                let key = callback_key(*k);
+                let attempts = attempts.map(Attempt);
+                let attempts = attempts.or_else(|| self.model.attempts(&bot(*n), &key));
+                let attempts = attempts.unwrap_or_default();
+                (*node, R::Redeliver { fence: self.fence(*n, *node), key, attempts })
             }
             O::EnqueueSend { bot: n, send: s, text } => {
                 let send = Send {

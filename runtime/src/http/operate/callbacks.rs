@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use anteroom_core::id::CallbackId;
+use anteroom_core::id::{Attempt, CallbackId};
 use anteroom_core::store::RedeliverAnswer;
 use axum::Json;
 use axum::body::Body;
@@ -45,21 +45,23 @@ pub(super) async fn redeliver(
     Path(callback_id): Path<String>,
 ) -> Result<Json<Value>, Problem> {
     let callback_id = query::callback_id(&callback_id)?;
-    let answer = ask(&state, &callback_id).await?;
+    let unknown = || {
+        let detail = format!("nothing is kept of the callback {callback_id}");
+        Problem::new(StatusCode::NOT_FOUND, "unknown_callback", detail)
+    };
+    let attempts = attempts(&state, &callback_id).await?.ok_or_else(unknown)?;
+    let answer = ask(&state, &callback_id, attempts).await?;
     audit!(actor, "redeliver", callback_id = %callback_id, outcome = name(answer));
     match answer {
         Some(RedeliverAnswer::Owed { .. }) => {
             Ok(Json(json!({ "callback_id": callback_id, "outcome": "owed" })))
         }
         Some(RedeliverAnswer::Settled) => {
-            let detail =
-                "the consumer took it, or it owes no callback: there is nothing to make again";
+            let detail = "the consumer took it, it owes no callback, or it has been made again meanwhile: \
+                          there is nothing to make again";
             Err(Problem::new(StatusCode::CONFLICT, "settled", detail))
         }
-        Some(RedeliverAnswer::NotFound) => {
-            let detail = format!("nothing is kept of the callback {callback_id}");
-            Err(Problem::new(StatusCode::NOT_FOUND, "unknown_callback", detail))
-        }
+        Some(RedeliverAnswer::NotFound) => Err(unknown()),
         None => Err(Problem::not_durable("the callback")),
     }
 }
@@ -78,7 +80,7 @@ pub(super) async fn redeliver_many(
     }
     let mut outcomes: BTreeMap<&str, u64> = BTreeMap::new();
     for row in &rows {
-        let answer = ask(&state, &show::callback_id(row)).await?;
+        let answer = ask(&state, &show::callback_id(row), Attempt(row.attempts)).await?;
         *outcomes.entry(name(answer)).or_default() += 1;
     }
     let done = outcomes.remove("owed").unwrap_or_default();
@@ -88,12 +90,24 @@ pub(super) async fn redeliver_many(
     })))
 }
 
+/// The last attempt of a callback; none when nothing is kept of it.
+async fn attempts(state: &HttpState, callback_id: &CallbackId) -> Result<Option<Attempt>, Problem> {
+    let CallbackId { bot_id, key } = callback_id.clone();
+    let question = Question::Message(bot_id, key.correspondent_id, key.message_id);
+    match state.operations()?.look(question).await? {
+        View::Message(kept) => Ok(kept.archived.map(|row| Attempt(row.attempts))),
+        _ => Err(no_answer()),
+    }
+}
+
+/// Owes a callback anew, unless it has been attempted since it was looked at.
 async fn ask(
     state: &HttpState,
     callback_id: &CallbackId,
+    attempts: Attempt,
 ) -> Result<Option<RedeliverAnswer>, Problem> {
     let CallbackId { bot_id, key } = callback_id.clone();
-    state.driver.redeliver(bot_id, key).await.map_err(|_| Problem::stopping())
+    state.driver.redeliver(bot_id, key, attempts).await.map_err(|_| Problem::stopping())
 }
 
 fn name(answer: Option<RedeliverAnswer>) -> &'static str {

@@ -11,7 +11,7 @@ use anteroom_core::id::{
 };
 use anteroom_core::message::Message;
 use anteroom_core::store::{
-    Fence, Mark, MarkAnswer, OwedCallback, OwedOf, OwedScope, Send, StoreReply,
+    CallbackEnd, Fence, Mark, MarkAnswer, OwedCallback, OwedOf, OwedScope, Send, StoreReply,
 };
 use mongodb::bson::{Bson, Document, RawDocument, RawDocumentBuf, deserialize_from_slice, doc};
 use serde::Deserialize;
@@ -272,7 +272,7 @@ async fn rows_of<'k>(
     Ok(rows)
 }
 
-/// Ends owed callbacks, and makes the consumers' replies durable.
+/// Ends owed callbacks, and makes the consumers' replies durable. What was given up may be acknowledged yet.
 pub(super) async fn mark(
     store: &Connection,
     fence: &Fence,
@@ -362,7 +362,7 @@ async fn try_mark(
     let mut answers = Vec::with_capacity(marks.len());
     for mark in marks {
         let row = rows.get_mut(&place(&mark.key));
-        let (answer, ends) = judge(&mark.key, row.as_deref());
+        let (answer, ends) = judge(mark, row.as_deref());
         if let (true, Some(row)) = (ends, row) {
             row.callback = CallbackState::ended(mark.end);
             statements.push(Statement::one(doc! { "_id": row.position }, ended(mark, &passed))?);
@@ -376,14 +376,15 @@ async fn try_mark(
 }
 
 /// What is said of a mark, and whether it ends the callback.
-fn judge(key: &CallbackKey, row: Option<&Row>) -> (MarkAnswer, bool) {
+fn judge(mark: &Mark, row: Option<&Row>) -> (MarkAnswer, bool) {
     let Some(row) = row else { return (MarkAnswer::Unknown, false) };
-    match (key.revision.cmp(&row.revision), row.callback) {
+    match (mark.key.revision.cmp(&row.revision), row.callback) {
         // A revision is made only after the callback before it has ended.
         (Ordering::Less, _) => (MarkAnswer::Ended, false),
         (Ordering::Greater, _) => (MarkAnswer::Unknown, false),
-        (Ordering::Equal, CallbackState::Acknowledged | CallbackState::Undeliverable) => {
-            (MarkAnswer::Ended, false)
+        (Ordering::Equal, CallbackState::Acknowledged) => (MarkAnswer::Ended, false),
+        (Ordering::Equal, CallbackState::Undeliverable) => {
+            (MarkAnswer::Ended, mark.end == CallbackEnd::Acknowledged)
         }
         (Ordering::Equal, CallbackState::Owed) if row.attempts > 0 => (MarkAnswer::Ended, true),
         (Ordering::Equal, CallbackState::None | CallbackState::Owed) => {

@@ -110,8 +110,8 @@ pub(super) async fn execute(store: &Connection, request: StoreRequest) -> Answer
         Request::RetryJob { media_id } => {
             operator::retry(store, media_id).await.map(StoreReply::RetryJob)
         }
-        Request::Redeliver { fence, key } => {
-            redelivery::redeliver(store, &fence, &key).await.map(StoreReply::Redeliver)
+        Request::Redeliver { fence, key, attempts } => {
+            redelivery::redeliver(store, &fence, &key, attempts).await.map(StoreReply::Redeliver)
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::cmp::Ordering;
 
-use anteroom_core::id::{ArchiveSeq, CallbackKey};
+use anteroom_core::id::{ArchiveSeq, Attempt, CallbackKey};
 use anteroom_core::store::{Fence, RedeliverAnswer};
 use mongodb::bson::doc;
 
@@ -21,18 +21,20 @@ pub(super) async fn redeliver(
     store: &Connection,
     fence: &Fence,
     key: &CallbackKey,
+    attempts: Attempt,
 ) -> Answer<RedeliverAnswer> {
     let _turn = store.turns.take(&fence.bot_id).await;
-    transact!(store, |transaction| try_redeliver(transaction, fence, key))
+    transact!(store, |transaction| try_redeliver(transaction, fence, key, attempts))
 }
 
 async fn try_redeliver(
     transaction: &mut Transaction<'_>,
     fence: &Fence,
     key: &CallbackKey,
+    attempts: Attempt,
 ) -> Answer<RedeliverAnswer> {
     let passed = fence::pass(transaction, fence, 1).await?;
-    let answer = decide(transaction, fence, key, &passed).await?;
+    let answer = decide(transaction, fence, key, attempts, &passed).await?;
     let is_done =
         matches!(answer, RedeliverAnswer::Owed { seq } if unsigned(passed.last_seq) < seq.0);
     if !is_done {
@@ -45,6 +47,7 @@ async fn decide(
     transaction: &mut Transaction<'_>,
     fence: &Fence,
     key: &CallbackKey,
+    attempts: Attempt,
     passed: &Passed,
 ) -> Answer<RedeliverAnswer> {
     let Ok(provider_name) = passed.provider_name(&fence.bot_id) else {
@@ -61,6 +64,9 @@ async fn decide(
     match row.callback {
         CallbackState::Owed => Ok(RedeliverAnswer::Owed { seq: row.seq }),
         CallbackState::None | CallbackState::Acknowledged => Ok(RedeliverAnswer::Settled),
+        CallbackState::Undeliverable if Attempt(row.attempts) != attempts => {
+            Ok(RedeliverAnswer::Settled)
+        }
         CallbackState::Undeliverable => {
             let seq = passed.last_seq + 1;
             let change = doc! {

@@ -148,6 +148,7 @@ pub(super) fn redeliver(
     work: &Work<'_>,
     fence: &Fence,
     key: &CallbackKey,
+    attempts: Attempt,
 ) -> Answer<RedeliverAnswer> {
     bots::pass_fence(work, fence)?;
     let Some(row) = find(work, &fence.bot_id, key)? else { return Ok(RedeliverAnswer::NotFound) };
@@ -159,6 +160,9 @@ pub(super) fn redeliver(
     match row.callback {
         CallbackState::Owed => Ok(RedeliverAnswer::Owed { seq: ArchiveSeq(unsigned(row.seq)) }),
         CallbackState::None | CallbackState::Acknowledged => Ok(RedeliverAnswer::Settled),
+        CallbackState::Undeliverable if Attempt(row.attempts) != attempts => {
+            Ok(RedeliverAnswer::Settled)
+        }
         CallbackState::Undeliverable => {
             let seq = bots::last_seq(work, &fence.bot_id)? + 1;
             bots::put_last_seq(work, &fence.bot_id, seq)?;
@@ -202,9 +206,10 @@ fn raise_one(work: &Work<'_>, position: i64, attempts: u32, failures: u32) -> An
 /// Ends a callback that was sent and is owed.
 pub(super) const END: &str = "UPDATE archive SET callback = ?6, ended_at = ?7
      WHERE bot_id = ?1 AND provider_name = ?2 AND correspondent_id = ?3 AND id = ?4
-        AND revision = ?5 AND callback = 'owed' AND attempts > 0";
+        AND revision = ?5 AND attempts > 0
+        AND (callback = 'owed' OR callback = 'undeliverable' AND ?6 = 'acknowledged')";
 
-/// Ends owed callbacks, and makes the consumers' replies durable.
+/// Ends owed callbacks, and makes the consumers' replies durable. What was given up may be acknowledged yet.
 pub(super) fn mark(work: &Work<'_>, fence: &Fence, marks: &[Mark]) -> Answer<Vec<MarkAnswer>> {
     bots::pass_fence(work, fence)?;
     let provider_name = bots::provider_name(work, &fence.bot_id)?;

@@ -106,8 +106,8 @@ pub(super) fn execute(work: &Work<'_>, request: &StoreRequest) -> Answer<StoreRe
         Request::RetryJob { media_id } => {
             operator::retry(work, *media_id).map(StoreReply::RetryJob)
         }
-        Request::Redeliver { fence, key } => {
-            callbacks::redeliver(work, fence, key).map(StoreReply::Redeliver)
+        Request::Redeliver { fence, key, attempts } => {
+            callbacks::redeliver(work, fence, key, *attempts).map(StoreReply::Redeliver)
         }
     }
 }

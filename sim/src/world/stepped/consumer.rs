@@ -29,8 +29,23 @@ pub(super) struct Consumer {
 #[derive(Debug)]
 pub(super) enum Action {
     Connect,
-    Get { node: usize, incarnation: u32, stream_id: StreamId, callbacks: Vec<Callback> },
-    Answer { node: usize, incarnation: u32, callbacks: Vec<Callback> },
+    Get {
+        node: usize,
+        incarnation: u32,
+        stream_id: StreamId,
+        callbacks: Vec<Callback>,
+    },
+    Answer {
+        node: usize,
+        incarnation: u32,
+        callbacks: Vec<Callback>,
+    },
+    /// It takes what it has refused.
+    ThinkBetter {
+        node: usize,
+        incarnation: u32,
+        keys: Vec<CallbackKey>,
+    },
 }
 
 impl Consumer {
@@ -49,6 +64,12 @@ impl World {
             }
             Action::Answer { node, incarnation, callbacks } => {
                 self.consumer_answers(consumer, node, incarnation, &callbacks);
+            }
+            Action::ThinkBetter { node, incarnation, keys } => {
+                if self.nodes[node].incarnation == incarnation {
+                    let event = self.acknowledge(consumer, &keys);
+                    self.consumer_says(consumer, node, &keys, true, event);
+                }
             }
         }
     }
@@ -198,23 +219,45 @@ impl World {
                     let least = 1 + self.dice.consumer.index(keys.len() - 1);
                     keys.truncate(least);
                 }
-                let request_id = RequestId(self.number());
-                self.consumers[consumer].asked.insert(request_id, keys.clone());
-                (BotEvent::Acknowledge { request_id, keys: keys.clone() }, true)
+                (self.acknowledge(consumer, &keys), true)
             }
             ConsumerPlan::Answers { replies_per_mille } => {
                 let answer = self.answer_of(consumer, replies_per_mille);
                 if answer == ConsumerAnswer::Gone {
                     self.show(&Seen::LineChanged { node, bot_id: &bot_id });
                 }
+                if answer == ConsumerAnswer::Refused && self.dice.consumer.below(8) == 0 {
+                    let wait = Millis::from_ms(1 + self.dice.consumer.below(20_000));
+                    let action = Action::ThinkBetter { node, incarnation, keys: keys.clone() };
+                    self.after(wait, Happening::Consumer { consumer, action });
+                }
                 let acknowledged = matches!(answer, ConsumerAnswer::Acknowledged { .. });
                 (answered(callbacks, answer), acknowledged)
             }
         };
-        for key in &keys {
+        self.consumer_says(consumer, node, &keys, acknowledged, event);
+    }
+
+    /// The request by which a consumer acknowledges.
+    fn acknowledge(&mut self, consumer: usize, keys: &[CallbackKey]) -> BotEvent {
+        let request_id = RequestId(self.number());
+        self.consumers[consumer].asked.insert(request_id, keys.to_vec());
+        BotEvent::Acknowledge { request_id, keys: keys.to_vec() }
+    }
+
+    fn consumer_says(
+        &mut self,
+        consumer: usize,
+        node: usize,
+        keys: &[CallbackKey],
+        acknowledged: bool,
+        event: BotEvent,
+    ) {
+        let bot_id = self.bot_id(consumer);
+        for key in keys {
             self.show(&Seen::ConsumerSaid { node, bot_id: &bot_id, key, acknowledged });
         }
-        self.deliver(node, incarnation, Event::Bot(bot_id, event));
+        self.deliver(node, self.nodes[node].incarnation, Event::Bot(bot_id, event));
     }
 
     fn answer_of(&mut self, consumer: usize, replies_per_mille: u64) -> ConsumerAnswer {

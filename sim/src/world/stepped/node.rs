@@ -445,7 +445,7 @@ impl World {
                 self.show(&Seen::Aborted { node, bot_id, key: &key });
             }
             BotEffect::StreamReplaced { stream_id } => self.stream_replaced(node, stream_id),
-            // Nobody in this world asks for a callback again.
+            // Whoever asked sees in the store what became of it.
             BotEffect::RedeliverAnswer { .. } => {}
             BotEffect::EnqueueAnswer { answer, send_id, .. } => {
                 self.send_answered(

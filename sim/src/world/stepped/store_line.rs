@@ -88,7 +88,9 @@ impl World {
     }
 
     fn answer_soon(&mut self, asker: Asker, result: StoreResult) {
-        let wait = Millis::from_ms(1 + self.dice.store.below(20));
+        let slow = self.weather.store_slow;
+        let most = if self.dice.store.strikes(slow.per_mille) { slow.most.as_ms() } else { 20 };
+        let wait = Millis::from_ms(1 + self.dice.store.below(most));
         self.after(wait, Happening::Inside(Inside::Answer { asker, result }));
     }
 
