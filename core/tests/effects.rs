@@ -130,6 +130,34 @@ fn a_receipt_waits_for_the_store() {
     assert_eq!(shown(&effects), ["session 1: receipt seq 1 message_id 5 accepted"]);
 }
 
+/// Goal: a message whose lease proves stale has its receipt all the same, for its job is durable; once, also
+/// where the insert is answered after that.
+/// Method: the job is claimed and done while the insert has no answer, and somebody else has its lease by then.
+#[test]
+fn a_stale_lease_takes_no_receipt_along() {
+    let mut settings = settings();
+    for pool in &mut settings.pools {
+        pool.slots = NonZeroU32::MIN.saturating_add(1);
+    }
+    let mut node = running(settings);
+    node.step(say(SESSION, 1, voice("alice", "p1", 0xa1)));
+    node.answer("next_id", Ok(next_id(1)));
+    node.step(Event::Pools(PoolEvent::WorkWaiting { pool: "audio".into() }));
+    let StoreRequest::Claim { lease, .. } = node.asked("claim").clone() else {
+        panic!("claim asks for jobs")
+    };
+    let jobs = vec![job("alice", 1, 0xa1, Status::Pending)];
+    let claimed = Claimed { jobs, more: false, next_in: None };
+    node.answer("claim", Ok(StoreReply::Claim(claimed)));
+    node.step(ended(lease.token, Ok(words("news"))));
+    let told = node.answer("archive", Ok(StoreReply::Archive(vec![ArchiveAnswer::StaleLease])));
+    let receipt = "session 1: receipt seq 1 message_id 1 accepted";
+    assert!(shown(&told).contains(&receipt.to_owned()), "{:?}", shown(&told));
+    let inserted = vec![InsertAnswer::Inserted { leased: false }];
+    let told = node.answer("insert_jobs", Ok(StoreReply::InsertJobs(inserted)));
+    assert!(!shown(&told).contains(&receipt.to_owned()), "{:?}", shown(&told));
+}
+
 /// Goal: the file of a finished job is deleted when its message is stored, and not before.
 #[test]
 fn a_file_goes_when_its_text_is_stored() {

@@ -303,11 +303,14 @@ impl Bot {
     /// Somebody else has the job, or has ended it: the message waits for that result again.
     fn lease_was_stale(&mut self, cx: &mut Context<'_>, reply: &StoreReply, archiving: Archiving) {
         self.leave_archive(&archiving);
-        let Archiving { correspondent_id, message, job, plan, .. } = archiving;
+        let Archiving { correspondent_id, message, origin, job, plan } = archiving;
         self.outbox.unreserve(&correspondent_id, plan);
         let Some(job) = job else {
             return cx.unexpected(format!("bot {}: a stale lease of a text", self.id));
         };
+        // Its job is durable, whether its insert has been answered or not.
+        let receipt = Receipt::Accepted { message_id: Durable::by(reply, message.id) };
+        self.answer_all(cx, &correspondent_id, message.id, origin, &receipt);
         cx.notice(Notice::StaleResult { media_id: job.media_id });
         if job.token.is_some() {
             cx.tell_pools(PoolSignal::LeaseLost { media_id: job.media_id });

@@ -1,10 +1,12 @@
 //! S6: only the owner of a bot acts for it. Writes of others are refused, epochs are never given to two
-//! nodes and never go back, and nothing leaves a node for a bot that the store gave to another.
+//! nodes and never go back, and nothing leaves a node for a bot that the store gave to another. No node takes
+//! itself for the owner for longer than the store does.
 
 use std::collections::BTreeMap;
 
 use anteroom_core::id::{BotId, Epoch, NodeId};
 use anteroom_core::store::{Acquired, Fence, StoreReply, StoreRequest};
+use anteroom_core::time::Millis;
 
 use super::Judge;
 use super::seen::{Scene, Seen};
@@ -54,6 +56,24 @@ impl Owners {
     }
 }
 
+/// Whether the store takes a node for the owner of a bot for so long at least.
+fn trusts(
+    node_id: Option<&NodeId>,
+    bot_id: &BotId,
+    remaining: Millis,
+    scene: &Scene<'_>,
+) -> Result<(), String> {
+    let owner = scene.store.ownership(bot_id).and_then(|ownership| ownership.owner);
+    match owner.filter(|owner| node_id == Some(&owner.node_id)) {
+        Some(owner) if owner.expires_at < scene.now + remaining => Err(format!(
+            "node {} takes itself for the owner of {bot_id} for {remaining}, and the store does for {}",
+            owner.node_id,
+            owner.expires_at.since(scene.now)
+        )),
+        Some(_) | None => Ok(()),
+    }
+}
+
 /// The fence and the name of a request that the store lets only an owner do.
 fn fence_of(request: &StoreRequest) -> Option<(&Fence, &'static str)> {
     match request {
@@ -69,6 +89,7 @@ fn fence_of(request: &StoreRequest) -> Option<(&Fence, &'static str)> {
         StoreRequest::MarkCalledBack { fence, .. } => Some((fence, "mark_called_back")),
         StoreRequest::OwedSends { fence, .. } => Some((fence, "owed_sends")),
         StoreRequest::MarkSent { fence, .. } => Some((fence, "mark_sent")),
+        StoreRequest::Redeliver { fence, .. } => Some((fence, "redeliver")),
         _ => None,
     }
 }
@@ -101,6 +122,9 @@ impl Judge for Owners {
             }
             Seen::Receipted { node, bot_id, told, .. } if told.durable_id().is_some() => {
                 self.acted(*node, bot_id, "an acknowledgement", scene)
+            }
+            Seen::Trusts { node, bot_id, remaining } => {
+                trusts(self.node_ids.get(node), bot_id, *remaining, scene)
             }
             Seen::Outward { node, bot_id, what } => self.acted(*node, bot_id, what, scene),
             _ => Ok(()),
@@ -150,5 +174,18 @@ mod tests {
         let foreign = BotId::from("bot-1");
         let seen = Seen::Outward { node: 0, bot_id: &foreign, what: "a send" };
         assert!(rule.see(&seen, &stage.scene()).is_err());
+    }
+
+    /// Goal: a node that takes itself for the owner for longer than the store does is found.
+    #[test]
+    fn nobody_trusts_longer_than_the_store() {
+        let stage = Stage::new();
+        let mut rule = Owners::default();
+        rule.see(&stage.booted(), &stage.scene()).expect("a boot breaks nothing");
+        let ownership = stage.store.ownership(&stage.bot_id).expect("it is owned");
+        let left = ownership.owner.expect("it is owned").expires_at.since(stage.now);
+        let trusts = |remaining| Seen::Trusts { node: 0, bot_id: &stage.bot_id, remaining };
+        assert_eq!(rule.see(&trusts(left), &stage.scene()), Ok(()));
+        assert!(rule.see(&trusts(left + Millis::from_ms(1)), &stage.scene()).is_err());
     }
 }

@@ -193,6 +193,15 @@ pub enum Seen<'a> {
         /// Whose bot.
         bot_id: &'a BotId,
     },
+    /// A node takes itself for the owner of a bot.
+    Trusts {
+        /// Which node.
+        node: usize,
+        /// Of which bot.
+        bot_id: &'a BotId,
+        /// For how long.
+        remaining: Millis,
+    },
     /// A node does something else for a bot that only its owner may do.
     Outward {
         /// Which node.

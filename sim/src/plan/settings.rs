@@ -2,7 +2,7 @@
 
 use anteroom_core::settings::{
     BackOff, BotSettings, Debounce, Gating, JanitorSettings, LeaseSettings, Limits, NodeSettings,
-    Overflow,
+    Overflow, OwnershipSettings,
 };
 use anteroom_core::time::Millis;
 use std::num::NonZeroU32;
@@ -43,6 +43,13 @@ pub(super) fn node(dice: &mut Dice, bots: &[BotPlan]) -> NodeSettings {
         pool.timeout = seconds(dice, 5, 90);
         pool.transient_back_off =
             BackOff { first: Millis::from_secs(1), most: seconds(dice, 2, 30) };
+    }
+    if dice.strikes(300) {
+        settings.ownership = OwnershipSettings {
+            ttl: seconds(dice, 10, 40),
+            renew_every: seconds(dice, 1, 3),
+            margin: seconds(dice, 1, 4),
+        };
     }
     settings
 }

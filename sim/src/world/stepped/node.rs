@@ -407,6 +407,15 @@ impl World {
 
     fn bot_effect(&mut self, node: usize, bot_id: &BotId, effect: BotEffect) {
         let now = self.node_now(node);
+        if let BotEffect::Callback { valid_until, .. }
+        | BotEffect::Callbacks { valid_until, .. }
+        | BotEffect::AckAnswer { valid_until, .. }
+        | BotEffect::PostReceipt { valid_until, .. } = &effect
+            && now < *valid_until
+            && *valid_until < Timestamp::MAX
+        {
+            self.show(&Seen::Trusts { node, bot_id, remaining: valid_until.since(now) });
+        }
         match effect {
             BotEffect::Store { .. } => {}
             BotEffect::Callback { stream_id, callback, valid_until } => {
