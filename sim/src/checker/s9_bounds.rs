@@ -1,6 +1,6 @@
 //! S9: texts and captions, batches, pages, slots and callbacks under way stay within their caps.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use anteroom_core::id::{BotId, CallbackKey, LeaseToken, MediaId, NodeId, PoolName};
 use anteroom_core::message::Message;
@@ -16,6 +16,9 @@ pub(super) struct Bounds {
     settings: BTreeMap<usize, NodeSettings>,
     /// Callbacks without an answer, with the end of their time by their node's clock.
     open: BTreeMap<(usize, BotId), BTreeMap<CallbackKey, Timestamp>>,
+    /// Callbacks of which a consumer has said something while they were not open: an attempt that its node had
+    /// given up, perhaps, and the node may hear of it at any time.
+    answered_late: BTreeSet<(usize, BotId, CallbackKey)>,
     /// Processors that have not ended.
     running: BTreeMap<usize, BTreeMap<(MediaId, LeaseToken), PoolName>>,
 }
@@ -70,6 +73,9 @@ impl Bounds {
     ) -> Result<(), String> {
         let Some(bot) = self.bot(node, bot_id) else { return Ok(()) };
         let callbacks = bot.callbacks.clone();
+        if self.answered_late.remove(&(node, bot_id.clone(), key.clone())) {
+            return Ok(());
+        }
         let open = self.open.entry((node, bot_id.clone())).or_default();
         open.retain(|_, end| *end > node_now);
         open.insert(key, node_now + callbacks.ack_timeout);
@@ -113,6 +119,7 @@ impl Judge for Bounds {
             }
             Seen::Died { node } => {
                 self.open.retain(|(at, _), _| at != node);
+                self.answered_late.retain(|(at, ..)| at != node);
                 self.running.remove(node);
             }
             Seen::Applied { by: Some((node, process)), request, .. } => {
@@ -121,7 +128,14 @@ impl Judge for Bounds {
             Seen::CallbackSent { node, node_now, bot_id, callback } => {
                 return self.called_back(*node, *node_now, bot_id, callback.key());
             }
-            Seen::ConsumerSaid { node, bot_id, key, .. } | Seen::Aborted { node, bot_id, key } => {
+            Seen::ConsumerSaid { node, bot_id, key, .. } => {
+                let bot_id = BotId::clone(bot_id);
+                let open = self.open.entry((*node, bot_id.clone())).or_default();
+                if open.remove(*key).is_none() {
+                    self.answered_late.insert((*node, bot_id, CallbackKey::clone(key)));
+                }
+            }
+            Seen::Aborted { node, bot_id, key } => {
                 if let Some(open) = self.open.get_mut(&(*node, BotId::clone(bot_id))) {
                     open.remove(*key);
                 }
@@ -207,6 +221,30 @@ mod tests {
         let later = stage.now + callbacks.ack_timeout;
         assert!(rule.called_back(0, stage.now, &stage.bot_id, key(1_000)).is_err());
         assert_eq!(rule.called_back(0, later, &stage.bot_id, key(1_001)), Ok(()));
+    }
+
+    /// Goal: an attempt does not count whose callback was answered before, for its node may know by then.
+    #[test]
+    fn an_answer_to_an_attempt_before_counts() {
+        let (mut stage, mut rule) = set();
+        let most = stage.settings.bot_defaults.callbacks.max_in_flight as u64;
+        let key = anteroom_core::id::CallbackKey {
+            correspondent_id: "c".into(),
+            message_id: stage.text("m1", "hello").id,
+            revision: 0,
+        };
+        let said =
+            Seen::ConsumerSaid { node: 0, bot_id: &stage.bot_id, key: &key, acknowledged: true };
+        rule.see(&said, &stage.scene()).expect("a consumer may say what it likes");
+        for number in 0..most {
+            let other = CallbackKey {
+                message_id: anteroom_core::id::MessageId::new(100 + number).expect("not zero"),
+                ..key.clone()
+            };
+            assert_eq!(rule.called_back(0, stage.now, &stage.bot_id, other), Ok(()));
+        }
+        assert_eq!(rule.called_back(0, stage.now, &stage.bot_id, key.clone()), Ok(()));
+        assert!(rule.called_back(0, stage.now, &stage.bot_id, key).is_err(), "once");
     }
 
     /// Goal: more processors than slots are found.
