@@ -184,8 +184,9 @@ mod tests {
         rule.see(&stage.booted(), &stage.scene()).expect("a boot breaks nothing");
         let ownership = stage.store.ownership(&stage.bot_id).expect("it is owned");
         let left = ownership.owner.expect("it is owned").expires_at.since(stage.now);
+        let longer = Millis::from_ms(left.as_ms() + 1);
         let trusts = |remaining| Seen::Trusts { node: 0, bot_id: &stage.bot_id, remaining };
         assert_eq!(rule.see(&trusts(left), &stage.scene()), Ok(()));
-        assert!(rule.see(&trusts(left + Millis::from_ms(1)), &stage.scene()).is_err());
+        assert!(rule.see(&trusts(longer), &stage.scene()).is_err());
     }
 }
