@@ -14,14 +14,20 @@ const REFUSED: ConsumerAnswer = ConsumerAnswer::Refused;
 
 /// A running bot whose consumer has refused the first text once too often.
 fn given_up() -> Node {
+    let mut node = refused();
+    let marked = Ok(StoreReply::MarkCalledBack(vec![MarkAnswer::Ended]));
+    node.answer("mark_called_back", marked);
+    node
+}
+
+/// The same, before the store has answered that the callback has ended.
+fn refused() -> Node {
     let mut settings = node_settings();
     settings.bot_defaults.callbacks.refusals_max = 1;
     let mut node = Node::running(settings);
     node.step(attach(1));
     archive(&mut node, 1);
     node.step(answered(key("alice", 1), 1, REFUSED));
-    let marked = Ok(StoreReply::MarkCalledBack(vec![MarkAnswer::Ended]));
-    node.answer("mark_called_back", marked);
     node
 }
 
@@ -99,6 +105,21 @@ fn a_redelivery_waits_for_the_batch_in_flight() {
     assert!(node.names().contains(&"redeliver".to_owned()), "{:?}", node.names());
     node.step(say(SESSION, 3, text("alice", "p3", "hello")));
     assert!(!node.names().contains(&"archive".to_owned()), "{:?}", node.names());
+}
+
+/// Goal: an operator who has seen in the store that a callback was given up, before its bot has heard that this
+/// is durable, waits for that: or the page that brings it anew would be taken to be from before. Archiving goes on.
+#[test]
+fn a_redelivery_waits_for_the_end_before_it() {
+    let mut node = refused();
+    redeliver(&mut node, 9);
+    assert!(!node.names().contains(&"redeliver".to_owned()), "{:?}", node.names());
+    archive(&mut node, 2);
+    archive(&mut node, 3);
+    assert!(!node.names().contains(&"redeliver".to_owned()), "{:?}", node.names());
+    let marked = Ok(StoreReply::MarkCalledBack(vec![MarkAnswer::Ended]));
+    node.answer("mark_called_back", marked);
+    assert!(node.names().contains(&"redeliver".to_owned()), "{:?}", node.names());
 }
 
 /// Goal: whoever asks a bot that does not run, or that stops meanwhile, is answered at once: nothing waits for

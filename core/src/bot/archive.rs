@@ -90,7 +90,7 @@ impl Bot {
             && self.archive.just_archived
             && (self.outbox.wants_page()
                 || self.results.wants_to_revise()
-                || self.redeliveries.is_waiting());
+                || self.wants_to_redeliver());
         let others_at_work = self.outbox.is_paging()
             || self.results.is_revising()
             || self.redeliveries.is_underway();

@@ -47,11 +47,6 @@ impl Redeliveries {
         self.lane.retry_at()
     }
 
-    /// Whether one waits for its turn.
-    pub fn is_waiting(&self) -> bool {
-        !self.waiting.is_empty()
-    }
-
     /// Whether one is being made durable.
     pub fn is_underway(&self) -> bool {
         !self.lane.is_idle()
@@ -76,8 +71,17 @@ impl Bot {
         }
     }
 
+    /// Whether one waits for its turn. One whose end is on its way to being durable (an operator may have seen
+    /// it in the store before its bot has heard) waits for that: the outbox takes what a page brings of it
+    /// until then to be from before.
+    pub(super) fn wants_to_redeliver(&self) -> bool {
+        let next = self.redeliveries.waiting.front();
+        next.is_some_and(|wanted| !self.outbox.is_ending(&wanted.key))
+    }
+
     pub(super) fn pump_redeliveries(&mut self, cx: &mut Context<'_>) {
         if !self.redeliveries.is_underway()
+            && self.wants_to_redeliver()
             && !self.results.is_revising()
             && self.archive.lane.is_idle()
             && !self.outbox.is_paging()

@@ -63,6 +63,12 @@ impl Marks {
         self.lane.awaits(op)
     }
 
+    /// Whether the end of a callback is on its way to being durable. Linear in the marks that are.
+    pub fn includes(&self, key: &CallbackKey) -> bool {
+        let in_flight = self.lane.payload().into_iter().flatten();
+        self.waiting.iter().chain(in_flight).any(|ending| ending.mark.key == *key)
+    }
+
     pub fn retry_at(&self) -> Option<Timestamp> {
         self.lane.retry_at()
     }

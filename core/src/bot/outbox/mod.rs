@@ -170,6 +170,11 @@ impl Outbox {
         self.paging.is_underway()
     }
 
+    /// Whether the end of a callback is on its way to being durable.
+    pub fn is_ending(&self, key: &CallbackKey) -> bool {
+        self.marks.includes(key)
+    }
+
     pub fn awaits(&self, op: OpId) -> bool {
         self.raises.awaits(op) || self.marks.awaits(op) || self.paging.awaits(op)
     }
