@@ -28,6 +28,7 @@ Commands:
   bench latency                 How long a text takes through an idle server; its part as well
   bench wire                    A thousand providers: texts a second, receipts, memory of a connection;
                                 its part as well
+  bench operate                 How long operators wait where much is kept, on both stores; its part as well
   bench observe                 What metrics and the log cost, in one run; its part as well
   bench sim                     How fast the simulation is, with every rule looking
   flows                         Draws the sequence diagrams of docs/flows.md from the scenarios
