@@ -116,7 +116,7 @@ impl Default for HttpLimits {
             shutdown_grace: Duration::from_secs(5),
             frames: Rate { per_second: 10_000, burst: 20_000 },
             requests: Rate { per_second: 2_000, burst: 4_000 },
-            operators: Rate { per_second: 100, burst: 200 },
+            operators: Rate { per_second: 100, burst: 20 },
         }
     }
 }
