@@ -196,8 +196,7 @@ impl HttpState {
 /// Every endpoint.
 pub fn router(state: HttpState) -> Router {
     let operators = SharedPace::new(state.limits.operators);
-    let metrics =
-        get(metrics::get).route_layer(from_fn_with_state(operators.clone(), pace::in_turn));
+    let in_turn = from_fn_with_state(operators.clone(), pace::in_turn);
     let requests = Router::new()
         .route("/v1/bots/{bot}/messages", post(messages::post))
         .route("/v1/bots/{bot}/callbacks/ack", post(acknowledgements::post))
@@ -211,7 +210,7 @@ pub fn router(state: HttpState) -> Router {
     requests
         .merge(streams)
         .route_layer(from_fn_with_state(state.clone(), guard::where_bots_run))
-        .route("/metrics", metrics)
+        .route("/metrics", get(metrics::get).route_layer(in_turn))
         .route_layer(from_fn_with_state(state.clone(), guard::authorized))
         .merge(operate::router(&state, operators))
         .route("/", get(health::hello))
