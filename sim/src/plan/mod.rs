@@ -234,7 +234,8 @@ impl Sabotage {
     /// The rules that find it, whichever of them looks first.
     pub fn found_by(self) -> &'static [Rule] {
         match self {
-            Self::LoseArchived => &[Rule::S4, Rule::S1],
+            // Of a lost medium the job is still there, and its file goes all the same.
+            Self::LoseArchived => &[Rule::S4, Rule::S1, Rule::S10],
             Self::CallTwice => &[Rule::S1],
             Self::GarbleText => &[Rule::S2],
             Self::ResetEpochs => &[Rule::S6, Rule::L5],
