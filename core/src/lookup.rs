@@ -2,7 +2,7 @@
 //!
 //! Most ids come from outside, so the hash is seeded: nobody can choose ids that collide. The seed
 //! differs from run to run, and so would the order of a [`Lookup`]: **it is never iterated.**
-//! An [`OrderedLookup`] keeps the order of its insertions and may be. In a snapshot of the machine both
+//! An [`OrderedLookup`] keeps the order of its insertions and may be, and so does a [`RingLookup`]. In a snapshot of the machine both
 //! stand in an order of their own, so that the same machine gives the same snapshot.
 
 use std::collections::HashMap;
@@ -11,12 +11,16 @@ use std::hash::BuildHasher;
 use foldhash::SharedSeed;
 use foldhash::fast::{RandomState, SeedableRandomState};
 use indexmap::IndexMap;
+use ringmap::RingMap;
 
 /// A map that is never iterated.
 pub(crate) type Lookup<K, V> = HashMap<K, V, RandomState>;
 
 /// A map whose order is that of its insertions and removals.
 pub(crate) type OrderedLookup<K, V> = IndexMap<K, V, RandomState>;
+
+/// A map in the order of its insertions, whose oldest entry leaves in O(1).
+pub(crate) type RingLookup<K, V> = RingMap<K, V, RandomState>;
 
 /// The hash of a text, the same wherever it is asked for in this process.
 pub(crate) fn hash(text: &str) -> u64 {

@@ -9,7 +9,10 @@ use anteroom_core::deadline::Deadline;
 use anteroom_core::effect::Effect;
 use anteroom_core::event::Event;
 use anteroom_core::id::{ArchiveSeq, BotId, RequestId};
-use anteroom_core::protocol::{ErrorCode, FrameError, MessageFrame, ProviderFrame};
+use anteroom_core::notice::Notice;
+use anteroom_core::protocol::{
+    ErrorCode, FrameError, MessageFrame, ProviderFrame, ProviderStatus, Sent, StatusFrame,
+};
 use anteroom_core::session::event::{SessionEffect, SessionEvent};
 use anteroom_core::settings::NodeSettings;
 use anteroom_core::store::{ArchiveAnswer, EnqueueAnswer, Send, StoreReply};
@@ -256,6 +259,37 @@ fn a_send_names_its_bot_among_several() {
         };
         assert_eq!((bot_id.as_ref().map(BotId::as_str), sent), (expected, &send));
     }
+}
+
+/// Goal: what a provider says of itself, and of what it has sent, is said of the bot that it names, or
+/// of the only one of its connection; of a bot that the connection has no hello for nothing is said.
+#[test]
+fn a_status_and_what_was_sent_reach_their_bot() {
+    let status = |bot: Option<&str>| {
+        let (bot_id, status) = (bot.map(BotId::from), ProviderStatus::Connected);
+        let status = StatusFrame { bot_id, status, detail: None };
+        frame(SESSION, ProviderFrame::Status(status), false)
+    };
+    let sent = |bot: Option<&str>| {
+        let bot_id = bot.map(BotId::from);
+        let sent = Sent { bot_id, send_id: "s1".into(), provider_message_id: "p9".into() };
+        frame(SESSION, ProviderFrame::Sent(sent), false)
+    };
+    let of = |bot_id: &str| {
+        let (bot_id, status) = (bot_id.into(), ProviderStatus::Connected);
+        [Effect::Notice(Notice::ProviderStatus { bot_id, status })]
+    };
+    let mut node = welcomed(settings());
+    assert_eq!(node.step(status(None)), of(BOT));
+    assert_eq!(told(&node.step(sent(None))), ["wa-7: mark_sent s1 p9"]);
+    let refused = "session 1: error hello_expected in bot_id: the connection has not said hello for \
+                   this bot";
+    assert_eq!(told(&node.step(status(Some(OTHER)))), [refused]);
+    assert_eq!(told(&node.step(sent(Some(OTHER)))), [refused]);
+
+    let mut node = welcomed_twice(settings());
+    assert_eq!(node.step(status(Some(OTHER))), of(OTHER));
+    assert_eq!(told(&node.step(sent(Some(OTHER)))), ["wa-8: mark_sent s1 p9"]);
 }
 
 /// Goal: a message before any `hello` is refused.

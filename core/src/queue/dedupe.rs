@@ -1,49 +1,67 @@
 //! Which provider messages a correspondent's queue has seen: a bounded window before the store's own.
 //!
 //! A message is *pending* while its fate is open, and *durable* once the store has it. What is pending,
-//! or durable and *held* in the queue as a medium, is bounded by the queue and never forgotten; of the
-//! rest the last `capacity` are remembered. A resend of what was forgotten is caught by the archive's
-//! unique index.
-
-use std::collections::VecDeque;
+//! or durable and *held* in the queue as a medium, is bounded by the queue and never forgotten; of what
+//! is archived the last `capacity` are remembered. A resend of what was forgotten is caught by the
+//! archive's unique index.
 
 use serde::{Deserialize, Serialize};
 
 use crate::durable::Durable;
 use crate::id::{MessageId, ProviderMessageId};
-use crate::lookup::Lookup;
+use crate::lookup::{Lookup, RingLookup};
 
+/// A message is on one side or the other.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(super) struct DedupeWindow {
+    /// What is in the queue or on its way to the archive.
     #[serde(with = "crate::lookup::sorted")]
-    seen: Lookup<ProviderMessageId, Seen>,
-    /// The durable ones that are not held, oldest first.
-    forgettable: VecDeque<ProviderMessageId>,
+    open: Lookup<ProviderMessageId, Open>,
+    /// What is in the archive, oldest first.
+    archived: RingLookup<ProviderMessageId, Archived>,
 }
 
 /// What the window knows of a provider message that it has seen.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Seen {
+    Pending { message_id: MessageId },
+    Durable { message_id: Durable<MessageId> },
+}
+
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+enum Open {
     Pending {
         message_id: MessageId,
     },
+    /// A medium whose job is durable.
     Held {
         #[serde(with = "crate::durable::kept")]
         message_id: Durable<MessageId>,
     },
-    Durable {
-        #[serde(with = "crate::durable::kept")]
-        message_id: Durable<MessageId>,
-    },
+}
+
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+#[serde(transparent)]
+struct Archived {
+    #[serde(with = "crate::durable::kept")]
+    message_id: Durable<MessageId>,
 }
 
 impl DedupeWindow {
     pub fn look_up(&self, provider_message_id: &ProviderMessageId) -> Option<Seen> {
-        self.seen.get(provider_message_id).copied()
+        match self.open.get(provider_message_id) {
+            Some(Open::Pending { message_id }) => Some(Seen::Pending { message_id: *message_id }),
+            Some(Open::Held { message_id }) => Some(Seen::Durable { message_id: *message_id }),
+            None => {
+                let Archived { message_id } = *self.archived.get(provider_message_id)?;
+                Some(Seen::Durable { message_id })
+            }
+        }
     }
 
+    /// A message that has not been seen before comes in.
     pub fn begin(&mut self, provider_message_id: ProviderMessageId, message_id: MessageId) {
-        self.seen.insert(provider_message_id, Seen::Pending { message_id });
+        self.open.insert(provider_message_id, Open::Pending { message_id });
     }
 
     /// A medium in the queue is durable.
@@ -52,24 +70,14 @@ impl DedupeWindow {
         provider_message_id: &ProviderMessageId,
         message_id: Durable<MessageId>,
     ) {
-        let held = Seen::Held { message_id };
-        match self.seen.get_mut(provider_message_id) {
-            Some(Seen::Durable { .. }) => {}
-            Some(seen @ (Seen::Pending { .. } | Seen::Held { .. })) => *seen = held,
-            None => {
-                self.seen.insert(provider_message_id.clone(), held);
-            }
+        if !self.archived.contains_key(provider_message_id) {
+            self.open.insert(provider_message_id.clone(), Open::Held { message_id });
         }
     }
 
     /// A message leaves the queue without becoming durable in the archive.
     pub fn abandon(&mut self, provider_message_id: &ProviderMessageId) {
-        match self.seen.get(provider_message_id) {
-            Some(Seen::Pending { .. } | Seen::Held { .. }) => {
-                self.seen.remove(provider_message_id);
-            }
-            Some(Seen::Durable { .. }) | None => {}
-        }
+        self.open.remove(provider_message_id);
     }
 
     /// A message is in the archive.
@@ -79,35 +87,27 @@ impl DedupeWindow {
         message_id: Durable<MessageId>,
         capacity: usize,
     ) {
-        let durable = Seen::Durable { message_id };
-        match self.seen.get_mut(provider_message_id) {
-            Some(seen @ Seen::Durable { .. }) => {
-                *seen = durable;
-                return;
-            }
-            Some(seen @ (Seen::Pending { .. } | Seen::Held { .. })) => *seen = durable,
-            None => {
-                self.seen.insert(provider_message_id.clone(), durable);
-            }
+        let was_open = self.open.remove(provider_message_id).is_some();
+        let archived = Archived { message_id };
+        if !was_open && let Some(known) = self.archived.get_mut(provider_message_id) {
+            *known = archived;
+            return;
         }
-        self.forgettable.push_back(provider_message_id.clone());
-        while self.forgettable.len() > capacity {
-            if let Some(oldest) = self.forgettable.pop_front() {
-                self.seen.remove(&oldest);
-            }
+        // Room is made first, so that the ring never holds more than it may.
+        while self.archived.len() >= capacity.max(1) {
+            self.archived.pop_front();
+        }
+        if capacity > 0 {
+            self.archived.insert(provider_message_id.clone(), archived);
         }
     }
 
-    pub fn forgettable_len(&self) -> usize {
-        self.forgettable.len()
+    pub fn archived_len(&self) -> usize {
+        self.archived.len()
     }
 
-    /// Whether both halves of the window tell the same story.
+    /// Whether no message is on both sides.
     pub fn is_consistent(&self) -> bool {
-        self.forgettable.len() <= self.seen.len()
-            && self
-                .forgettable
-                .iter()
-                .all(|id| matches!(self.look_up(id), Some(Seen::Durable { .. })))
+        self.archived.keys().all(|id| !self.open.contains_key(id))
     }
 }

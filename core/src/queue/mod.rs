@@ -290,7 +290,7 @@ impl CorrespondentQueue {
             Some(Seen::Pending { message_id }) => {
                 return Addition::only(Verdict::Joined { id: message_id });
             }
-            Some(Seen::Held { message_id } | Seen::Durable { message_id }) => {
+            Some(Seen::Durable { message_id }) => {
                 return Addition::only(Verdict::Duplicate { id: message_id });
             }
         }

@@ -125,7 +125,7 @@ impl CorrespondentQueue {
         )?;
         ensure(self.window.is_consistent(), "the dedupe window tells one story")?;
         ensure(
-            self.window.forgettable_len() <= limits.dedupe_window,
+            self.window.archived_len() <= limits.dedupe_window,
             "the dedupe window is within its capacity",
         )?;
         ensure(
