@@ -8,6 +8,7 @@
 //! broke ends the process.
 
 mod signals;
+mod signed_in;
 mod staged_files;
 mod store_place;
 mod usage;
@@ -36,6 +37,7 @@ use tracing::{error, info, warn};
 use uuid::Uuid;
 
 use self::signals::Signals;
+use self::signed_in::SignedIn;
 use self::staged_files::OnDisk;
 pub(crate) use self::store_place::StorePlace;
 use self::store_place::StorePlaceError;
@@ -50,6 +52,7 @@ use crate::media::staging::{Staging, StagingError};
 use crate::observe::Vitals;
 use crate::record::{self, RecordError, RecordOptions};
 use crate::store::mongodb::{self, MongoSettings, MongoStore, StoreTime};
+use crate::store::presence::Presence;
 use crate::store::sqlite::{OpenError, SqliteSettings, SqliteStore};
 use crate::store::views::Views;
 use crate::telemetry::{self, TelemetryError};
@@ -239,6 +242,7 @@ struct Running {
     stop_max: Duration,
     /// How long lines stay open while the machine stops.
     lines_max: Duration,
+    signed_in: SignedIn,
     _measuring: AbortOnDropHandle<()>,
 }
 
@@ -263,7 +267,15 @@ impl Running {
         let processors = processors(config).await?;
         let files = Arc::new(OnDisk(Arc::clone(&staging)));
         let webhooks = config.webhooks()?;
-        let operations = Operations::new(Arc::clone(&store), node.settings.clone());
+        let presence = Presence {
+            node_id: node.settings.node_id,
+            role: role.name().to_owned(),
+            listen: address.to_string(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+        };
+        let operations =
+            Operations::new(Arc::clone(&store), node.settings.clone(), presence.clone());
+        let book = Arc::clone(&store);
         let pools = if runs_workers { config.pool_slots() } else { Vec::new() };
         let (vitals, store) = Vitals::of(
             config.observe,
@@ -288,9 +300,10 @@ impl Running {
         let state = state.running_bots(runs_bots).with_vitals(vitals);
         let http = tokio::spawn(http::serve(listener, state, stop_http.clone()));
         announce(address);
+        let signed_in = SignedIn::keep(book, presence);
         let _measuring = AbortOnDropHandle::new(measuring);
         let (stop_max, lines_max) = (config.stop_max(), config.http.shutdown_grace);
-        Ok(Self { handle, driver, http, stop_http, stop_max, lines_max, _measuring })
+        Ok(Self { handle, driver, http, stop_http, stop_max, lines_max, signed_in, _measuring })
     }
 
     /// Works until it is told to end, then stops in order.
@@ -339,6 +352,7 @@ impl Running {
         }
         self.handle.shutdown().await;
         self.driver.await.map_err(|_| ServeError::DriverBroke)?;
+        self.signed_in.end().await;
         info!("stopped");
         Ok(())
     }

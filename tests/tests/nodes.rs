@@ -78,14 +78,15 @@ async fn a_killed_nodes_bots_and_jobs_move() {
 }
 
 /// Goal: a node may run bots alone, another one work alone; who asks the latter for a bot is sent away.
-/// Method: a document that is taken in by one node, and done by the other.
+/// Both are listed, the one that holds nothing too, until it ends. Method: a document that is taken in by one
+/// node, and done by the other, which is then stopped.
 #[tokio::test(flavor = "multi_thread")]
 async fn bots_and_workers_may_have_nodes_of_their_own() {
     let mongod = Mongod::shared().await;
     let store = mongod.uri(&SharedMongod::fresh_database());
     let home = tempfile::tempdir().expect("a temporary directory can be made");
     let bots = node(home.path(), "bots", &store, "", &["--role", "bots"]).await;
-    let workers = node(home.path(), "workers", &store, "", &["--role", "workers"]).await;
+    let mut workers = node(home.path(), "workers", &store, "", &["--role", "workers"]).await;
     let consumer = Consumer::connect(&bots, BOT, Acknowledge::Promptly);
     let mut provider = Connection::hello(&bots, BOT).await;
     let directory = staging::directory(provider.welcome());
@@ -111,6 +112,19 @@ async fn bots_and_workers_may_have_nodes_of_their_own() {
     assert!(Connection::open(workers.url()).await.is_err(), "a provider is sent away");
     let ready = http_client().get(format!("{}/readyz", workers.url())).send().await;
     assert_eq!(ready.expect("the server answers").status(), 200);
+
+    let listed = cli::run(&bots, &["nodes", "list"]).await.succeeded().stdout;
+    for (role, url) in [("bots", bots.url()), ("workers", workers.url())] {
+        let listens_at = url.trim_start_matches("http://");
+        let line = listed.lines().find(|line| line.contains(listens_at));
+        assert!(line.is_some_and(|line| line.contains(role)), "{role} {listens_at}: {listed}");
+    }
+    workers.terminate(PATIENCE).await;
+    let nodes = http_client().get(format!("{}/v1/nodes", bots.url())).send().await;
+    let nodes: Value = nodes.expect("the server answers").json().await.expect("it is JSON");
+    let roles: Vec<_> =
+        nodes["nodes"].as_array().into_iter().flatten().map(|node| &node["role"]).collect();
+    assert_eq!(roles, ["bots"], "{nodes}");
 }
 
 /// Goal: a role that the embedded store cannot have is refused with what to do. Method: both of them.

@@ -24,6 +24,8 @@ mod mongodb_opening;
 mod mongodb_outages;
 #[path = "store_mongodb/plans.rs"]
 mod mongodb_plans;
+#[path = "store_mongodb/presence.rs"]
+mod mongodb_presence;
 #[path = "store_mongodb/quarantine.rs"]
 mod mongodb_quarantine;
 #[path = "store_mongodb/races.rs"]

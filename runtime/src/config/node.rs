@@ -52,6 +52,15 @@ impl Role {
     pub fn runs_workers(self) -> bool {
         self != Self::Bots
     }
+
+    /// Its name.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::All => "all",
+            Self::Bots => "bots",
+            Self::Workers => "workers",
+        }
+    }
 }
 
 impl Default for NodeSection {
@@ -70,8 +79,11 @@ impl Default for NodeSection {
 const FORMATS: &[(&str, LogFormat)] =
     &[("compact", LogFormat::Compact), ("json", LogFormat::Json), ("pretty", LogFormat::Pretty)];
 
-const ROLES: &[(&str, Role)] =
-    &[("all", Role::All), ("bots", Role::Bots), ("workers", Role::Workers)];
+const ROLES: &[(&str, Role)] = &[
+    (Role::All.name(), Role::All),
+    (Role::Bots.name(), Role::Bots),
+    (Role::Workers.name(), Role::Workers),
+];
 
 const LEVELS: &str =
     "error, warn, info, debug, trace, or directives such as \"info,anteroom_runtime=debug\"";

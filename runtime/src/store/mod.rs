@@ -11,6 +11,7 @@ mod backlog;
 mod clock;
 #[cfg(not(madsim))]
 pub mod mongodb;
+pub mod presence;
 #[cfg(not(madsim))]
 pub mod sqlite;
 pub mod views;

@@ -11,6 +11,7 @@ use anteroom_core::message::{FailureKind, Message, Outcome};
 use anteroom_core::store::StoreError;
 use anteroom_core::time::{Millis, Timestamp};
 
+use super::presence::{Presence, Present};
 use super::{BoxFuture, Store};
 
 /// A store that operators can look into.
@@ -20,6 +21,22 @@ pub trait Views: Store {
     /// # Errors
     /// [`StoreError::Unavailable`] when the store does not answer.
     fn look(&self, question: Question) -> BoxFuture<'_, Result<View, StoreError>>;
+
+    /// Notes that a node runs. A store of one node keeps no list.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] when the store does not answer.
+    fn sign_in(&self, _node: Presence) -> BoxFuture<'_, Result<(), StoreError>> {
+        Box::pin(std::future::ready(Ok(())))
+    }
+
+    /// Notes that a node has ended.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] when the store does not answer.
+    fn sign_out(&self, _node_id: NodeId) -> BoxFuture<'_, Result<(), StoreError>> {
+        Box::pin(std::future::ready(Ok(())))
+    }
 }
 
 /// One question.
@@ -39,6 +56,8 @@ pub enum Question {
     Owners,
     /// How many jobs each worker holds.
     Leases,
+    /// Which nodes run, as they say.
+    Nodes,
 }
 
 /// One answer.
@@ -58,6 +77,8 @@ pub enum View {
     Owners(Vec<Owner>),
     /// In the order of workers.
     Leases(Vec<(WorkerId, u64)>),
+    /// In the order of nodes; nothing from a store of one node.
+    Nodes(Vec<Present>),
 }
 
 /// Where a job is looked for.

@@ -28,7 +28,7 @@ const FILLING: i64 = 100_000;
 const EXAMINED_MAX: i64 = 400;
 
 /// Collections in which everything is one document's worth of reading.
-const SMALL: [&str; 3] = ["bots", "singletons", "schema_migrations"];
+const SMALL: [&str; 4] = ["bots", "singletons", "nodes", "schema_migrations"];
 
 /// Copies a document of a collection many times, each changed.
 async fn fill(place: &Place, collection: &str, change: impl Fn(i64, &mut Document)) {

@@ -28,6 +28,7 @@ mod show;
 mod story;
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use anteroom_core::id::BotId;
 use anteroom_core::settings::{BotSettings, NodeSettings};
@@ -41,18 +42,28 @@ use axum::routing::{get, post};
 use super::pace::{SharedPace, in_turn};
 use super::problem::Problem;
 use super::{HttpState, guard};
+use crate::store::presence::{Presence, Present};
 use crate::store::views::{Question, View, Views};
 
 /// What operators' endpoints need beside the driver.
 pub struct Operations {
     store: Arc<dyn Views>,
     settings: NodeSettings,
+    node: Presence,
+    started: Instant,
 }
 
 impl Operations {
-    /// Over this store, of a node with these settings.
-    pub fn new(store: Arc<dyn Views>, settings: NodeSettings) -> Self {
-        Self { store, settings }
+    /// Over this store, of a node with these settings that starts now.
+    pub fn new(store: Arc<dyn Views>, settings: NodeSettings, node: Presence) -> Self {
+        Self { store, settings, node, started: Instant::now() }
+    }
+
+    /// What the node itself says to who asks which nodes there are.
+    fn present(&self) -> Present {
+        let up =
+            Millis::from_ms(u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX));
+        Present { node: self.node.clone(), up, silent: Millis::ZERO }
     }
 
     async fn look(&self, question: Question) -> Result<View, Problem> {

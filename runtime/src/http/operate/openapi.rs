@@ -124,7 +124,7 @@ const OPERATIONS: &[Operation] = &[
     get("/v1/callbacks/{callback_id}/explain", Who::Reader, "The story of a callback's message").answer("Story"),
     get("/v1/messages/{callback_id}/explain", Who::Reader, "The story of a message").answer("Story"),
     get("/v1/media/{media_id}/explain", Who::Reader, "The story of a medium's message").answer("Story"),
-    get("/v1/nodes", Who::Reader, "The nodes that hold bots or jobs").answer("NodeList"),
+    get("/v1/nodes", Who::Reader, "The nodes that run, and what each holds").answer("NodeList"),
     get("/v1/events", Who::Reader, "Notices as they come (server-sent events)"),
 ];
 

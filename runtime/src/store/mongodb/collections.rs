@@ -16,11 +16,15 @@ pub(super) const BOTS: &str = "bots";
 pub(super) const FENCES: &str = "fences";
 /// Names that one node has for a while.
 pub(super) const SINGLETONS: &str = "singletons";
+/// The nodes that run, as they say.
+pub(super) const NODES: &str = "nodes";
 /// Documents that cannot be read.
 pub(super) const QUARANTINE: &str = "quarantine";
 /// The steps that led to the present shape.
 pub(super) const MIGRATIONS: &str = "schema_migrations";
 
 /// All of them.
-pub(super) const ALL: [&str; 10] =
-    [ACTIVE, HOLDING, FAILED, ARCHIVE, SENDS, BOTS, FENCES, SINGLETONS, QUARANTINE, MIGRATIONS];
+pub(super) const ALL: [&str; 11] = [
+    ACTIVE, HOLDING, FAILED, ARCHIVE, SENDS, BOTS, FENCES, SINGLETONS, NODES, QUARANTINE,
+    MIGRATIONS,
+];

@@ -4,15 +4,19 @@
 //! the others do not pay for it: a job that enters already leased and is finished on its node touches
 //! none of those for waiting jobs.
 
+use std::time::Duration;
+
+use anteroom_core::time::Millis;
 use mongodb::IndexModel;
 use mongodb::bson::{Document, doc};
 use mongodb::options::IndexOptions;
 
-use super::collections::{ACTIVE, ARCHIVE, FAILED, HOLDING, QUARANTINE, SENDS};
+use super::collections::{ACTIVE, ARCHIVE, FAILED, HOLDING, NODES, QUARANTINE, SENDS};
 use super::job_documents::WAITING;
 use super::views::{
     FAILED_INDEX, FAILED_OF_BOT_INDEX, JOBS_INDEX, MEDIA_INDEX, UNDELIVERABLE_INDEX,
 };
+use crate::store::presence::KEPT_FOR;
 
 /// The index that knows a message by its provider's id, in the archive and among jobs.
 pub(super) const PROVIDER_MESSAGE_INDEX: &str = "bot_id_correspondent_id_provider_message_id";
@@ -25,6 +29,8 @@ pub(super) struct Index {
     kind: Kind,
     /// The documents that are in it; none when all are.
     only: Option<Document>,
+    /// How long after its time the server deletes a document; none when it deletes nothing.
+    delete_after: Option<Millis>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -40,16 +46,17 @@ impl Index {
         options.name = Some(self.name.to_owned());
         options.unique = (self.kind == Kind::Unique).then_some(true);
         options.partial_filter_expression = self.only;
+        options.expire_after = self.delete_after.map(Duration::from);
         IndexModel::builder().keys(self.keys).options(options).build()
     }
 }
 
 fn all(collection: &'static str, name: &'static str, keys: Document) -> Index {
-    Index { collection, name, keys, kind: Kind::Ordinary, only: None }
+    Index { collection, name, keys, kind: Kind::Ordinary, only: None, delete_after: None }
 }
 
 fn some(collection: &'static str, name: &'static str, keys: Document, only: Document) -> Index {
-    Index { collection, name, keys, kind: Kind::Ordinary, only: Some(only) }
+    Index { only: Some(only), ..all(collection, name, keys) }
 }
 
 fn unique(
@@ -58,7 +65,7 @@ fn unique(
     keys: Document,
     only: Option<Document>,
 ) -> Index {
-    Index { collection, name, keys, kind: Kind::Unique, only }
+    Index { kind: Kind::Unique, only, ..all(collection, name, keys) }
 }
 
 /// All indexes but those on `_id`.
@@ -248,5 +255,7 @@ fn of_others() -> Vec<Index> {
             doc! { "bot_id": 1, "correspondent_id": 1, "message_id": 1 },
         ),
         all(QUARANTINE, "media_id", doc! { "media_id": 1 }),
+        // Nodes that went without a word are told of for a while.
+        Index { delete_after: Some(KEPT_FOR), ..all(NODES, "seen_at", doc! { "seen_at": 1 }) },
     ]
 }

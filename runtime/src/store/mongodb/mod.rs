@@ -15,7 +15,7 @@
 //! | `job_documents`, `job_changes`, `archive_documents`, `failed_copies`, `quarantine` | the collections |
 //! | `bots`, `inserts`, `archive`, `finishing`, `moves`, `claims`, `leases`, `revision`, `redelivery`, `callbacks`, `sends`, `next_id`, `sweeps`, `retention`, `operator` | one function a request |
 //! | `backlog` | what waits, for those who look |
-//! | `views` | what operators look at |
+//! | `views`, `presence` | what operators look at; which nodes run |
 //! | `watch` | what other nodes do, as it happens |
 //!
 //! **Invariants.** What is answered is durable on a majority of the nodes. Leases end by the server's
@@ -48,6 +48,7 @@ mod open_error;
 mod opening;
 mod operator;
 mod pages;
+mod presence;
 mod quarantine;
 mod redelivery;
 mod retention;
@@ -67,6 +68,7 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
+use anteroom_core::id::NodeId;
 use anteroom_core::store::{BotRecord, StoreError, StoreRequest, StoreResult};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -74,6 +76,7 @@ use tokio_util::task::TaskTracker;
 
 use self::connection::Connection;
 use self::failure::Answer;
+use super::presence::Presence;
 use super::views::{Question, View, Views};
 use super::{Backlog, BoxFuture, Hint, Store};
 
@@ -192,5 +195,13 @@ impl Store for MongoStore {
 impl Views for MongoStore {
     fn look(&self, question: Question) -> BoxFuture<'_, Result<View, StoreError>> {
         Box::pin(self.call(views::look(&self.connection, question)))
+    }
+
+    fn sign_in(&self, node: Presence) -> BoxFuture<'_, Result<(), StoreError>> {
+        Box::pin(self.call(presence::sign_in(&self.connection, node)))
+    }
+
+    fn sign_out(&self, node_id: NodeId) -> BoxFuture<'_, Result<(), StoreError>> {
+        Box::pin(self.call(presence::sign_out(&self.connection, node_id)))
     }
 }

@@ -17,6 +17,7 @@ use super::failed_copies;
 use super::failure::Answer;
 use super::job_documents::{self, Shelf};
 use super::pages::{documents_to_read, page_size};
+use super::presence;
 use super::values::{AsUuid, date, id_of, message_number, saturating, timestamp, unsigned};
 use crate::store::views::{
     Archived, CallbackFilter, CallbackProgress, CallbackQuery, JobFilter, JobQuery, JobState, Kept,
@@ -41,6 +42,7 @@ pub(super) async fn look(store: &Connection, question: Question) -> Answer<View>
         }
         Question::Owners => View::Owners(owners(store).await?),
         Question::Leases => View::Leases(leases(store).await?),
+        Question::Nodes => View::Nodes(presence::list(store).await?),
     })
 }
 
