@@ -123,13 +123,16 @@ fn insert_by(work: &Work<'_>, sql: &str, job: &Job) -> Answer<bool> {
     Ok(inserted > 0)
 }
 
+/// Writes what changes with a job.
+pub(super) const UPDATE: &str = "UPDATE jobs SET place = ?2, status = ?3, active_since = ?4,
+        held_at = ?5, not_before = ?6, lease_token = ?7, lease_expires_at = ?8, body = ?9
+     WHERE media_id = ?1";
+
 /// Writes a job that has changed; also brings its columns in line with its body.
 pub(super) fn update(work: &Work<'_>, job: &Job) -> Answer<()> {
     let columns = Columns::of(job);
     work.run(
-        "UPDATE jobs SET place = ?2, status = ?3, active_since = ?4, held_at = ?5, not_before = ?6,
-            lease_token = ?7, lease_expires_at = ?8, body = ?9
-         WHERE media_id = ?1",
+        UPDATE,
         (
             job.media_id.blob(),
             columns.place,
