@@ -69,10 +69,11 @@ pub(super) fn find_by_provider_message(
     )
 }
 
-/// Writes a job whose media and message nothing else knows.
-pub(super) const INSERT_UNKNOWN: &str = "INSERT INTO jobs (media_id, bot_id, correspondent_id,
-        message_id, provider_message_id, revision, pool, created_at, place, status, active_since,
-        held_at, not_before, lease_token, lease_expires_at, body)
+/// Writes a job whose media and message nothing else knows. It is one row: there is nothing to undo
+/// when a check fails, and with `OR FAIL` SQLite does not copy every page in order to be able to.
+pub(super) const INSERT_UNKNOWN: &str = "INSERT OR FAIL INTO jobs (media_id, bot_id,
+        correspondent_id, message_id, provider_message_id, revision, pool, created_at, place,
+        status, active_since, held_at, not_before, lease_token, lease_expires_at, body)
      SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16
      WHERE NOT EXISTS (SELECT 1 FROM archive
             WHERE bot_id = ?2 AND correspondent_id = ?3 AND provider_message_id = ?5)
