@@ -174,6 +174,74 @@ async fn migrations_are_recorded_once() {
     assert_eq!(place.count(recorded), once);
 }
 
+/// Makes the database one of version 2.
+const BACK_TO_VERSION_2: &str = "
+    DELETE FROM schema_migrations WHERE version > 2;
+    DROP INDEX jobs_leased;
+    CREATE INDEX jobs_lease_token ON jobs (lease_token) WHERE lease_token IS NOT NULL;
+    CREATE INDEX jobs_lease_expiry ON jobs (lease_expires_at) WHERE lease_expires_at IS NOT NULL;
+    PRAGMA writable_schema = ON;
+    UPDATE sqlite_schema SET sql = replace(sql,
+        'status = ''pending'' OR status = ''processing'' OR status = ''completed''',
+        'status IN (''pending'', ''processing'', ''completed'')')
+    WHERE name = 'jobs';
+    UPDATE sqlite_schema SET sql = replace(sql,
+        'callback = ''none'' OR callback = ''owed'' OR callback = ''acknowledged''
+        OR callback = ''undeliverable''',
+        'callback IN (''none'', ''owed'', ''acknowledged'', ''undeliverable'')')
+    WHERE name = 'archive';
+    PRAGMA writable_schema = RESET;";
+
+/// Goal: a database of version 2 keeps what is in it, gets the newest schema once, and still refuses
+/// what is no state. Method: a job under a lease and an owed message before and after; the schema
+/// against a new database's.
+#[tokio::test]
+async fn a_database_of_version_2_is_upgraded() {
+    let place = Place::new();
+    let store = place.open();
+    let newest = schema(&place);
+    let rig = Rig::new(&store, &place.clock);
+    let fence = rig.bot("b").await;
+    rig.archived(&fence, item("c", text(1))).await;
+    let new = job(&fence, "c", 2, 2, place.clock.now());
+    rig.inserted_leased(&fence, &new, lease(2)).await;
+    store.shutdown().await;
+    place.tamper(BACK_TO_VERSION_2);
+    let lists = "SELECT count(*) FROM sqlite_schema
+         WHERE sql LIKE '%(status IN (%' OR sql LIKE '%(callback IN (%'";
+    assert_eq!(place.count(lists), 2, "it is of version 2");
+    for _ in 0..2 {
+        place.open().shutdown().await;
+        assert_eq!(schema(&place), newest);
+        assert_eq!(place.count("SELECT count(*) FROM schema_migrations WHERE version = 3"), 1);
+        let whole = "SELECT count(*) FROM pragma_integrity_check WHERE integrity_check = 'ok'";
+        assert_eq!(place.count(whole), 1);
+    }
+    for wrong in ["UPDATE jobs SET status = 'x'", "UPDATE archive SET callback = 'x'"] {
+        let error = place.database().execute_batch(wrong).unwrap_err();
+        assert!(error.to_string().contains("CHECK constraint failed"), "{error}");
+    }
+    let store = place.open();
+    let rig = Rig::new(&store, &place.clock);
+    let fence = rig.acquired("b", 2).await;
+    assert_eq!(rig.owed(&fence).await.len(), 1);
+    let claimed = rig.claim(POOL, None, lease(3), 9).await;
+    assert_eq!(claimed.jobs.iter().map(|job| job.media_id).collect::<Vec<_>>(), [media(2)]);
+    assert_eq!(rig.claim(POOL, None, lease(3), 9).await.jobs, claimed.jobs, "the token finds it");
+}
+
+/// Every table and index as it is written down.
+fn schema(place: &Place) -> Vec<(String, Option<String>)> {
+    let database = place.database();
+    let mut statement = database
+        .prepare("SELECT name, sql FROM sqlite_schema ORDER BY name")
+        .expect("the statement is valid");
+    statement
+        .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))
+        .and_then(Iterator::collect)
+        .expect("a name and a text")
+}
+
 /// Goal: commits go to a log beside the database, which a shutdown folds in.
 #[tokio::test]
 async fn the_log_is_written_ahead() {

@@ -32,6 +32,12 @@ pub(super) const END_HELD: &str = "DELETE FROM jobs
         AND provider_message_id = ?5 AND revision = 0 AND status = 'processing'
         AND lease_token = ?6";
 
+/// Writes a message, unless its id or its provider's message is known.
+pub(super) const INSERT: &str = "INSERT INTO archive (bot_id, provider_name, correspondent_id, id,
+        provider_message_id, media_id, seq, callback, attempts, archived_at, ended_at, body)
+     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)
+     ON CONFLICT DO NOTHING";
+
 /// Archives messages in their order.
 pub(super) fn archive(
     work: &Work<'_>,
@@ -211,10 +217,7 @@ impl Shelf<'_> {
         let now = moment(self.work.now);
         let ended_at = (callback != CallbackState::Owed).then_some(now);
         let inserted = self.work.run(
-            "INSERT INTO archive (bot_id, provider_name, correspondent_id, id, provider_message_id,
-                media_id, seq, callback, attempts, archived_at, ended_at, body)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)
-             ON CONFLICT DO NOTHING",
+            INSERT,
             (
                 self.bot_id.as_str(),
                 self.provider_name.as_str(),

@@ -69,10 +69,11 @@ pub(super) fn find_by_provider_message(
     )
 }
 
-/// Writes a job whose media and message nothing else knows.
-pub(super) const INSERT_UNKNOWN: &str = "INSERT INTO jobs (media_id, bot_id, correspondent_id,
-        message_id, provider_message_id, revision, pool, created_at, place, status, active_since,
-        held_at, not_before, lease_token, lease_expires_at, body)
+/// Writes a job whose media and message nothing else knows. It is one row: there is nothing to undo
+/// when a check fails, and with `OR FAIL` SQLite does not copy every page in order to be able to.
+pub(super) const INSERT_UNKNOWN: &str = "INSERT OR FAIL INTO jobs (media_id, bot_id,
+        correspondent_id, message_id, provider_message_id, revision, pool, created_at, place,
+        status, active_since, held_at, not_before, lease_token, lease_expires_at, body)
      SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16
      WHERE NOT EXISTS (SELECT 1 FROM archive
             WHERE bot_id = ?2 AND correspondent_id = ?3 AND provider_message_id = ?5)
@@ -123,13 +124,16 @@ fn insert_by(work: &Work<'_>, sql: &str, job: &Job) -> Answer<bool> {
     Ok(inserted > 0)
 }
 
+/// Writes what changes with a job.
+pub(super) const UPDATE: &str = "UPDATE jobs SET place = ?2, status = ?3, active_since = ?4,
+        held_at = ?5, not_before = ?6, lease_token = ?7, lease_expires_at = ?8, body = ?9
+     WHERE media_id = ?1";
+
 /// Writes a job that has changed; also brings its columns in line with its body.
 pub(super) fn update(work: &Work<'_>, job: &Job) -> Answer<()> {
     let columns = Columns::of(job);
     work.run(
-        "UPDATE jobs SET place = ?2, status = ?3, active_since = ?4, held_at = ?5, not_before = ?6,
-            lease_token = ?7, lease_expires_at = ?8, body = ?9
-         WHERE media_id = ?1",
+        UPDATE,
         (
             job.media_id.blob(),
             columns.place,

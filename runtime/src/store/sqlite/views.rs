@@ -292,7 +292,7 @@ fn owners(work: &Work<'_>) -> Answer<Vec<Owner>> {
 }
 
 /// The bodies of leased jobs: as many as there are workers' slots.
-pub(super) const LEASED: &str = "SELECT body FROM jobs INDEXED BY jobs_lease_expiry
+pub(super) const LEASED: &str = "SELECT body FROM jobs INDEXED BY jobs_leased
      WHERE lease_expires_at IS NOT NULL";
 
 fn leases(work: &Work<'_>) -> Answer<Vec<(anteroom_core::id::WorkerId, u64)>> {
