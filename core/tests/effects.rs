@@ -4,19 +4,18 @@
 
 use anteroom_core::bot::event::BotEvent;
 use anteroom_core::event::Event;
-use anteroom_core::id::{ArchiveSeq, Attempt, LeaseToken, RequestId};
+use anteroom_core::id::{LeaseToken, RequestId};
 use anteroom_core::job::Status;
 use anteroom_core::message::{FailureKind, Outcome};
 use anteroom_core::pool::event::{PoolEvent, ProcessorFailure};
 use anteroom_core::settings::{NodeSettings, Run};
 use anteroom_core::store::{
-    ArchiveAnswer, BotRecord, Claimed, InsertAnswer, JobPage, MarkAnswer, OwedCallback, StoreReply,
-    StoreRequest,
+    ArchiveAnswer, BotRecord, Claimed, InsertAnswer, JobPage, MarkAnswer, StoreReply, StoreRequest,
 };
 use anteroom_core::time::Millis;
 use std::num::NonZeroU32;
 
-use crate::script::node::{no_jobs, nothing_owed, start};
+use crate::script::node::{archived, marked, next_id, no_jobs, nothing_owed, owed, start, stored};
 use crate::script::trace::shown;
 use crate::script::*;
 
@@ -41,39 +40,6 @@ fn running(settings: NodeSettings) -> Node {
 
 fn nothing_claimed() -> StoreReply {
     StoreReply::Claim(Claimed { jobs: Vec::new(), more: false, next_in: None })
-}
-
-fn stored(seq: u64) -> StoreReply {
-    StoreReply::Archive(vec![ArchiveAnswer::Stored { seq: ArchiveSeq(seq) }])
-}
-
-fn next_id(number: u64) -> StoreReply {
-    StoreReply::NextId(message_id(number))
-}
-
-fn marked(callbacks: usize) -> StoreReply {
-    StoreReply::MarkCalledBack(vec![MarkAnswer::Ended; callbacks])
-}
-
-/// A callback of a page, its attempt the second.
-fn owed(correspondent: &str, id: u64, seq: u64) -> OwedCallback {
-    OwedCallback {
-        seq: ArchiveSeq(seq),
-        correspondent_id: correspondent.into(),
-        message: job(correspondent, id, 0xa1, Status::Pending).placeholder_message.into(),
-        revision: 0,
-        attempt: Attempt(2),
-        failures: 0,
-    }
-}
-
-/// A text that is durable, and called back if there is a consumer.
-fn archived(node: &mut Node, seq: u64, correspondent: &str) {
-    node.step(say(SESSION, seq, text(correspondent, &format!("p{seq}"), "hello")));
-    if node.names().iter().any(|name| name == "next_id") {
-        node.answer("next_id", Ok(next_id(1)));
-    }
-    node.answer("archive", Ok(stored(seq)));
 }
 
 /// A voice note whose processor runs; returns its lease.

@@ -9,6 +9,7 @@ mod known_failures;
 mod known_failures_page;
 mod lifecycle;
 mod operating;
+mod outbox;
 mod ownership;
 mod scenarios;
 mod sessions;

@@ -4,20 +4,25 @@ use anteroom_core::Seed;
 use anteroom_core::bot::event::{BotEffect, BotEvent};
 use anteroom_core::effect::Effect;
 use anteroom_core::event::{Event, NodeEvent};
-use anteroom_core::id::{BotId, OpId};
+use anteroom_core::id::{ArchiveSeq, Attempt, BotId, OpId};
 use anteroom_core::janitor::{JanitorEffect, JanitorEvent};
+use anteroom_core::job::Status;
 use anteroom_core::machine::Machine;
 use anteroom_core::ownership::{OwnershipEffect, OwnershipEvent};
 use anteroom_core::pool::event::{PoolEffect, PoolEvent};
 use anteroom_core::settings::NodeSettings;
 use anteroom_core::store::{
-    Acquired, BotRecord, JobPage, StoreError, StoreReply, StoreRequest, StoreResult,
+    Acquired, ArchiveAnswer, BotRecord, JobPage, MarkAnswer, OwedCallback, StoreError, StoreReply,
+    StoreRequest, StoreResult,
 };
 use anteroom_core::time::{Millis, Timestamp};
 use anteroom_trace::words::request_name;
 
 use super::trace::Trace;
-use super::vocabulary::{BOT, PROVIDER, SESSION, epoch, hello, node_settings, record, session};
+use super::vocabulary::{
+    BOT, PROVIDER, SESSION, epoch, hello, job, message_id, node_settings, record, say, session,
+    text,
+};
 
 /// When every script begins.
 pub const BEGIN: Timestamp = Timestamp::from_ms(1_000_000);
@@ -204,4 +209,37 @@ pub fn nothing_owed() -> StoreReply {
 
 pub fn unavailable() -> StoreError {
     StoreError::Unavailable { detail: "down".to_owned() }
+}
+
+pub fn stored(seq: u64) -> StoreReply {
+    StoreReply::Archive(vec![ArchiveAnswer::Stored { seq: ArchiveSeq(seq) }])
+}
+
+pub fn next_id(number: u64) -> StoreReply {
+    StoreReply::NextId(message_id(number))
+}
+
+pub fn marked(callbacks: usize) -> StoreReply {
+    StoreReply::MarkCalledBack(vec![MarkAnswer::Ended; callbacks])
+}
+
+/// A callback of a page, its attempt the second.
+pub fn owed(correspondent: &str, id: u64, seq: u64) -> OwedCallback {
+    OwedCallback {
+        seq: ArchiveSeq(seq),
+        correspondent_id: correspondent.into(),
+        message: job(correspondent, id, 0xa1, Status::Pending).placeholder_message.into(),
+        revision: 0,
+        attempt: Attempt(2),
+        failures: 0,
+    }
+}
+
+/// A text that is durable, and called back if there is a consumer.
+pub fn archived(node: &mut Node, seq: u64, correspondent: &str) {
+    node.step(say(SESSION, seq, text(correspondent, &format!("p{seq}"), "hello")));
+    if node.names().iter().any(|name| name == "next_id") {
+        node.answer("next_id", Ok(next_id(1)));
+    }
+    node.answer("archive", Ok(stored(seq)));
 }

@@ -137,7 +137,7 @@ impl Outbox {
         }
         self.marks.refuse_requests(cx);
         let consumer = self.consumer;
-        *self = Self { consumer, next_order: self.next_order, ..Self::new(cx.settings) };
+        *self = Self { consumer, ..Self::new(cx.settings) };
     }
 
     pub fn has_consumer(&self) -> bool {
