@@ -15,6 +15,8 @@ pub mod media;
 #[cfg(not(madsim))]
 pub mod observe;
 #[cfg(not(madsim))]
+pub mod priority;
+#[cfg(not(madsim))]
 pub mod record;
 #[cfg(not(madsim))]
 pub mod serve;

@@ -1,6 +1,7 @@
-//! What operators read: log lines on standard error, and spans where the feature `otlp` sends them.
+//! What operators read: log lines on standard error, and spans where a collector is named.
 //!
-//! Owns the set-up of `tracing`. Standard output stays free for what programs read.
+//! Owns the set-up of `tracing`. Standard output stays free for what programs read. Lines and spans are
+//! filtered apart: how much is logged says nothing of what is sent.
 
 #[cfg(feature = "otlp")]
 mod otlp;
@@ -8,12 +9,10 @@ mod otlp;
 use std::env;
 use std::io::{self, IsTerminal};
 
-use tracing::Subscriber;
 use tracing_subscriber::filter::{EnvFilter, ParseError};
-#[cfg(feature = "otlp")]
-use tracing_subscriber::layer::SubscriberExt;
-use tracing_subscriber::registry::LookupSpan;
+use tracing_subscriber::layer::{Layer, SubscriberExt};
 use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{fmt, registry};
 
 /// How log lines look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -85,24 +84,18 @@ impl Telemetry {
 pub fn init(options: &LogOptions) -> Result<Telemetry, TelemetryError> {
     let filter = filter(options.level.clone().or_else(|| env::var("RUST_LOG").ok()))?;
     let no_color = env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-    let lines = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(io::stderr)
-        .with_ansi(io::stderr().is_terminal() && !no_color);
-    match options.format {
-        LogFormat::Compact => install(lines.compact().finish()),
-        LogFormat::Pretty => install(lines.pretty().finish()),
-        LogFormat::Json => install(lines.json().flatten_event(true).finish()),
-    }
-}
-
-fn install<S>(lines: S) -> Result<Telemetry, TelemetryError>
-where
-    S: Subscriber + for<'span> LookupSpan<'span> + Send + Sync,
-{
+    let lines =
+        fmt::layer().with_writer(io::stderr).with_ansi(io::stderr().is_terminal() && !no_color);
+    let lines = match options.format {
+        LogFormat::Compact => lines.compact().boxed(),
+        LogFormat::Pretty => lines.pretty().boxed(),
+        LogFormat::Json => lines.json().flatten_event(true).boxed(),
+    };
+    let lines = registry().with(lines.with_filter(filter));
     #[cfg(feature = "otlp")]
     if let Some((spans, sending)) = otlp::start()? {
         lines.with(spans).try_init().map_err(|_| TelemetryError::AlreadySetUp)?;
+        sending.announce();
         return Ok(Telemetry { sending: Some(sending) });
     }
     lines.try_init().map_err(|_| TelemetryError::AlreadySetUp)?;

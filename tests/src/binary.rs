@@ -47,7 +47,7 @@ pub const MIN_FREE_BYTES: &str = "ANTEROOM_MEDIA__MIN_FREE_BYTES";
 pub fn isolate(command: &mut tokio::process::Command) -> &mut tokio::process::Command {
     for (name, _) in std::env::vars_os() {
         let inherited = name.to_string_lossy();
-        if inherited.starts_with("ANTEROOM_") || inherited.starts_with("OPENAI_") {
+        if ["ANTEROOM_", "OPENAI_", "OTEL_"].iter().any(|ours| inherited.starts_with(ours)) {
             command.env_remove(&name);
         }
     }

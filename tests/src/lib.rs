@@ -13,8 +13,10 @@
 pub mod binary;
 pub mod browser;
 pub mod cli;
+pub mod collector;
 pub mod connection;
 pub mod consumer;
+pub mod contents;
 pub mod fixtures;
 pub mod frames;
 pub mod held_store;

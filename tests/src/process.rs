@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Signal, kill_process, setpriority_process};
 
 /// Sends `SIGTERM`.
 ///
@@ -11,6 +11,15 @@ use rustix::process::{Pid, Signal, kill_process};
 pub fn terminate(id: u32) {
     let id = i32::try_from(id).ok().and_then(Pid::from_raw).expect("a process id is positive");
     kill_process(id, Signal::TERM).expect("the process is our own child");
+}
+
+/// Lets the calling thread work only while no other wants its processor; a process, where priorities are not a
+/// thread's own.
+///
+/// # Panics
+/// When the system refuses, which it has no reason to.
+pub fn give_way() {
+    setpriority_process(None, 19).expect("less may always be asked for");
 }
 
 /// The processor time that a process has used, in user and system mode.

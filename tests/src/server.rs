@@ -77,6 +77,19 @@ impl Server {
         }
     }
 
+    /// Starts a server with more arguments and these variables of the environment.
+    ///
+    /// # Panics
+    /// As [`Self::start`].
+    pub async fn start_in(variables: &[(&'static str, &str)], arguments: &[&str]) -> Self {
+        let mut server = Self::at_home(arguments);
+        for (name, value) in variables {
+            server.set_variable(name, Path::new(value));
+        }
+        server.restart().await;
+        server
+    }
+
     /// Starts a server with more arguments on an empty database of the shared MongoDB.
     ///
     /// # Panics

@@ -8,6 +8,9 @@
 mod access;
 #[path = "operate/api.rs"]
 mod api;
+#[cfg(target_os = "linux")]
+#[path = "operate/aside.rs"]
+mod aside;
 #[path = "operate/commands.rs"]
 mod commands;
 #[path = "operate/explaining.rs"]

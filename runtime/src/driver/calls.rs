@@ -91,7 +91,13 @@ impl Calls {
         };
         // Of several that go together, the last one names them.
         let span = call.callbacks.last().map(|callback| {
-            info_span!("callback", callback_id = %callback.callback_id, attempt = callback.attempt.0)
+            info_span!(
+                "callback",
+                bot_id = whose.0.as_str(),
+                correspondent_id = whose.1.as_str(),
+                callback_id = %callback.callback_id,
+                attempt = callback.attempt.0
+            )
         });
         let unavailable = ConsumerAnswer::Unavailable { retry_after: None };
         let broken = Completion::Called { whose: whose.clone(), answer: Some(unavailable) };

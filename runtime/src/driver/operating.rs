@@ -37,7 +37,7 @@ pub(super) enum Operation {
         attempts: Attempt,
         reply: oneshot::Sender<Option<RedeliverAnswer>>,
     },
-    ShowBot(BotId, oneshot::Sender<Option<BotView>>),
+    ShowBots(Vec<BotId>, oneshot::Sender<Vec<Option<BotView>>>),
     ShowCorrespondent {
         bot_id: BotId,
         correspondent_id: CorrespondentId,
@@ -87,7 +87,12 @@ impl Handle {
 
     /// A bot as it is in memory here.
     pub async fn bot_view(&self, bot_id: BotId) -> Result<Option<BotView>, Stopped> {
-        self.ask(|reply| Command::Operate(Operation::ShowBot(bot_id, reply))).await
+        Ok(self.bot_views(vec![bot_id]).await?.pop().flatten())
+    }
+
+    /// Bots as they are in memory here, each in its place.
+    pub async fn bot_views(&self, bot_ids: Vec<BotId>) -> Result<Vec<Option<BotView>>, Stopped> {
+        self.ask(|reply| Command::Operate(Operation::ShowBots(bot_ids, reply))).await
     }
 
     /// A correspondent as it is in memory here, at most `limit` messages and callbacks of it.
@@ -141,8 +146,9 @@ impl Driver {
                     ));
                 }
             }
-            Operation::ShowBot(bot_id, reply) => {
-                let _ = reply.send(self.machine.bot_view(&bot_id));
+            Operation::ShowBots(bot_ids, reply) => {
+                let views = bot_ids.iter().map(|bot_id| self.machine.bot_view(bot_id));
+                let _ = reply.send(views.collect());
             }
             Operation::ShowCorrespondent { bot_id, correspondent_id, limit, reply } => {
                 let view = self.machine.correspondent_view(&bot_id, &correspondent_id, limit);

@@ -27,6 +27,7 @@ use tracing::{debug, warn};
 use super::pace::SharedPace;
 use super::stall::StallGuard;
 use super::{Access, HttpLimits, HttpState, router};
+use crate::priority::Aside;
 
 /// Bytes that HTTP may buffer of a connection in each direction, a request's head included.
 const BUFFER_BYTES_MAX: usize = 64 * 1024;
@@ -50,7 +51,7 @@ pub(super) type KeptPlace = Option<Extension<Arc<Place>>>;
 /// still open after [`HttpLimits::shutdown_grace`] is dropped.
 ///
 /// # Errors
-/// When the listener has no address; single connections never end the listener.
+/// When the listener has no address, or the system no thread; single connections never end the listener.
 pub async fn serve(
     listener: TcpListener,
     mut state: HttpState,
@@ -60,6 +61,8 @@ pub async fn serve(
         state.access = access(listener.local_addr()?);
     }
     state.shutdown = shutdown.clone();
+    let aside = Aside::start("operators")?;
+    state.aside = aside.handle().cloned();
     let connections = Connections {
         limits: state.limits,
         places: Arc::new(Semaphore::new(state.limits.connections_max)),
@@ -71,6 +74,7 @@ pub async fn serve(
     connections.accept_all(&listener).await;
     drop(listener);
     connections.end().await;
+    drop(aside);
     Ok(())
 }
 

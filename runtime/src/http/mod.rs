@@ -10,6 +10,7 @@
 //! | [`stall`] | a peer that does not read is let go |
 //! | [`guard`] | who may ask: with a token, or from this machine and no foreign web page |
 //! | [`pace`] | how fast one connection may talk |
+//! | [`aside`] | what operators ask for gives way to everything else |
 //! | [`problem`] | errors as problem documents |
 //! | [`path`], [`body`] | reading what an address names, and a bounded body |
 //! | [`provider`], [`writer`], [`frames`] | `GET /v1/provider`: one provider connection |
@@ -28,6 +29,7 @@
 //! connection ends with the shutdown token.
 
 mod acknowledgements;
+mod aside;
 mod body;
 mod callback_socket;
 mod callbacks;
@@ -55,6 +57,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::middleware::from_fn_with_state;
 use axum::routing::{get, post, put};
+use tokio::runtime;
 use tokio_util::sync::CancellationToken;
 
 pub use listener::serve;
@@ -80,6 +83,8 @@ pub struct HttpState {
     operations: Option<Arc<Operations>>,
     runs_bots: bool,
     vitals: Option<Vitals>,
+    /// Where operators' requests are worked on; without it, where they come in.
+    aside: Option<runtime::Handle>,
 }
 
 /// The bounds of the listeners.
@@ -145,6 +150,7 @@ impl HttpState {
             operations: None,
             runs_bots: true,
             vitals: None,
+            aside: None,
         }
     }
 

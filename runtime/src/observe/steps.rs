@@ -20,7 +20,7 @@ use anteroom_core::receipt::{Receipt, RejectReason};
 use anteroom_core::session::event::{SessionEffect, SessionEvent};
 use anteroom_core::time::Timestamp;
 use prometheus_client::metrics::gauge::Gauge;
-use tracing::{Level, Span, debug, span};
+use tracing::{Span, debug, debug_span};
 
 use super::labels::{
     self, OfAction, OfAnswer, OfNotice, OfOutcome, OfPool, OfPoolResult, OfReason, Pool,
@@ -51,9 +51,6 @@ struct Open {
     /// Ends with the answer.
     _span: Span,
 }
-
-/// A span for every message is worth its cost where spans are sent somewhere.
-const MESSAGE_SPANS: Level = if cfg!(feature = "otlp") { Level::INFO } else { Level::DEBUG };
 
 impl Steps {
     pub(super) fn new(series: Arc<Series>) -> Self {
@@ -233,8 +230,8 @@ impl Steps {
             media_id = callback.message.media_id().map(tracing::field::display),
             "callback handed over"
         );
-        let span = span!(
-            MESSAGE_SPANS,
+        // Worth its cost where spans are sent somewhere, or everything is logged.
+        let span = debug_span!(
             "message",
             bot_id = bot_id.as_str(),
             correspondent_id = callback.correspondent_id.as_str(),

@@ -34,11 +34,14 @@ pub(super) async fn list(State(state): State<HttpState>, uri: Uri) -> Result<Jso
     let mut page: Vec<_> = records.iter().filter(is_behind).take(limit + 1).collect();
     let more = page.len() > limit;
     page.truncate(limit);
-    let mut bots = Vec::with_capacity(page.len());
-    for record in &page {
-        let view = view(&state, &record.bot_id).await?;
-        bots.push(shown(record, owners.get(&record.bot_id), view.as_ref(), &state));
-    }
+    // All at once: the driver has receipts to see to.
+    let bot_ids = page.iter().map(|record| record.bot_id.clone()).collect();
+    let views = state.driver.bot_views(bot_ids).await.map_err(|_| Problem::stopping())?;
+    let bots: Vec<_> = page
+        .iter()
+        .zip(&views)
+        .map(|(record, view)| shown(record, owners.get(&record.bot_id), view.as_ref(), &state))
+        .collect();
     let next = page.last().filter(|_| more).map(|record| &record.bot_id);
     Ok(Json(json!({ "bots": bots, "next": next })))
 }

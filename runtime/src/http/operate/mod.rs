@@ -41,7 +41,7 @@ use axum::routing::{get, post};
 
 use super::pace::{SharedPace, in_turn};
 use super::problem::Problem;
-use super::{HttpState, guard};
+use super::{HttpState, aside, guard};
 use crate::store::presence::{Presence, Present};
 use crate::store::views::{Question, View, Views};
 
@@ -132,6 +132,7 @@ pub(super) fn router(state: &HttpState, pace: SharedPace) -> Router<HttpState> {
         .route("/v1/messages/{callback_id}/explain", get(explain::of_callback))
         .route("/v1/media/{media_id}/explain", get(explain::of_media))
         .route("/v1/nodes", get(nodes::list))
+        .route_layer(from_fn_with_state(state.clone(), aside::aside))
         .route_layer(from_fn_with_state(state.clone(), guard::in_time));
     let streams = Router::new().route("/v1/events", get(events::stream));
     requests

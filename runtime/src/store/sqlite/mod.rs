@@ -2,12 +2,13 @@
 //!
 //! Owns the data directory. One thread writes, with **group commit**: requests that wait are executed
 //! in one transaction, each in a savepoint of its own, and all are answered after the one commit. One
-//! thread reads beside it; a read sees everything that was answered before it was asked.
+//! thread reads beside it, and one, which gives way to all others, for operators; a read sees everything that was
+//! answered before it was asked.
 //!
 //! | module | holds |
 //! |---|---|
 //! | `directory`, `opening`, `schema`, `takeover` | opening: the lock, the connections, migrations, what an earlier process left behind |
-//! | `writer`, `reader`, `dispatch` | the two threads, and which function answers which request |
+//! | `writer`, `reader`, `dispatch` | the threads, and which function answers which request |
 //! | `work`, `columns`, `failure` | a request's view of the database |
 //! | `bots`, `jobs`, `claims`, `leases`, `archive`, `revision`, `callbacks`, `sends`, `sweeps`, `operator` | one function a request |
 //! | `backlog` | what waits, for those who look |
@@ -56,10 +57,12 @@ use anteroom_core::store::{BotRecord, StoreError, StoreRequest, StoreResult};
 use tokio::sync::{mpsc, oneshot};
 
 use self::directory::DirectoryLock;
+use self::opening::Connections;
 use self::reader::Read;
 use self::writer::Write;
 use super::views::{Question, View, Views};
 use super::{Backlog, BoxFuture, Clock, Store};
+use crate::priority;
 
 pub use self::opening::OpenError;
 
@@ -100,8 +103,10 @@ pub struct SqliteStore {
 struct Running {
     writes: mpsc::Sender<Write>,
     reads: mpsc::Sender<Read>,
+    looks: mpsc::Sender<Read>,
     writer: JoinHandle<()>,
     reader: JoinHandle<()>,
+    looker: JoinHandle<()>,
     lock: DirectoryLock,
 }
 
@@ -113,20 +118,28 @@ impl SqliteStore {
     /// An [`OpenError`] that names the directory or file and says what to do.
     pub fn open(settings: SqliteSettings, clock: Clock) -> Result<Self, OpenError> {
         let lock = directory::lock(&settings.directory)?;
-        let (write_connection, read_connection) = opening::open(&settings, &clock)?;
+        let Connections { write, read, look } = opening::open(&settings, &clock)?;
         let (writes, write_queue) = mpsc::channel(QUEUE_REQUESTS_MAX);
         let (reads, read_queue) = mpsc::channel(QUEUE_REQUESTS_MAX);
+        let (looks, look_queue) = mpsc::channel(QUEUE_REQUESTS_MAX);
         let directory = settings.directory.clone();
-        let read_clock = Clock::clone(&clock);
+        let (read_clock, look_clock) = (Clock::clone(&clock), Clock::clone(&clock));
         let writer = spawn("store-writer", &directory, {
             let directory = directory.clone();
-            move || writer::run(write_connection, write_queue, &clock, &directory)
+            move || writer::run(write, write_queue, &clock, &directory)
         })?;
         let reader = spawn("store-reader", &directory, {
             let directory = directory.clone();
-            move || reader::run(&read_connection, read_queue, &read_clock, &directory)
+            move || reader::run(&read, read_queue, &read_clock, &directory)
         })?;
-        let running = Running { writes, reads, writer, reader, lock };
+        let looker = spawn("store-looker", &directory, {
+            let directory = directory.clone();
+            move || {
+                priority::give_way();
+                reader::run(&look, look_queue, &look_clock, &directory);
+            }
+        })?;
+        let running = Running { writes, reads, looks, writer, reader, looker, lock };
         Ok(Self {
             directory,
             call_timeout: settings.call_timeout,
@@ -183,14 +196,14 @@ impl Store for SqliteStore {
 
     fn list_bots(&self) -> BoxFuture<'_, Result<Vec<BotRecord>, StoreError>> {
         Box::pin(async move {
-            let queue = self.queue(|running| running.reads.clone());
+            let queue = self.queue(|running| running.looks.clone());
             self.ask(queue, |answer| Read::ListBots { answer }).await
         })
     }
 
     fn backlog(&self) -> BoxFuture<'_, Result<Option<Backlog>, StoreError>> {
         Box::pin(async move {
-            let queue = self.queue(|running| running.reads.clone());
+            let queue = self.queue(|running| running.looks.clone());
             self.ask(queue, |answer| Read::Backlog { answer }).await.map(Some)
         })
     }
@@ -211,7 +224,7 @@ impl Store for SqliteStore {
 impl Views for SqliteStore {
     fn look(&self, question: Question) -> BoxFuture<'_, Result<View, StoreError>> {
         Box::pin(async move {
-            let queue = self.queue(|running| running.reads.clone());
+            let queue = self.queue(|running| running.looks.clone());
             self.ask(queue, |answer| Read::Look { question, answer }).await
         })
     }
@@ -228,11 +241,11 @@ impl Drop for SqliteStore {
 }
 
 impl Running {
-    /// Closes the queues, waits for both threads, and only then gives the directory free.
+    /// Closes the queues, waits for the threads, and only then gives the directory free.
     fn end(self) {
-        let Self { writes, reads, writer, reader, lock } = self;
-        drop((writes, reads));
-        for thread in [reader, writer] {
+        let Self { writes, reads, looks, writer, reader, looker, lock } = self;
+        drop((writes, reads, looks));
+        for thread in [looker, reader, writer] {
             if thread.join().is_err() {
                 tracing::error!("a thread of the store ended by a panic");
             }

@@ -1,7 +1,7 @@
 //! Opening the database: connections, their settings, and what can be wrong with the file.
 //!
 //! Owns [`OpenError`] and the pragmas. The writer's connection is opened first and migrates; the
-//! reader's can never write.
+//! others can never write.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -105,18 +105,23 @@ pub enum OpenError {
     },
 }
 
-/// Opens both connections; the database is migrated and taken over afterwards.
-pub(super) fn open(
-    settings: &SqliteSettings,
-    clock: &Clock,
-) -> Result<(Connection, Connection), OpenError> {
+/// One for each thread.
+pub(super) struct Connections {
+    pub write: Connection,
+    pub read: Connection,
+    /// What operators look through.
+    pub look: Connection,
+}
+
+/// Opens all connections; the database is migrated and taken over before anybody reads.
+pub(super) fn open(settings: &SqliteSettings, clock: &Clock) -> Result<Connections, OpenError> {
     let file = settings.directory.join(DATABASE_FILE);
     let write = open_writer(settings, &file).map_err(|error| explain(&file, error))?;
     schema::migrate(&write, &file, clock())?;
     takeover::take_over(&Work { connection: &write, now: clock() })
         .map_err(|failure| explain_failure(&file, failure))?;
-    let read = open_reader(settings, &file).map_err(|error| explain(&file, error))?;
-    Ok((write, read))
+    let reader = || open_reader(settings, &file).map_err(|error| explain(&file, error));
+    Ok(Connections { read: reader()?, look: reader()?, write })
 }
 
 fn open_writer(settings: &SqliteSettings, file: &Path) -> rusqlite::Result<Connection> {

@@ -1,6 +1,6 @@
-//! The thread that reads beside the writer.
+//! A thread that reads beside the writer: one for the machine, one for operators.
 //!
-//! Owns the reading connection. Each request gets a snapshot of its own, taken after it was asked, so
+//! Owns its connection. Each request gets a snapshot of its own, taken after it was asked, so
 //! that it sees every write that was answered before.
 
 use std::path::Path;
