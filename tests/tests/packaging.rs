@@ -67,6 +67,19 @@ fn dashboard_and_alerts_name_series_that_exist() {
     assert_eq!(shown, all, "every series has a place in the dashboard");
 }
 
+/// Goal: every alert has made-up series under which it fires. Method: the file that `promtool test rules` runs
+/// them from names each.
+#[test]
+fn every_alert_is_shown_to_fire() {
+    let tests = text("docs/alerts.test.yml");
+    for line in text("docs/alerts.yml").lines() {
+        let Some(alert) = line.trim().strip_prefix("- alert: ") else { continue };
+        let fires =
+            format!("        alertname: {alert}\n        exp_alerts:\n          - exp_labels:");
+        assert!(tests.contains(&fires), "nothing shows that {alert} fires");
+    }
+}
+
 async fn run(home: &Path, variables: &[(String, String)], arguments: &[&str]) -> cli::Ended {
     let mut command = cli::command("http://127.0.0.1:1", home, arguments);
     let variables = variables.iter().map(|(name, value)| (name, value));
