@@ -19,10 +19,6 @@ use crate::node::{Node, Told};
 
 const WINDOW: u64 = 256;
 
-/// The one of the `anteroom` binary.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 fn main() {
     divan::main();
 }
