@@ -2,8 +2,8 @@
 //!
 //! Most ids come from outside, so the hash is seeded: nobody can choose ids that collide. The seed
 //! differs from run to run, and so would the order of a [`Lookup`]: **it is never iterated.**
-//! An [`OrderedLookup`] keeps the order of its insertions and may be, and so does a [`RingLookup`]. In a snapshot of the machine both
-//! stand in an order of their own, so that the same machine gives the same snapshot.
+//! An [`OrderedLookup`] and a [`RingLookup`] keep the order of their insertions and may be. In a snapshot
+//! of the machine all stand in an order of their own, so that the same machine gives the same snapshot.
 
 use std::collections::HashMap;
 use std::hash::BuildHasher;

@@ -107,6 +107,13 @@ impl From<Millis> for std::time::Duration {
     }
 }
 
+/// A length that does not fit, of half a billion years, is the longest there is.
+impl From<std::time::Duration> for Millis {
+    fn from(length: std::time::Duration) -> Self {
+        Self(u64::try_from(length.as_millis()).unwrap_or(u64::MAX))
+    }
+}
+
 impl fmt::Display for Millis {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} ms", self.0)

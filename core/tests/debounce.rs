@@ -38,7 +38,7 @@ fn archived(node: &mut Node, numbers: std::ops::RangeInclusive<u64>) -> Vec<Effe
     for number in numbers {
         let words = format!("text {number}");
         node.step(say(SESSION, number, text("alice", &format!("p{number}"), &words)));
-        if node.names().iter().any(|name| name == "next_id") {
+        if node.asks("next_id") {
             node.answer("next_id", Ok(StoreReply::NextId(message_id(1))));
         }
         let stored = vec![ArchiveAnswer::Stored { seq: ArchiveSeq(number) }];
@@ -222,7 +222,7 @@ fn a_burst_waits_for_room_as_a_whole() {
     node.step(attach(1));
     for (number, correspondent) in [(1, "alice"), (2, "alice"), (3, "bert"), (4, "bert")] {
         node.step(say(SESSION, number, text(correspondent, &format!("p{number}"), "hello")));
-        if node.names().iter().any(|name| name == "next_id") {
+        if node.asks("next_id") {
             node.answer("next_id", Ok(StoreReply::NextId(message_id(1))));
         }
         let stored = vec![ArchiveAnswer::Stored { seq: ArchiveSeq(number) }];

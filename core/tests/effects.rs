@@ -32,7 +32,7 @@ fn settings() -> NodeSettings {
 /// A running bot, whose pools have looked for work and found none.
 fn running(settings: NodeSettings) -> Node {
     let mut node = Node::running(settings);
-    while node.names().iter().any(|name| name == "claim") {
+    while node.asks("claim") {
         node.answer("claim", Ok(nothing_claimed()));
     }
     node
@@ -92,7 +92,7 @@ fn a_receipt_waits_for_the_store() {
     assert_eq!(shown(&effects), ["wa-7: #7 next_id alice"]);
     let effects = node.answer("next_id", Ok(next_id(5)));
     assert_eq!(shown(&effects), ["wa-7: #8 archive [alice/5 \"hello\" owed_in_window]"]);
-    let effects = node.answer("archive", Ok(stored(1)));
+    let effects = node.answer("archive", Ok(stored([1])));
     assert_eq!(shown(&effects), ["session 1: receipt seq 1 message_id 5 accepted"]);
 }
 
@@ -136,7 +136,7 @@ fn a_file_goes_when_its_text_is_stored() {
     );
     let ended = "notice: bot_id wa-7 media_id a1 media_ended text text news";
     assert_eq!(shown(&effects), [ended, &archive]);
-    assert_eq!(shown(&node.answer("archive", Ok(stored(1)))), ["wa-7: delete file media-a1"]);
+    assert_eq!(shown(&node.answer("archive", Ok(stored([1])))), ["wa-7: delete file media-a1"]);
 }
 
 /// Goal: a failure is a message like any other, but its file stays for an operator's retry.
@@ -146,7 +146,7 @@ fn a_failure_keeps_its_file() {
     let token = processing(&mut node);
     let failure = ProcessorFailure::Permanent { error: FailureKind::Engine, detail: None };
     node.step(ended(token, Err(failure)));
-    assert_eq!(shown(&node.answer("archive", Ok(stored(1)))), [""; 0]);
+    assert_eq!(shown(&node.answer("archive", Ok(stored([1])))), [""; 0]);
 }
 
 /// Goal: a resend that brought a medium of its own is a duplicate, and its file is deleted only when
@@ -235,13 +235,13 @@ fn an_unreadable_id_is_never_1() {
     let mut node = running(settings());
     node.step(say(SESSION, 1, text("bert", "p1", "hello")));
     node.answer("next_id", Ok(next_id(1)));
-    node.answer("archive", Ok(stored(1)));
+    node.answer("archive", Ok(stored([1])));
     node.step(say(SESSION, 2, text("alice", "p2", "hello")));
     let effects = node.fail("next_id");
     assert_eq!(shown(&effects), ["notice: detail down store_retried operation next_id"]);
     let effects = node.step(say(SESSION, 3, text("bert", "p3", "me too")));
     assert_eq!(shown(&effects), ["wa-7: #10 archive [bert/2 \"me too\" owed_in_window]"]);
-    node.answer("archive", Ok(stored(2)));
+    node.answer("archive", Ok(stored([2])));
     assert_eq!(shown(&node.wait(Millis::from_ms(100))), ["wa-7: #11 next_id alice"]);
     let effects = node.answer("next_id", Ok(next_id(8)));
     assert_eq!(shown(&effects), ["wa-7: #12 archive [alice/8 \"hello\" owed_in_window]"]);
@@ -260,7 +260,7 @@ fn correspondents_take_turns_in_the_archive() {
         node.step(say(SESSION, seq, text("busy", &format!("p{seq}"), "more")));
     }
     node.step(say(SESSION, 7, text("bert", "p7", "me too")));
-    let effects = node.answer("archive", Ok(stored(2)));
+    let effects = node.answer("archive", Ok(stored([2])));
     assert_eq!(
         shown(&effects)[0],
         "wa-7: #11 archive [busy/2 \"more\" owed_in_window; bert/2 \"me too\" owed_in_window]"
@@ -300,7 +300,7 @@ fn work_that_comes_during_a_claim_is_claimed_next() {
     let effects = shown(&node.answer("claim", Ok(nothing_claimed())));
     assert!(effects[0].contains("claim audio up to 1"), "{effects:?}");
     assert_eq!(effects.len(), 1);
-    while node.names().iter().any(|name| name == "claim") {
+    while node.asks("claim") {
         assert_eq!(shown(&node.answer("claim", Ok(nothing_claimed()))), [""; 0]);
     }
 }
@@ -483,6 +483,6 @@ fn a_posted_message_is_answered_by_its_request() {
     let draft = Box::new(text("alice", "p1", "hello"));
     node.step(bot(BotEvent::Post { request_id: RequestId(7), draft }));
     node.answer("next_id", Ok(next_id(1)));
-    let effects = node.answer("archive", Ok(stored(1)));
+    let effects = node.answer("archive", Ok(stored([1])));
     assert_eq!(shown(&effects), ["wa-7: receipt request 7 message_id 1 accepted"]);
 }

@@ -7,7 +7,7 @@
 use anteroom_core::bot::event::BotEvent;
 use anteroom_core::effect::Effect;
 use anteroom_core::event::Event;
-use anteroom_core::id::{ArchiveSeq, LeaseToken, MessageId, RequestId};
+use anteroom_core::id::{LeaseToken, MessageId, RequestId};
 use anteroom_core::janitor::JanitorEvent;
 use anteroom_core::job::{Lease, Status};
 use anteroom_core::pool::event::PoolEvent;
@@ -52,7 +52,7 @@ fn posted_to(settings: NodeSettings) -> Node {
 }
 
 fn find_no_work(node: &mut Node) {
-    while node.names().iter().any(|name| name == "claim") {
+    while node.asks("claim") {
         node.answer("claim", Ok(claimed(Vec::new())));
     }
 }
@@ -70,12 +70,11 @@ fn claimed(jobs: Vec<anteroom_core::job::Job>) -> StoreReply {
 }
 
 fn next_id(number: u64) -> StoreResult {
-    Ok(StoreReply::NextId(message_id(number)))
+    Ok(node::next_id(number))
 }
 
 fn stored(seqs: impl IntoIterator<Item = u64>) -> StoreResult {
-    let answers = seqs.into_iter().map(|seq| ArchiveAnswer::Stored { seq: ArchiveSeq(seq) });
-    Ok(StoreReply::Archive(answers.collect()))
+    Ok(node::stored(seqs))
 }
 
 fn duplicate_of(message_id: MessageId) -> StoreResult {

@@ -33,7 +33,7 @@ fn refused() -> Node {
 
 fn archive(node: &mut Node, number: u64) -> Vec<Effect> {
     node.step(say(SESSION, number, text("alice", &format!("p{number}"), "hello")));
-    if node.names().iter().any(|name| name == "next_id") {
+    if node.asks("next_id") {
         node.answer("next_id", Ok(StoreReply::NextId(message_id(1))));
     }
     let stored = vec![ArchiveAnswer::Stored { seq: ArchiveSeq(number) }];

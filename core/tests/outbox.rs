@@ -10,17 +10,29 @@ use anteroom_core::settings::NodeSettings;
 use anteroom_core::store::StoreReply;
 use anteroom_core::time::Millis;
 
-use crate::script::node::{archived, marked, no_jobs, nothing_owed, owed, start, unavailable};
+use crate::script::node::{
+    archived, marked, next_id, no_jobs, nothing_owed, owed, start, stored, unavailable,
+};
 use crate::script::trace::shown;
 use crate::script::*;
 
-/// A node without workers, whose one bot runs.
-fn running(settings: NodeSettings) -> Node {
+/// A node without workers, whose one bot has its jobs, and reads what it is owed.
+fn reading() -> Node {
+    reading_under(node_settings())
+}
+
+fn reading_under(settings: NodeSettings) -> Node {
     let mut node = Node::new(settings);
     node.step(start([record(BOT)], true, false));
     node.open(SESSION);
     node.step(hello(SESSION, BOT, PROVIDER));
     restored(&mut node, 1);
+    node
+}
+
+/// The same, once it is owed nothing.
+fn running(settings: NodeSettings) -> Node {
+    let mut node = reading_under(settings);
     node.answer("owed_callbacks", Ok(nothing_owed()));
     node.answer("owed_sends", Ok(StoreReply::OwedSends(Vec::new())));
     node
@@ -35,11 +47,6 @@ fn restored(node: &mut Node, epoch: u64) {
 /// The callbacks among effects.
 fn callbacks(effects: &[Effect]) -> Vec<String> {
     shown(effects).into_iter().filter(|line| line.contains(": callback ")).collect()
-}
-
-/// Whether the store has been asked for something that it has not answered.
-fn asks(node: &Node, name: &str) -> bool {
-    node.names().iter().any(|asked| asked == name)
 }
 
 /// Goal: a consumer that has attached to a bot stays attached while the bot stops and starts, and gets what
@@ -73,8 +80,8 @@ fn a_consumer_may_come_before_its_bot() {
     restored(&mut node, 1);
     node.answer("owed_callbacks", Ok(nothing_owed()));
     node.step(say(SESSION, 1, text("alice", "p1", "hello")));
-    node.answer("next_id", Ok(StoreReply::NextId(message_id(1))));
-    let effects = node.answer("archive", Ok(crate::script::node::stored(1)));
+    node.answer("next_id", Ok(next_id(1)));
+    let effects = node.answer("archive", Ok(stored([1])));
     assert_eq!(callbacks(&effects), ["wa-7: callback alice/1/r0 attempt 1 stream 1 \"hello\""]);
 }
 
@@ -85,16 +92,16 @@ fn a_consumer_may_come_before_its_bot() {
 fn a_stop_waits_for_what_the_outbox_has_under_way() {
     let stops = |node: &mut Node| {
         node.step(bot(BotEvent::Stop));
-        assert!(!asks(node, "hold_bot"), "the stop waits");
+        assert!(!node.asks("hold_bot"), "the stop waits");
     };
     let mut open = running(node_settings());
     open.step(attach(1));
     archived(&mut open, 1, "alice");
     stops(&mut open);
     open.step(acknowledge(1, [key("alice", 1)]));
-    assert!(!asks(&open, "hold_bot"), "it waits for the end to be durable");
+    assert!(!open.asks("hold_bot"), "it waits for the end to be durable");
     open.answer("mark_called_back", Ok(marked(1)));
-    assert!(asks(&open, "hold_bot"));
+    assert!(open.asks("hold_bot"));
 
     let mut marking = running(node_settings());
     marking.step(attach(1));
@@ -102,42 +109,34 @@ fn a_stop_waits_for_what_the_outbox_has_under_way() {
     marking.step(acknowledge(1, [key("alice", 1)]));
     stops(&mut marking);
     marking.answer("mark_called_back", Ok(marked(1)));
-    assert!(asks(&marking, "hold_bot"));
+    assert!(marking.asks("hold_bot"));
 
     let mut raising = running(node_settings());
     raising.step(attach(1));
     archived(&mut raising, 1, "alice");
     raising.step(attach(2));
-    assert!(asks(&raising, "raise_attempts"), "the first attempt is spent");
+    assert!(raising.asks("raise_attempts"), "the first attempt is spent");
     stops(&mut raising);
     raising.answer("raise_attempts", Ok(StoreReply::RaiseAttempts(vec![Some(Attempt(2))])));
-    assert!(asks(&raising, "hold_bot"));
+    assert!(raising.asks("hold_bot"));
 
-    let mut paging = Node::new(node_settings());
-    paging.step(start([record(BOT)], true, false));
-    paging.open(SESSION);
-    paging.step(hello(SESSION, BOT, PROVIDER));
-    restored(&mut paging, 1);
+    let mut paging = reading();
     paging.answer("owed_sends", Ok(StoreReply::OwedSends(Vec::new())));
     stops(&mut paging);
     paging.answer("owed_callbacks", Ok(nothing_owed()));
-    assert!(asks(&paging, "hold_bot"));
+    assert!(paging.asks("hold_bot"));
 }
 
 /// Goal: a page of owed callbacks and an archive batch never overlap, so that no page misses what is archived.
-/// Method: a message comes while the first page is under way, and while it is asked for again.
+/// Method: a message comes while the first page is under way.
 #[test]
 fn nothing_is_archived_while_a_page_is_read() {
-    let mut node = Node::new(node_settings());
-    node.step(start([record(BOT)], true, false));
-    node.open(SESSION);
-    node.step(hello(SESSION, BOT, PROVIDER));
-    restored(&mut node, 1);
+    let mut node = reading();
     node.step(say(SESSION, 1, text("alice", "p1", "hello")));
-    node.answer("next_id", Ok(StoreReply::NextId(message_id(1))));
-    assert!(asks(&node, "owed_callbacks") && !asks(&node, "archive"));
+    node.answer("next_id", Ok(next_id(1)));
+    assert!(node.asks("owed_callbacks") && !node.asks("archive"));
     node.answer("owed_callbacks", Ok(nothing_owed()));
-    assert!(asks(&node, "archive"));
+    assert!(node.asks("archive"));
 }
 
 /// Goal: a consumer's reply, which became a durable send with the end of its callback, is looked for at once.
@@ -148,15 +147,15 @@ fn a_reply_is_looked_for_when_it_is_durable() {
         node.step(attach(1));
         archived(&mut node, 1, "alice");
         node.step(answered(key("alice", 1), 1, ConsumerAnswer::Acknowledged { reply }));
-        assert!(!asks(&node, "owed_sends"), "it is not durable yet");
+        assert!(!node.asks("owed_sends"), "it is not durable yet");
         node.answer("mark_called_back", Ok(marked(1)));
-        assert_eq!(asks(&node, "owed_sends"), looks);
+        assert_eq!(node.asks("owed_sends"), looks);
     }
 }
 
 /// Goal: a correspondent stays in memory while something of it is owed there, however long it is silent, and is
-/// let go after that. Method: with a consumer or without; the next message asks for the first free id again, which only
-/// one who is not in memory does.
+/// let go after that. Method: without a consumer, and with one that acknowledges; the next message asks for the first
+/// free id again, which only one who is not in memory does.
 #[test]
 fn a_correspondent_stays_as_long_as_it_is_owed_something() {
     let silent_after = node_settings().bot_defaults.limits.silent_after;
@@ -175,18 +174,14 @@ fn a_correspondent_stays_as_long_as_it_is_owed_something() {
         node.wait(silent_after);
         node.wait(silent_after);
         node.step(say(SESSION, 2, text("alice", "p2", "again")));
-        assert_eq!(asks(&node, "next_id"), asks_again, "owed nothing: {ends}");
+        assert_eq!(node.asks("next_id"), asks_again, "owed nothing: {ends}");
     }
 }
 
-/// Goal: what is asked for again because the store did not answer is still under way.
+/// Goal: a page that the store did not answer is asked for again.
 #[test]
 fn a_page_that_fails_is_read_again() {
-    let mut node = Node::new(node_settings());
-    node.step(start([record(BOT)], true, false));
-    node.open(SESSION);
-    node.step(hello(SESSION, BOT, PROVIDER));
-    restored(&mut node, 1);
+    let mut node = reading();
     node.step(attach(1));
     node.answer("owed_callbacks", Err(unavailable()));
     node.wait(node_settings().store_retry.after(9));

@@ -8,17 +8,17 @@ use anteroom_core::bot::event::BotEvent;
 use anteroom_core::deadline::Deadline;
 use anteroom_core::effect::Effect;
 use anteroom_core::event::Event;
-use anteroom_core::id::{ArchiveSeq, BotId, RequestId};
+use anteroom_core::id::{BotId, RequestId};
 use anteroom_core::notice::Notice;
 use anteroom_core::protocol::{
     ErrorCode, FrameError, MessageFrame, ProviderFrame, ProviderStatus, Sent, StatusFrame, v0,
 };
 use anteroom_core::session::event::{SessionEffect, SessionEvent};
 use anteroom_core::settings::NodeSettings;
-use anteroom_core::store::{ArchiveAnswer, EnqueueAnswer, Send, StoreReply};
+use anteroom_core::store::{EnqueueAnswer, Send, StoreReply};
 use anteroom_core::time::Millis;
 
-use crate::script::node::{acquired, no_jobs, nothing_owed, start};
+use crate::script::node::{acquired, no_jobs, nothing_owed, start, stored};
 use crate::script::trace::shown;
 use crate::script::*;
 
@@ -78,11 +78,6 @@ fn told(effects: &[Effect]) -> Vec<String> {
         words.join(" ")
     };
     shown(effects).into_iter().map(plain).collect()
-}
-
-fn stored(seqs: impl IntoIterator<Item = u64>) -> StoreReply {
-    let answers = seqs.into_iter().map(|seq| ArchiveAnswer::Stored { seq: ArchiveSeq(seq) });
-    StoreReply::Archive(answers.collect())
 }
 
 /// A frame that is none, as far as it could be read.

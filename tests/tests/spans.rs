@@ -33,6 +33,15 @@ async fn texts(provider: &mut Connection, consumer: &Consumer, ids: std::ops::Ra
     }
 }
 
+/// A node with these variables, its provider and its consumer, after the first text.
+async fn after_one_text(variables: &[(&'static str, &str)]) -> (Server, Connection, Consumer) {
+    let server = Server::start_in(variables, &[]).await;
+    let consumer = Consumer::connect(&server, BOT, Acknowledge::Promptly);
+    let mut provider = Connection::hello(&server, BOT).await;
+    texts(&mut provider, &consumer, 0..1).await;
+    (server, provider, consumer)
+}
+
 /// Goal: each message has a span from its handing over to its acknowledgement, each job one of its work, with
 /// the ids that the log has; nothing of what anybody said leaves the node, however much is logged and however little.
 /// Method: everything that may carry contents is said; the node is stopped, long before a batch would be due; its requests are
@@ -90,10 +99,7 @@ async fn an_absent_collector_is_spoken_of_once() {
         (TIMEOUT, "200"),
         ("OTEL_SERVICE_NAME", "node-7"),
     ];
-    let mut server = Server::start_in(&variables, &[]).await;
-    let consumer = Consumer::connect(&server, BOT, Acknowledge::Promptly);
-    let mut provider = Connection::hello(&server, BOT).await;
-    texts(&mut provider, &consumer, 0..1).await;
+    let (mut server, mut provider, consumer) = after_one_text(&variables).await;
     anteroom_tests::eventually("it says so", || times(&server, NOT_TAKEN) == 1).await;
     texts(&mut provider, &consumer, 1..200).await;
     assert_eq!(times(&server, NOT_TAKEN), 1, "{}", server.log());
@@ -126,10 +132,7 @@ async fn a_silent_collector_delays_nothing() {
         (TIMEOUT, "60000"),
         ("OTEL_BSP_MAX_QUEUE_SIZE", "16"),
     ];
-    let mut server = Server::start_in(&variables, &[]).await;
-    let consumer = Consumer::connect(&server, BOT, Acknowledge::Promptly);
-    let mut provider = Connection::hello(&server, BOT).await;
-    texts(&mut provider, &consumer, 0..1).await;
+    let (mut server, mut provider, consumer) = after_one_text(&variables).await;
     collector.heard().until("a request", |heard| heard.requests == 1).await;
     texts(&mut provider, &consumer, 1..100).await;
     assert_eq!(collector.heard().read(|heard| heard.requests), 1, "the first has no answer yet");

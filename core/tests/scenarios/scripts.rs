@@ -26,7 +26,7 @@ fn begin(settings: NodeSettings) -> Node {
     let mut node = Node::running(settings);
     node.step(attach(1));
     // The pools have looked for work and found none, so that jobs can be inserted already leased.
-    while node.names().iter().any(|name| name == "claim") {
+    while node.asks("claim") {
         node.answer("claim", Ok(claimed(Vec::new())));
     }
     node.trace.restart(node.now);
@@ -69,7 +69,7 @@ fn processed(number: u128, token: LeaseToken, text: &str) -> Event {
 /// A voice note is taken in and its processor runs; returns the lease.
 fn process_voice(node: &mut Node, seq: u64, correspondent: &str, number: u128) -> LeaseToken {
     node.step(say(SESSION, seq, voice(correspondent, &format!("p{seq}"), number)));
-    if node.names().iter().any(|name| name == "next_id") {
+    if node.asks("next_id") {
         node.answer("next_id", Ok(first_id()));
     }
     let token = lease_of_insert(node);

@@ -161,6 +161,11 @@ impl Node {
         &asked.unwrap_or_else(|| panic!("{name} was asked: {:?}", self.names())).request
     }
 
+    /// Whether an operation of that name has no answer.
+    pub fn asks(&self, name: &str) -> bool {
+        self.asked.iter().any(|asked| asked.name() == name)
+    }
+
     /// The names of all operations without an answer.
     pub fn names(&self) -> Vec<String> {
         self.asked.iter().map(Asked::name).collect()
@@ -211,8 +216,9 @@ pub fn unavailable() -> StoreError {
     StoreError::Unavailable { detail: "down".to_owned() }
 }
 
-pub fn stored(seq: u64) -> StoreReply {
-    StoreReply::Archive(vec![ArchiveAnswer::Stored { seq: ArchiveSeq(seq) }])
+pub fn stored(seqs: impl IntoIterator<Item = u64>) -> StoreReply {
+    let answers = seqs.into_iter().map(|seq| ArchiveAnswer::Stored { seq: ArchiveSeq(seq) });
+    StoreReply::Archive(answers.collect())
 }
 
 pub fn next_id(number: u64) -> StoreReply {
@@ -238,8 +244,8 @@ pub fn owed(correspondent: &str, id: u64, seq: u64) -> OwedCallback {
 /// A text that is durable, and called back if there is a consumer.
 pub fn archived(node: &mut Node, seq: u64, correspondent: &str) {
     node.step(say(SESSION, seq, text(correspondent, &format!("p{seq}"), "hello")));
-    if node.names().iter().any(|name| name == "next_id") {
+    if node.asks("next_id") {
         node.answer("next_id", Ok(next_id(1)));
     }
-    node.answer("archive", Ok(stored(seq)));
+    node.answer("archive", Ok(stored([seq])));
 }

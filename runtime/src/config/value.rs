@@ -256,7 +256,7 @@ impl Length for Millis {
     }
 
     fn set_length(&mut self, length: Duration) {
-        *self = Self::from_ms(u64::try_from(length.as_millis()).unwrap_or(u64::MAX));
+        *self = length.into();
     }
 }
 

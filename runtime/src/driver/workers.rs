@@ -108,11 +108,9 @@ fn told(failure: Failure) -> ProcessorFailure {
         Failure::Permanent { error, detail } => {
             ProcessorFailure::Permanent { error, detail: Some(detail) }
         }
-        Failure::Transient { retry_after, detail } => ProcessorFailure::Transient {
-            retry_after: retry_after
-                .map(|wait| Millis::from_ms(u64::try_from(wait.as_millis()).unwrap_or(u64::MAX))),
-            detail,
-        },
+        Failure::Transient { retry_after, detail } => {
+            ProcessorFailure::Transient { retry_after: retry_after.map(Millis::from), detail }
+        }
         Failure::TimedOut => ProcessorFailure::TimedOut,
         Failure::Cancelled => ProcessorFailure::Cancelled,
     }

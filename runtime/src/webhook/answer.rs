@@ -84,8 +84,7 @@ fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Millis> {
         Ok(seconds) => Duration::from_secs(seconds),
         Err(_) => httpdate::parse_http_date(value).ok()?.duration_since(now).unwrap_or_default(),
     };
-    let wait = wait.min(RETRY_AFTER_MAX);
-    Some(Millis::from_ms(u64::try_from(wait.as_millis()).unwrap_or(u64::MAX)))
+    Some(wait.min(RETRY_AFTER_MAX).into())
 }
 
 #[cfg(test)]

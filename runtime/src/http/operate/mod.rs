@@ -61,8 +61,7 @@ impl Operations {
 
     /// What the node itself says to who asks which nodes there are.
     fn present(&self) -> Present {
-        let up =
-            Millis::from_ms(u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX));
+        let up = self.started.elapsed().into();
         Present { node: self.node.clone(), up, silent: Millis::ZERO }
     }
 
