@@ -213,7 +213,7 @@ impl Queue {
     }
 
     fn complete(&mut self, media_id: MediaId, outcome: Outcome) {
-        let job = FinishedJob { media_id, token: None };
+        let job = FinishedJob { media_id, token: None, worked: None };
         let completion = self.inner.update_message_by_media_id(job, outcome, &self.limits);
         assert!(matches!(completion, Completion::Updated { .. }));
     }

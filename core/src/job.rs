@@ -107,7 +107,21 @@ pub enum Status {
         /// The lease it was completed under; none when no worker did.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         token: Option<LeaseToken>,
+        /// Whose work it is; none when no worker did it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        worked: Option<Worked>,
     },
+}
+
+/// Who worked on a job, and when. Nothing is decided by it: it is kept to be told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Worked {
+    /// Who had the job.
+    pub worker_id: WorkerId,
+    /// Since when.
+    pub claimed_at: Timestamp,
+    /// When it had the result.
+    pub ended_at: Timestamp,
 }
 
 /// A worker's hold on a job.
@@ -254,6 +268,14 @@ impl Job {
         match &self.status {
             Status::Processing { lease } => Some(lease),
             Status::Pending | Status::Completed { .. } => None,
+        }
+    }
+
+    /// Whose work the stored result is.
+    pub fn worked(&self) -> Option<Worked> {
+        match self.status {
+            Status::Completed { worked, .. } => worked,
+            Status::Pending | Status::Processing { .. } => None,
         }
     }
 
@@ -442,9 +464,18 @@ impl Job {
 
     fn completed(&self, outcome: Outcome, token: Option<LeaseToken>, now: Timestamp) -> Applied {
         let failed = outcome.is_failure();
-        let job = Self { status: Status::Completed { outcome, token }, ..self.clone() };
+        let lease = self.lease().filter(|lease| Some(lease.token) == token);
+        let worked = lease.map(|lease| lease.worked(now));
+        let job = Self { status: Status::Completed { outcome, token, worked }, ..self.clone() };
         let failed_copy = failed.then(|| FailedCopy { job: job.clone(), failed_at: now });
         Applied { job: Some(job), failed_copy }
+    }
+}
+
+impl Lease {
+    /// The work of its holder, who has a result.
+    pub fn worked(&self, ended_at: Timestamp) -> Worked {
+        Worked { worker_id: self.worker_id, claimed_at: self.claimed_at, ended_at }
     }
 }
 

@@ -368,7 +368,7 @@ impl Machine {
 
     fn signal_bot(&mut self, bot_id: &BotId, signal: BotSignal, effects: &mut Vec<Effect>) {
         // A result for a bot that does not run here stays in the store.
-        if let BotSignal::MediaDone { media_id, token, outcome } = &signal
+        if let BotSignal::MediaDone { media_id, token, outcome, .. } = &signal
             && !self.bots.get(bot_id).is_some_and(Bot::accepts_results)
         {
             let (media_id, token, outcome) = (*media_id, *token, outcome.clone());

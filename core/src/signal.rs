@@ -6,7 +6,7 @@ use crate::id::{
     BotId, Epoch, LeaseToken, MediaId, PoolName, ProviderInstance, ProviderMessageId, SendId,
     SessionId,
 };
-use crate::job::{Job, LeaseRequest};
+use crate::job::{Job, LeaseRequest, Worked};
 use crate::message::Outcome;
 use crate::receipt::{Origin, Receipt};
 use crate::store::{BotRecord, Send};
@@ -60,7 +60,7 @@ pub(crate) enum BotSignal {
     /// Ownership is lost: nothing more may be done.
     OwnershipLost,
     /// A worker here has the result of a job, under a lease it still holds.
-    MediaDone { media_id: MediaId, token: LeaseToken, outcome: Outcome },
+    MediaDone { media_id: MediaId, token: LeaseToken, worked: Worked, outcome: Outcome },
     /// Results for the bot wait in the store.
     ResultsWaiting,
     /// The node shuts down.

@@ -16,7 +16,7 @@ use crate::id::{
     ArchiveSeq, Attempt, BotId, CallbackKey, CorrespondentId, Epoch, LeaseToken, MediaId,
     MessageId, NodeId, PoolName, ProviderMessageId, ProviderName, SendId, WorkerId,
 };
-use crate::job::{Job, LeaseRequest, Rejection, ReleaseReason};
+use crate::job::{Job, LeaseRequest, Rejection, ReleaseReason, Worked};
 use crate::message::{Message, Outcome};
 use crate::settings::Run;
 use crate::time::Millis;
@@ -450,6 +450,9 @@ pub struct FinishedJob {
     pub media_id: MediaId,
     /// The lease under which its result was made here; none when the result was stored before.
     pub token: Option<LeaseToken>,
+    /// Whose work its result is, to be kept beside the message.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub worked: Option<Worked>,
 }
 
 /// What became of one message of an archive batch.

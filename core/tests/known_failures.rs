@@ -273,7 +273,8 @@ fn a_result_during_the_restore_is_applied_after_it() {
     restored(&mut node, page);
     let effects = node.answer("complete", Ok(StoreReply::Complete(vec![TokenAnswer::Ok])));
     assert_eq!(told(&effects), ["wa-7: completed_jobs after None"]);
-    let status = Status::Completed { outcome: words("news"), token: Some(lease.token) };
+    let status =
+        Status::Completed { outcome: words("news"), token: Some(lease.token), worked: None };
     let done = anteroom_core::job::Job { status, ..held };
     let page = StoreReply::CompletedJobs(JobPage { jobs: vec![done], more: false });
     assert_eq!(
@@ -314,7 +315,7 @@ fn a_result_that_the_archive_refuses_stays_in_its_job() {
 
     let effects = node.answer("complete", Ok(StoreReply::Complete(vec![TokenAnswer::Ok])));
     assert_eq!(told(&effects), ["wa-7: completed_jobs after None"]);
-    let status = Status::Completed { outcome: words("news"), token: Some(token) };
+    let status = Status::Completed { outcome: words("news"), token: Some(token), worked: None };
     let jobs = vec![job("alice", 1, 0xa1, status)];
     let page = StoreReply::CompletedJobs(JobPage { jobs, more: false });
     let effects = told(&node.answer("completed_jobs", Ok(page)));

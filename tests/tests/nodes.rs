@@ -100,6 +100,19 @@ async fn bots_and_workers_may_have_nodes_of_their_own() {
     assert_eq!(done(&Series::of(&bots).await), 0.0);
     assert_eq!(done(&Series::of(&workers).await), 1.0);
 
+    let asked = async |path: String| {
+        let answer = http_client().get(format!("{}/v1/{path}", bots.url())).send().await;
+        answer.expect("the server answers").json::<Value>().await.expect("it is JSON")
+    };
+    let nodes = asked("nodes".to_owned()).await;
+    let mut all = nodes["nodes"].as_array().into_iter().flatten();
+    let worker = all.find(|node| node["role"] == "workers").expect("it is listed");
+    let story = asked(format!("media/{}/explain", media.media_id)).await;
+    let mut steps = story["steps"].as_array().into_iter().flatten();
+    let claimed = steps.find(|step| step["what"] == "claimed").expect("it was claimed");
+    let by_whom = format!("by worker {}", worker["node_id"].as_str().expect("an id"));
+    assert_eq!(claimed["detail"], by_whom, "{story}");
+
     let posted = http_client()
         .post(format!("{}/v1/bots/{BOT}/messages", workers.url()))
         .json(&frames::text("alice", "m2", "hello"))
@@ -120,8 +133,7 @@ async fn bots_and_workers_may_have_nodes_of_their_own() {
         assert!(line.is_some_and(|line| line.contains(role)), "{role} {listens_at}: {listed}");
     }
     workers.terminate(PATIENCE).await;
-    let nodes = http_client().get(format!("{}/v1/nodes", bots.url())).send().await;
-    let nodes: Value = nodes.expect("the server answers").json().await.expect("it is JSON");
+    let nodes = asked("nodes".to_owned()).await;
     let roles: Vec<_> =
         nodes["nodes"].as_array().into_iter().flatten().map(|node| &node["role"]).collect();
     assert_eq!(roles, ["bots"], "{nodes}");

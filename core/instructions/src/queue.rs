@@ -81,7 +81,7 @@ pub fn any(placeholders: u64) -> Completions {
 
 fn completions(placeholders: u64, numbers: Vec<u64>) -> Completions {
     let job = |number| {
-        let job = FinishedJob { media_id: drafts::media_id(number), token: None };
+        let job = FinishedJob { media_id: drafts::media_id(number), token: None, worked: None };
         let extracted = Extracted { text: SPOKEN.to_owned(), ..Extracted::default() };
         (job, Outcome::Text(extracted))
     };

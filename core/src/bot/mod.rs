@@ -197,8 +197,8 @@ impl Bot {
             BotSignal::Owned { epoch, valid_until } => self.owned(cx, epoch, valid_until),
             BotSignal::HeldElsewhere { renewed } => self.held_elsewhere(cx, renewed),
             BotSignal::OwnershipLost => self.fenced(cx),
-            BotSignal::MediaDone { media_id, token, outcome } => {
-                self.media_done(cx, media_id, token, outcome);
+            BotSignal::MediaDone { media_id, token, worked, outcome } => {
+                self.media_done(cx, media_id, token, worked, outcome);
             }
             BotSignal::ResultsWaiting => self.results_waiting(),
             BotSignal::Stop => {

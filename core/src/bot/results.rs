@@ -10,7 +10,7 @@ use crate::content;
 use crate::context::Context;
 use crate::durable::Durable;
 use crate::id::{CorrespondentId, LeaseToken, MediaId, OpId};
-use crate::job::{Job, Status};
+use crate::job::{Job, Status, Worked};
 use crate::lane::Lane;
 use crate::message::{Message, Outcome};
 use crate::notice::Notice;
@@ -96,9 +96,10 @@ impl Bot {
         cx: &mut Context<'_>,
         media_id: MediaId,
         token: LeaseToken,
+        worked: Worked,
         outcome: Outcome,
     ) {
-        let job = FinishedJob { media_id, token: Some(token) };
+        let job = FinishedJob { media_id, token: Some(token), worked: Some(worked) };
         if !self.accepts_results() || !self.apply(cx, job, outcome.clone()) {
             cx.tell_pools(PoolSignal::Undelivered { media_id, token, outcome });
         }
@@ -159,8 +160,9 @@ impl Bot {
         match &job.status {
             Status::Pending => cx.hint_work(&job.pool),
             Status::Processing { .. } => {}
-            Status::Completed { outcome, .. } => {
-                let finished = FinishedJob { media_id: job.media_id, token: None };
+            Status::Completed { outcome, worked, .. } => {
+                let media_id = job.media_id;
+                let finished = FinishedJob { media_id, token: None, worked: *worked };
                 self.apply(cx, finished, outcome.clone());
             }
         }

@@ -152,9 +152,10 @@ fn failures_leave_a_copy_and_other_outcomes_do_not() {
             Command::FinishLeased { token: mine(), outcome: outcome.clone() },
         ] {
             let copy = before.apply(&command, NOW).unwrap().failed_copy;
-            let status = Status::Completed { outcome: outcome.clone(), token: Some(mine()) };
+            let (outcome, token) = (outcome.clone(), Some(mine()));
+            let status = Status::Completed { outcome, token, worked: worked(&before) };
             let job = Job { status, ..before.clone() };
-            assert_eq!(copy, kept.then_some(FailedCopy { job, failed_at: NOW }), "{outcome:?}");
+            assert_eq!(copy, kept.then_some(FailedCopy { job, failed_at: NOW }), "{command:?}");
         }
     }
 }
@@ -202,6 +203,12 @@ fn a_retry_is_a_new_life_as_the_next_revision() {
     }
 }
 
+/// The work of the holder of a job that has its result now.
+fn worked(job: &Job) -> Option<Worked> {
+    let lease = job.lease()?;
+    Some(Worked { worker_id: lease.worker_id, claimed_at: lease.claimed_at, ended_at: NOW })
+}
+
 fn job(state: State, place: Where, revision: u32) -> Job {
     let lease = |expires_at| Lease {
         worker_id: worker(1),
@@ -214,10 +221,22 @@ fn job(state: State, place: Where, revision: u32) -> Job {
         State::Waiting | State::BackingOff | State::Rested => Status::Pending,
         State::Live => Status::Processing { lease: lease(soon) },
         State::Lapsed | State::LastLapsed => Status::Processing { lease: lease(NOW) },
-        State::Done => Status::Completed { outcome: text("first"), token: Some(mine()) },
-        State::Failed => Status::Completed { outcome: failure(), token: Some(mine()) },
-        State::Expired => Status::Completed { outcome: Outcome::Expired, token: None },
-        State::Discarded => Status::Completed { outcome: Outcome::Discarded, token: None },
+        State::Done => Status::Completed {
+            outcome: text("first"),
+            token: Some(mine()),
+            worked: Some(lease(soon).worked(NOW)),
+        },
+        State::Failed => Status::Completed {
+            outcome: failure(),
+            token: Some(mine()),
+            worked: Some(lease(soon).worked(NOW)),
+        },
+        State::Expired => {
+            Status::Completed { outcome: Outcome::Expired, token: None, worked: None }
+        }
+        State::Discarded => {
+            Status::Completed { outcome: Outcome::Discarded, token: None, worked: None }
+        }
     };
     let not_before = match state {
         State::BackingOff => Some(soon),

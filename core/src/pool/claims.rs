@@ -133,6 +133,8 @@ impl Pools {
             self.lose(cx, media_id);
             return self.give_back_claim(media_id, token);
         }
+        // A job that was inserted with its lease does not say since when.
+        let claimed_at = job.lease().map_or(cx.now, |lease| lease.claimed_at);
         let work = Work {
             media_id,
             bot_id: job.bot_id,
@@ -146,7 +148,8 @@ impl Pools {
             timeout: pool.settings.timeout,
         };
         pool.waiting.push_back(media_id);
-        let held = Held { work, transient: job.transient, lease_end, state: HeldState::Waiting };
+        let (transient, state) = (job.transient, HeldState::Waiting);
+        let held = Held { work, transient, claimed_at, lease_end, state };
         self.held.insert(media_id, held);
         self.check_by(lease_end);
         self.schedule_renewal(cx);

@@ -76,6 +76,7 @@ struct Pool {
 struct Held {
     work: Work,
     transient: u32,
+    claimed_at: Timestamp,
     /// By the time it was asked for: surely not later than the store's.
     lease_end: Timestamp,
     state: HeldState,

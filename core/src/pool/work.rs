@@ -4,7 +4,7 @@ use super::event::{PoolEffect, ProcessorFailure};
 use super::{Held, HeldState, Pools};
 use crate::context::Context;
 use crate::id::{LeaseToken, MediaId, PoolName};
-use crate::job::ReleaseReason;
+use crate::job::{ReleaseReason, Worked};
 use crate::message::{FailureKind, Outcome};
 use crate::notice::Notice;
 use crate::signal::BotSignal;
@@ -106,7 +106,9 @@ impl Pools {
         held.state = HeldState::Delivered;
         let token = held.work.token;
         let bot_id = held.work.bot_id.clone();
-        cx.tell_bot(&bot_id, BotSignal::MediaDone { media_id, token, outcome });
+        let worker_id = cx.settings.node_id;
+        let worked = Worked { worker_id, claimed_at: held.claimed_at, ended_at: cx.now };
+        cx.tell_bot(&bot_id, BotSignal::MediaDone { media_id, token, worked, outcome });
     }
 
     fn failed_transiently(

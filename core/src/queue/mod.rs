@@ -25,7 +25,7 @@ use self::dedupe::{DedupeWindow, Seen};
 use crate::content;
 use crate::draft::{Direction, Draft};
 use crate::durable::Durable;
-use crate::id::{LeaseToken, MediaId, MessageId, ProviderMessageId};
+use crate::id::{MediaId, MessageId, ProviderMessageId};
 use crate::lookup::Lookup;
 use crate::message::{Media, Message, Outcome, Source, size_of, truncate};
 use crate::receipt::{EvictReason, Origin, RejectReason};
@@ -89,13 +89,12 @@ pub struct Excuse {
     pub detail: Option<Box<str>>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 enum MediaState {
     /// Its text has not come.
     Waiting,
-    /// Its text has come, from a job that was done here under this lease, or whose result the
-    /// store has.
-    Ready(Option<LeaseToken>),
+    /// Its text has come. Boxed, for many wait for theirs.
+    Ready(Box<FinishedJob>),
 }
 
 /// What became of an addition.
@@ -353,7 +352,7 @@ impl CorrespondentQueue {
         limits: &Limits,
     ) -> Completion {
         let Some(entry) = self.media.get_mut(&job.media_id) else { return Completion::NotFound };
-        match entry.state {
+        match &entry.state {
             MediaState::Waiting => {}
             MediaState::Ready(_) => return Completion::NotFound,
         }
@@ -362,7 +361,7 @@ impl CorrespondentQueue {
         let old_size = message.message_size;
         let truncated = content::complete(message, outcome, limits.max_characters_media_text);
         let new_size = message.message_size;
-        entry.state = MediaState::Ready(job.token);
+        entry.state = MediaState::Ready(Box::new(job));
         self.ready_media.insert(id);
         self.total_chars = self.total_chars - old_size + new_size;
         let mut evicted = Vec::new();
@@ -391,7 +390,7 @@ impl CorrespondentQueue {
 
     /// Removes an open placeholder: its job was refused, abandoned, or ended by an operator.
     pub fn remove_placeholder(&mut self, media_id: MediaId) -> Option<Removed> {
-        match self.media.get(&media_id)?.state {
+        match &self.media.get(&media_id)?.state {
             MediaState::Waiting => {}
             MediaState::Ready(_) => return None,
         }
@@ -406,7 +405,7 @@ impl CorrespondentQueue {
     /// provider said of a medium that it could not bring.
     pub fn unconfirmed(&self, media_id: MediaId) -> Option<(&Message, &Excuse)> {
         let entry = self.media.get(&media_id)?;
-        match entry.state {
+        match &entry.state {
             MediaState::Waiting => Some((&*entry.message, &entry.unconfirmed.as_ref()?.excuse)),
             MediaState::Ready(_) => None,
         }
@@ -527,7 +526,7 @@ impl CorrespondentQueue {
         let MediaEntry { message, unconfirmed, state } = self.media.remove(&media_id)?;
         self.total_chars -= message.message_size;
         let job = match state {
-            MediaState::Ready(token) => Some(FinishedJob { media_id, token }),
+            MediaState::Ready(job) => Some(*job),
             MediaState::Waiting => None,
         };
         let origin = unconfirmed.and_then(|unconfirmed| unconfirmed.origin);

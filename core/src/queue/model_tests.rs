@@ -21,6 +21,7 @@ use self::steps::{MEDIA, PROVIDERS, addend, limits, outcome, placeholder};
 use super::*;
 use crate::draft::DraftMedia;
 use crate::id::LeaseToken;
+use crate::job::Worked;
 use crate::message::{MediaKind, Participant};
 use crate::settings::Overflow;
 use crate::store::FinishedJob;
@@ -339,13 +340,10 @@ fn entries(queue: &CorrespondentQueue) -> Vec<Entry> {
     let media = media.map(|entry| Entry {
         message: (*entry.message).clone(),
         origin: entry.unconfirmed.as_ref().and_then(|unconfirmed| unconfirmed.origin),
-        state: match entry.state {
+        state: match &entry.state {
             MediaState::Waiting if entry.unconfirmed.is_some() => State::Unconfirmed,
             MediaState::Waiting => State::Waiting,
-            MediaState::Ready(token) => {
-                let media_id = entry.message.media_id().expect("an entry of media has media");
-                State::Ready(FinishedJob { media_id, token })
-            }
+            MediaState::Ready(job) => State::Ready(**job),
         },
         excuse: entry.unconfirmed.as_ref().map_or_else(Excuse::default, |it| it.excuse.clone()),
     });
@@ -413,7 +411,10 @@ fn placeholder_message(placeholder: &Placeholder) -> Message {
 }
 
 fn job(number: u8) -> FinishedJob {
-    FinishedJob { media_id: media_id(number), token: Some(token(number)) }
+    let (media_id, token) = (media_id(number), Some(token(number)));
+    let (claimed_at, ended_at) = (Timestamp::from_ms(number.into()), Timestamp::from_ms(1_000));
+    let worked = Some(Worked { worker_id: Uuid::from_u128(1).into(), claimed_at, ended_at });
+    FinishedJob { media_id, token, worked }
 }
 
 fn token(number: u8) -> LeaseToken {

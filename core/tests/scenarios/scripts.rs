@@ -124,7 +124,8 @@ pub fn recovery() -> Node {
         claimed_at: node.now,
         expires_at: node.now + Millis::from_secs(60),
     };
-    let done = Status::Completed { outcome: words("finished elsewhere"), token: None };
+    let done =
+        Status::Completed { outcome: words("finished elsewhere"), token: None, worked: None };
     let first = vec![
         job("alice", 4, 0xa1, Status::Pending),
         job("alice", 5, 0xa2, Status::Processing { lease }),

@@ -6,7 +6,7 @@
 
 use anteroom_core::id::{ArchiveSeq, BotId, CorrespondentId, Epoch, MediaId, MessageId, NodeId};
 use anteroom_core::id::{PoolName, WorkerId};
-use anteroom_core::job::{FailedCopy, Job, Status};
+use anteroom_core::job::{FailedCopy, Job, Status, Worked};
 use anteroom_core::message::{FailureKind, Message, Outcome};
 use anteroom_core::store::StoreError;
 use anteroom_core::time::{Millis, Timestamp};
@@ -211,6 +211,8 @@ pub struct Archived {
     pub archived_at: Timestamp,
     /// When its callback ended; when it was archived, if it owed none.
     pub ended_at: Option<Timestamp>,
+    /// Whose work its text is; none of a text, or of what nobody worked on.
+    pub worked: Option<Worked>,
 }
 
 /// Who owns a bot.

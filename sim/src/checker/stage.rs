@@ -253,7 +253,8 @@ impl Stage {
         let mut message = job.placeholder_message;
         let outcome = Outcome::Failed { error: FailureKind::Engine, detail: None };
         anteroom_core::content::complete(&mut message, outcome, 1_000);
-        let finished = FinishedJob { media_id: media_id(number), token: Some(token(number)) };
+        let finished =
+            FinishedJob { media_id: media_id(number), token: Some(token(number)), worked: None };
         let item = ArchiveItem {
             correspondent_id: correspondent_id(),
             message: Arc::new(message),

@@ -157,14 +157,15 @@ pub fn item(correspondent: &str, message: Message) -> ArchiveItem {
 
 /// The same with a job whose result was stored before.
 pub fn item_of_result(correspondent: &str, message: Message) -> ArchiveItem {
-    let job = message.media_id().map(|media_id| FinishedJob { media_id, token: None });
+    let job =
+        message.media_id().map(|media_id| FinishedJob { media_id, token: None, worked: None });
     ArchiveItem { job, ..item(correspondent, message) }
 }
 
 /// The same with a job whose result was made here, under the n-th token.
 pub fn item_of_lease(correspondent: &str, message: Message, n: u64) -> ArchiveItem {
     let token = Some(token(n));
-    let job = message.media_id().map(|media_id| FinishedJob { media_id, token });
+    let job = message.media_id().map(|media_id| FinishedJob { media_id, token, worked: None });
     ArchiveItem { job, ..item(correspondent, message) }
 }
 

@@ -383,7 +383,7 @@ impl<'s> World<'s> {
             }
             Some((m, Some(end), o)) => {
                 let token = end.map(|number| self.token(*m, number));
-                let finished = FinishedJob { media_id: media((*m).into()), token };
+                let finished = FinishedJob { media_id: media((*m).into()), token, worked: None };
                 if let Some(job) = self.model.job(finished.media_id)
                     && job.bot_id == fence.bot_id
                 {

@@ -259,7 +259,8 @@ fn moved(before: &Job, name: Name) -> Job {
 fn ended(before: &Job, name: Name) -> Job {
     let (outcome, token) = name.outcome();
     let lost = before.lost + u32::from(name == Name::Reclaim);
-    Job { status: Status::Completed { outcome, token }, lost, ..before.clone() }
+    let worked = token.and_then(|_| worked(before));
+    Job { status: Status::Completed { outcome, token, worked }, lost, ..before.clone() }
 }
 
 /// Goal: every command answers in every state as the design's table says, field by field.

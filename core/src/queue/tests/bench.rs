@@ -120,7 +120,7 @@ pub(super) fn media_id(number: u128) -> MediaId {
 }
 
 pub(super) fn job(number: u128) -> FinishedJob {
-    FinishedJob { media_id: media_id(number), token: None }
+    FinishedJob { media_id: media_id(number), token: None, worked: None }
 }
 
 pub(super) fn durable<T>(value: T) -> Durable<T> {

@@ -1,13 +1,15 @@
 //! One message's story, told from what is known: what happened, in order, and what it waits for.
 //!
 //! Pure: what is known comes in, one JSON object goes out. Every fact has its source: the store's are there
-//! as long as the message is kept; who worked on it and when it was called back is remembered by the node that
-//! did it, for as long as its journal reaches back.
+//! as long as the message is kept, whose work its text is among them; retries, and each time that it was called
+//! back, are remembered by the node that did it, for as long as its journal reaches back.
+
+use std::collections::BTreeSet;
 
 use anteroom_core::id::{
     BotId, CallbackId, CallbackKey, CorrespondentId, MediaId, MessageId, NodeId,
 };
-use anteroom_core::job::{Job, Place, Status};
+use anteroom_core::job::{Job, Place, Status, Worked};
 use anteroom_core::message::Message;
 use anteroom_core::time::Timestamp;
 use anteroom_core::view::{
@@ -45,6 +47,17 @@ impl Kept {
         let of_job = self.open.as_ref().or(self.failed.as_ref().map(|copy| &copy.job));
         let of_row = self.archived.as_ref().and_then(|row| row.message.media_id());
         of_job.map(|job| job.media_id).or(of_row)
+    }
+
+    /// The work that results are kept of: the message's, and that of a retry whose result waits.
+    fn worked(&self) -> BTreeSet<Worked> {
+        // Once the message is archived, its row tells of the work that its failed copy is of.
+        let of_message = match &self.archived {
+            Some(row) => row.worked,
+            None => self.failed.as_ref().and_then(|copy| copy.job.worked()),
+        };
+        let of_job = self.open.as_ref().and_then(Job::worked);
+        of_message.into_iter().chain(of_job).collect()
     }
 
     fn message(&self) -> Option<&Message> {
@@ -150,6 +163,10 @@ impl Story<'_> {
             }
             (None, Some(queued)) => add(queued.accepted_time, "received", None),
             (None, None) => {}
+        }
+        for worked in self.kept.worked() {
+            add(worked.claimed_at, "claimed", Some(format!("by worker {}", worked.worker_id)));
+            add(worked.ended_at, "work_ended", None);
         }
         if let Some(copy) = &self.kept.failed {
             let why = reason(&copy.job);
@@ -466,6 +483,11 @@ mod tests {
             failures: 0,
             archived_at: Timestamp::from_ms(9_000),
             ended_at: (callback != CallbackProgress::Owed).then(|| Timestamp::from_ms(9_500)),
+            worked: Some(Worked {
+                worker_id: node(3),
+                claimed_at: Timestamp::from_ms(3_000),
+                ended_at: Timestamp::from_ms(8_000),
+            }),
         }
     }
 
@@ -641,7 +663,9 @@ mod tests {
             [
                 (Some("written"), None),
                 (Some("received"), Some(1_000)),
-                (Some("archived"), Some(7_000)),
+                (Some("claimed"), Some(1_000)),
+                (Some("work_ended"), Some(5_000)),
+                (Some("archived"), Some(1_000)),
                 (Some("called_back"), Some(500)),
                 (Some("acknowledged"), Some(0)),
             ]

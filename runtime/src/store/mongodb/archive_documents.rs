@@ -22,6 +22,7 @@ use serde::{Deserialize, Serialize};
 use super::connection::Connection;
 use super::failure::Answer;
 use super::job_changes;
+use super::job_documents::WorkedDocument;
 use super::quarantine;
 use super::transaction::{Transaction, transact};
 use super::values::{AsUuid, date, id_of, message_id, message_number, unsigned};
@@ -113,6 +114,9 @@ struct ArchiveDocument<'m> {
     retention: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     ended_at: Option<DateTime>,
+    /// Whose work its text is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    worked: Option<WorkedDocument>,
     message: &'m Message,
 }
 
@@ -153,6 +157,7 @@ pub(super) fn write(
         archived_at: date(now),
         retention: RETENTION_DUE,
         ended_at: (state != CallbackState::Owed).then(|| date(now)),
+        worked: item.job.and_then(|job| job.worked).as_ref().map(WorkedDocument::from),
         message,
     };
     let row = Row {

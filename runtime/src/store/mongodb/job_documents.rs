@@ -9,7 +9,7 @@ use std::borrow::Cow;
 use anteroom_core::id::{
     BotId, CorrespondentId, MediaId, PoolName, ProviderMessageId, ProviderName,
 };
-use anteroom_core::job::{Job, Lease, Place, Status};
+use anteroom_core::job::{Job, Lease, Place, Status, Worked};
 use anteroom_core::message::{MediaKind, Message, Outcome};
 use mongodb::bson::{
     DateTime, RawDocument, RawDocumentBuf, Uuid, deserialize_from_slice,
@@ -69,6 +69,14 @@ struct LeaseDocument {
     expires_at: DateTime,
 }
 
+/// Who worked on a job, and when.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+pub(super) struct WorkedDocument {
+    worker_id: Uuid,
+    claimed_at: DateTime,
+    ended_at: DateTime,
+}
+
 #[derive(Debug, Serialize, Deserialize)]
 struct JobDocument<'j> {
     #[serde(rename = "_id")]
@@ -109,6 +117,9 @@ struct JobDocument<'j> {
     /// The lease that the result was stored under.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     completed_token: Option<Uuid>,
+    /// Whose work the result is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    worked: Option<WorkedDocument>,
     #[serde(default)]
     revision: u32,
     placeholder_message: Cow<'j, Message>,
@@ -120,18 +131,15 @@ pub(super) fn write(job: &Job) -> Answer<RawDocumentBuf> {
 }
 
 fn document(job: &Job) -> Answer<JobDocument<'_>> {
-    let (status, lease, outcome, completed_token) = match &job.status {
-        Status::Pending if job.not_before.is_some() => (StatusName::BackingOff, None, None, None),
-        Status::Pending => (StatusName::Pending, None, None, None),
-        Status::Processing { lease } => {
-            (StatusName::Processing, Some(lease_document(lease)), None, None)
-        }
-        Status::Completed { outcome, token } => (
-            StatusName::Completed,
-            None,
-            Some(Cow::Borrowed(outcome)),
-            token.map(|token| token.stored()),
-        ),
+    let status = match &job.status {
+        Status::Pending if job.not_before.is_some() => StatusName::BackingOff,
+        Status::Pending => StatusName::Pending,
+        Status::Processing { .. } => StatusName::Processing,
+        Status::Completed { .. } => StatusName::Completed,
+    };
+    let completed_token = match &job.status {
+        Status::Completed { token, .. } => token.map(|token| token.stored()),
+        Status::Pending | Status::Processing { .. } => None,
     };
     let held_at = match job.place {
         Place::Active => None,
@@ -158,9 +166,10 @@ fn document(job: &Job) -> Answer<JobDocument<'_>> {
         lost: job.lost,
         transient: job.transient,
         not_before: job.not_before.map(date),
-        lease,
-        outcome,
+        lease: job.lease().map(lease_document),
+        outcome: job.outcome().map(Cow::Borrowed),
         completed_token,
+        worked: job.worked().as_ref().map(WorkedDocument::from),
         revision: job.revision,
         placeholder_message: Cow::Borrowed(&job.placeholder_message),
     })
@@ -188,7 +197,8 @@ pub(super) fn read(shelf: Shelf, document: &RawDocument) -> Result<Job, String> 
         StatusName::Completed => {
             let outcome = document.outcome.ok_or("it is completed and has no outcome")?;
             let token = document.completed_token.map(id_of);
-            Status::Completed { outcome: outcome.into_owned(), token }
+            let worked = document.worked.map(Worked::from);
+            Status::Completed { outcome: outcome.into_owned(), token, worked }
         }
     };
     let place = match shelf {
@@ -228,5 +238,25 @@ fn lease_of(lease: &LeaseDocument) -> Lease {
         token: id_of(lease.token),
         claimed_at: timestamp(lease.claimed_at),
         expires_at: timestamp(lease.expires_at),
+    }
+}
+
+impl From<&Worked> for WorkedDocument {
+    fn from(worked: &Worked) -> Self {
+        Self {
+            worker_id: worked.worker_id.stored(),
+            claimed_at: date(worked.claimed_at),
+            ended_at: date(worked.ended_at),
+        }
+    }
+}
+
+impl From<WorkedDocument> for Worked {
+    fn from(document: WorkedDocument) -> Self {
+        Self {
+            worker_id: id_of(document.worker_id),
+            claimed_at: timestamp(document.claimed_at),
+            ended_at: timestamp(document.ended_at),
+        }
     }
 }

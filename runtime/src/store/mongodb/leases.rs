@@ -88,11 +88,17 @@ async fn complete_all(store: &Connection, completions: &[Completion]) -> Answer<
             "lease.token": token,
         };
         let outcome = serialize_to_bson(&completion.outcome)?;
-        let change = doc! {
-            "$set": { "status": "completed", "outcome": outcome, "completed_token": token },
-            "$unset": { "lease": "" },
+        let done = doc! {
+            "status": "completed",
+            "outcome": { "$literal": outcome },
+            "completed_token": token,
+            "worked": {
+                "worker_id": "$lease.worker_id",
+                "claimed_at": "$lease.claimed_at",
+                "ended_at": store.time.now(),
+            },
         };
-        Statement::one(held, change)
+        Statement::all(held, vec![doc! { "$set": done }, doc! { "$unset": "lease" }])
     });
     let statements = statements.collect::<Answer<Vec<_>>>()?;
     Ok(store.update(ACTIVE, statements).await? == completions.len() as u64)

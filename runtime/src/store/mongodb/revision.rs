@@ -6,7 +6,7 @@ use anteroom_core::id::{ArchiveSeq, BotId, CorrespondentId, MediaId, MessageId, 
 use anteroom_core::job::{Command, Job, Rejection};
 use anteroom_core::message::{Message, Outcome};
 use anteroom_core::store::{CallbackPlan, Fence, ReviseAnswer};
-use mongodb::bson::{doc, serialize_to_raw_document_buf};
+use mongodb::bson::{doc, serialize_to_bson, serialize_to_raw_document_buf};
 
 use super::archive_documents::{self, CallbackState, Row};
 use super::collections::ARCHIVE;
@@ -14,6 +14,7 @@ use super::connection::Connection;
 use super::failure::{Answer, Failure};
 use super::fence::{self, Passed};
 use super::job_changes::{self, Changes};
+use super::job_documents::WorkedDocument;
 use super::statements::Statement;
 use super::transaction::{Transaction, transact};
 use super::values::{date, message_number, unsigned};
@@ -122,15 +123,23 @@ async fn apply(
             "revision": i64::from(revision.revision),
         },
     };
-    let mut change = doc! {};
+    let mut unset = doc! {};
     if state == CallbackState::Owed {
-        change.insert("$unset", doc! { "ended_at": "" });
+        unset.insert("ended_at", "");
     } else {
         set.insert("ended_at", date(passed.now));
     }
+    if let Some(worked) = job.worked() {
+        set.insert("worked", serialize_to_bson(&WorkedDocument::from(&worked))?);
+    } else {
+        unset.insert("worked", "");
+    }
     let message = serialize_to_raw_document_buf(revision.message)?;
     set.insert("message", mongodb::bson::Document::try_from(message)?);
-    change.insert("$set", set);
+    let mut change = doc! { "$set": set };
+    if !unset.is_empty() {
+        change.insert("$unset", unset);
+    }
     let statement = Statement::one(doc! { "_id": row.position }, change)?;
     transaction.update(ARCHIVE, vec![statement]).await?;
     Ok(ReviseAnswer::Revised { seq: ArchiveSeq(unsigned(seq)) })

@@ -4,7 +4,7 @@
 //! A document that cannot be read is left out: the request that works with it sets it aside.
 
 use anteroom_core::id::{ArchiveSeq, BotId, CorrespondentId, Epoch, MediaId, MessageId, WorkerId};
-use anteroom_core::job::{FailedCopy, Job};
+use anteroom_core::job::{FailedCopy, Job, Worked};
 use anteroom_core::message::Message;
 use anteroom_core::time::Millis;
 use mongodb::bson::{Bson, DateTime, Document, RawDocument, Uuid, deserialize_from_slice, doc};
@@ -15,7 +15,7 @@ use super::collections::{ACTIVE, ARCHIVE, BOTS, FAILED, HOLDING};
 use super::connection::Connection;
 use super::failed_copies;
 use super::failure::Answer;
-use super::job_documents::{self, Shelf};
+use super::job_documents::{self, Shelf, WorkedDocument};
 use super::pages::{documents_to_read, page_size};
 use super::presence;
 use super::values::{AsUuid, date, id_of, message_number, saturating, timestamp, unsigned};
@@ -171,6 +171,7 @@ struct ArchivedDocument {
     callback: CallbackDocument,
     archived_at: DateTime,
     ended_at: Option<DateTime>,
+    worked: Option<WorkedDocument>,
     message: Message,
 }
 
@@ -200,6 +201,7 @@ fn archived(document: &RawDocument) -> Option<Archived> {
         failures: row.callback.failures,
         archived_at: timestamp(row.archived_at),
         ended_at: row.ended_at.map(timestamp),
+        worked: row.worked.map(Worked::from),
     })
 }
 

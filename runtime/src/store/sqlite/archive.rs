@@ -34,8 +34,9 @@ pub(super) const END_HELD: &str = "DELETE FROM jobs
 
 /// Writes a message, unless its id or its provider's message is known.
 pub(super) const INSERT: &str = "INSERT INTO archive (bot_id, provider_name, correspondent_id, id,
-        provider_message_id, media_id, seq, callback, attempts, archived_at, ended_at, body)
-     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)
+        provider_message_id, media_id, seq, callback, attempts, archived_at, ended_at, body,
+        worker_id, claimed_at, work_ended_at)
+     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)
      ON CONFLICT DO NOTHING";
 
 /// Archives messages in their order.
@@ -186,7 +187,7 @@ impl Shelf<'_> {
     /// Ends the message's own job, if it is held under the token and leaves no failed copy; says whether
     /// it did.
     fn end_held(&self, item: &ArchiveItem) -> Answer<bool> {
-        let Some(FinishedJob { media_id, token: Some(token) }) = item.job else {
+        let Some(FinishedJob { media_id, token: Some(token), .. }) = item.job else {
             return Ok(false);
         };
         let message = &item.message;
@@ -216,6 +217,7 @@ impl Shelf<'_> {
         let (callback, attempts) = CallbackState::planned(item.callback);
         let now = moment(self.work.now);
         let ended_at = (callback != CallbackState::Owed).then_some(now);
+        let worked = item.job.and_then(|job| job.worked);
         let inserted = self.work.run(
             INSERT,
             (
@@ -231,6 +233,9 @@ impl Shelf<'_> {
                 now,
                 ended_at,
                 to_body(&**message)?,
+                worked.map(|worked| worked.worker_id.blob()),
+                worked.map(|worked| moment(worked.claimed_at)),
+                worked.map(|worked| moment(worked.ended_at)),
             ),
         )?;
         if inserted == 0 {

@@ -24,6 +24,7 @@ const MIGRATIONS: &[Migration] = &[
     Migration { version: 1, name: "first schema", sql: include_str!("schema_1.sql") },
     Migration { version: 2, name: "operators' lists", sql: include_str!("schema_2.sql") },
     Migration { version: 3, name: "cheaper writes", sql: include_str!("schema_3.sql") },
+    Migration { version: 4, name: "whose work it was", sql: include_str!("schema_4.sql") },
 ];
 
 /// Brings the database to the newest schema.

@@ -5,10 +5,10 @@
 //! request that works with it sets it aside.
 
 use anteroom_core::id::{ArchiveSeq, BotId, CorrespondentId, Epoch, MediaId, MessageId};
-use anteroom_core::job::{FailedCopy, Job};
+use anteroom_core::job::{FailedCopy, Job, Worked};
 use anteroom_core::message::Message;
 use anteroom_core::time::Timestamp;
-use rusqlite::types::Value;
+use rusqlite::types::{Value, ValueRef};
 use rusqlite::{Row, params_from_iter};
 
 use super::archive_rows::CallbackState;
@@ -185,18 +185,18 @@ fn count(work: &Work<'_>, filter: &JobFilter) -> Answer<u64> {
 }
 
 pub(super) const ARCHIVED_COLUMNS: &str = "bot_id, correspondent_id, seq, revision, callback, \
-     attempts, failures, archived_at, ended_at, body";
+     attempts, failures, archived_at, ended_at, body, worker_id, claimed_at, work_ended_at";
 
 /// The archived message of a medium.
 pub(super) const BY_MEDIA: &str =
     "SELECT bot_id, correspondent_id, seq, revision, callback, attempts,
-        failures, archived_at, ended_at, body
+        failures, archived_at, ended_at, body, worker_id, claimed_at, work_ended_at
      FROM archive INDEXED BY archive_media WHERE media_id = ?1 LIMIT 1";
 
 /// The archived message with an id.
 pub(super) const BY_MESSAGE: &str =
     "SELECT bot_id, correspondent_id, seq, revision, callback, attempts,
-        failures, archived_at, ended_at, body
+        failures, archived_at, ended_at, body, worker_id, claimed_at, work_ended_at
      FROM archive
      WHERE bot_id = ?1 AND provider_name = (SELECT provider_name FROM bots WHERE bot_id = ?1)
         AND correspondent_id = ?2 AND id = ?3";
@@ -225,7 +225,16 @@ fn archived(row: &Row<'_>) -> rusqlite::Result<Option<Archived>> {
         failures: row.get(6)?,
         archived_at: timestamp(row.get(7)?),
         ended_at: row.get::<_, Option<i64>>(8)?.map(timestamp),
+        worked: worked(row)?,
     }))
+}
+
+fn worked(row: &Row<'_>) -> rusqlite::Result<Option<Worked>> {
+    if row.get_ref(10)? == ValueRef::Null {
+        return Ok(None);
+    }
+    let (claimed_at, ended_at) = (timestamp(row.get(11)?), timestamp(row.get(12)?));
+    Ok(Some(Worked { worker_id: id_at(row, 10)?, claimed_at, ended_at }))
 }
 
 fn medium(work: &Work<'_>, media_id: MediaId) -> Answer<Kept> {

@@ -168,7 +168,7 @@ impl Rules {
                 for (completion, answer) in completions.iter().zip(answers) {
                     let (media_id, token) = (completion.media_id, Some(completion.token));
                     if *answer == TokenAnswer::Ok {
-                        self.finished(before, FinishedJob { media_id, token });
+                        self.finished(before, FinishedJob { media_id, token, worked: None });
                     }
                 }
             }

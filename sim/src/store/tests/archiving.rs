@@ -18,7 +18,11 @@ use crate::store::CallbackState;
 fn media_item(number: u128, outcome: Outcome, token_number: Option<u128>) -> ArchiveItem {
     ArchiveItem {
         message: Arc::new(media_message(number, outcome)),
-        job: Some(FinishedJob { media_id: media(number), token: token_number.map(token) }),
+        job: Some(FinishedJob {
+            media_id: media(number),
+            token: token_number.map(token),
+            worked: None,
+        }),
         ..text_item("c", number, CallbackPlan::Owed)
     }
 }
@@ -117,7 +121,7 @@ fn a_stale_job_keeps_its_message_out() {
 fn a_message_ends_no_job_but_its_own() {
     let mut bench = Bench::new();
     bench.completed_job(1, heard("hello"));
-    let of_1 = Some(FinishedJob { media_id: media(1), token: None });
+    let of_1 = Some(FinishedJob { media_id: media(1), token: None, worked: None });
     let others = vec![
         ArchiveItem { job: of_1, ..media_item(2, heard("x"), None) },
         ArchiveItem { correspondent_id: "d".into(), ..media_item(1, heard("x"), None) },
@@ -194,7 +198,7 @@ fn a_batch_that_makes_no_sense_is_invalid() {
     let waiting =
         ArchiveItem { message: Arc::new(placeholder(3)), ..text_item("c", 3, CallbackPlan::Owed) };
     let no_media = ArchiveItem {
-        job: Some(FinishedJob { media_id: media(3), token: Some(token(3)) }),
+        job: Some(FinishedJob { media_id: media(3), token: Some(token(3)), worked: None }),
         ..text_item("c", 3, CallbackPlan::Owed)
     };
     let before = bench.model.clone();

@@ -164,7 +164,7 @@ fn a_batch_is_judged_in_its_order() {
 /// Goal: a job that is not new, or not the bot's, is invalid, and its whole call with it.
 #[test]
 fn a_job_that_is_not_new_is_invalid() {
-    let completed = Status::Completed { outcome: Outcome::Nothing, token: None };
+    let completed = Status::Completed { outcome: Outcome::Nothing, token: None, worked: None };
     let bad_jobs = [
         job("b", "c", 2),
         Job { status: completed, ..job("a", "c", 2) },

@@ -32,7 +32,7 @@ fn an_open_job_is_discarded() {
             bench.claim(1, 1);
         }
         assert_eq!(bench.apply_twice(&discard(1)), Ok(StoreReply::DiscardJob(done())));
-        let expected = Status::Completed { outcome: Outcome::Discarded, token: None };
+        let expected = Status::Completed { outcome: Outcome::Discarded, token: None, worked: None };
         assert_eq!(bench.status(1), &expected);
         bench.complete(1, heard("late"));
         assert_eq!(bench.status(1), &expected);
@@ -74,7 +74,7 @@ fn a_failure_is_not_retried_before_its_callback_ended() {
     assert_eq!(bench.apply_twice(&retry(1)), rejected, "not archived");
     let item = ArchiveItem {
         message: media_message(1, Outcome::TimedOut).into(),
-        job: Some(FinishedJob { media_id: media(1), token: None }),
+        job: Some(FinishedJob { media_id: media(1), token: None, worked: None }),
         ..text_item("c", 1, CallbackPlan::OwedInWindow)
     };
     ask!(bench, Archive, archive(vec![item]));

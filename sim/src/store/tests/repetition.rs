@@ -92,6 +92,7 @@ fn archive_item() -> impl Strategy<Value = ArchiveItem> {
             let job = finished.map(|token_number| FinishedJob {
                 media_id: media(number),
                 token: token_number.map(token),
+                worked: None,
             });
             ArchiveItem {
                 correspondent_id: correspondent.into(),

@@ -98,7 +98,7 @@ impl Bench {
         self.completed_job(number, outcome.clone());
         let item = ArchiveItem {
             message: Arc::new(media_message(number, outcome)),
-            job: Some(FinishedJob { media_id: media(number), token: None }),
+            job: Some(FinishedJob { media_id: media(number), token: None, worked: None }),
             ..text_item("c", number, CallbackPlan::OwedInWindow)
         };
         ask!(self, Archive, archive(vec![item]));

@@ -89,7 +89,7 @@ fn active_jobs_expire_for_running_bots_only() {
     assert_eq!(ask!(bench, ExpireJobs, expire(&[("a", 1)], 0)), []);
     let expired = ask!(bench, ExpireJobs, expire(&[("a", 1), ("a", 1)], 9));
     assert_eq!(expired, [swept(2, None, true)]);
-    let expected = Status::Completed { outcome: Outcome::Expired, token: None };
+    let expected = Status::Completed { outcome: Outcome::Expired, token: None, worked: None };
     assert_eq!(bench.status(2), &expected);
     assert_eq!(bench.model.failed_copies().count(), 1);
 }

@@ -1,11 +1,11 @@
 //! What lease holders do: renew, release, complete.
 
-use anteroom_core::job::{ReleaseReason, Status};
+use anteroom_core::job::{ReleaseReason, Status, Worked};
 use anteroom_core::message::Outcome;
 use anteroom_core::store::{Completion, Release, StoreReply, StoreRequest, TokenAnswer};
 use anteroom_core::time::Millis;
 
-use super::support::{Bench, TTL, ask, fence, heard, job, media, token};
+use super::support::{Bench, TTL, ask, fence, heard, job, media, node, token};
 
 /// The job 1, claimed under token 1.
 fn claimed() -> Bench {
@@ -63,7 +63,11 @@ fn the_first_result_under_the_token_wins() {
     let done = Ok(StoreReply::Complete(vec![TokenAnswer::Ok]));
     assert_eq!(bench.apply_twice(&completion(1, heard("right"))), done);
     assert_eq!(bench.apply_twice(&completion(2, heard("wrong"))), stale);
-    let expected = Status::Completed { outcome: heard("right"), token: Some(token(1)) };
+    let expected = Status::Completed {
+        outcome: heard("right"),
+        token: Some(token(1)),
+        worked: Some(Worked { worker_id: node(1), claimed_at: bench.now, ended_at: bench.now }),
+    };
     assert_eq!(bench.status(1), &expected);
     assert_eq!(bench.model.failed_copies().count(), 0);
 }

@@ -211,7 +211,7 @@ fn status(document: &Document, collection: &str) -> Status {
         (false, None) => None,
     };
     match outcome {
-        Some(outcome) => Status::Completed { outcome, token: None },
+        Some(outcome) => Status::Completed { outcome, token: None, worked: None },
         None => Status::Pending,
     }
 }
