@@ -19,6 +19,10 @@ use crate::node::{Node, Told};
 
 const WINDOW: u64 = 256;
 
+/// The one of the `anteroom` binary.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() {
     divan::main();
 }

@@ -24,6 +24,10 @@ const SPOKEN: &str = "Hello, this is me again, I wanted to ask whether the parce
                       if it has, whether somebody could bring it over in the afternoon, for I am \
                       at home until six and then I have to leave.";
 
+/// The one of the `anteroom` binary.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() {
     divan::main();
 }

@@ -3,6 +3,7 @@
 mod script;
 
 mod claimed_ahead;
+mod consumers;
 mod debounce;
 mod effects;
 mod known_failures;

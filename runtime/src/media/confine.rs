@@ -33,6 +33,10 @@ const NOT_CONFINED: u8 = 3;
 pub(super) const VARIABLES_KEPT: [&str; 5] =
     ["PATH", "HOME", "TMPDIR", "LD_LIBRARY_PATH", "TESSDATA_PREFIX"];
 
+/// What our own program has in its environment when it limits itself. Its allocator would otherwise have reserved as
+/// many addresses as it may have, before the limit is set.
+pub(super) const FRUGAL: (&str, &str) = ("MIMALLOC_ARENA_RESERVE", "0");
+
 /// What a process and what it starts may use, each.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Confinement {
@@ -88,11 +92,30 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         return ExitCode::from(USAGE);
     };
     let error = match confinement.apply() {
-        Ok(()) => become_program(&program, arguments),
+        Ok(()) => {
+            let mut command = std::process::Command::new(&program);
+            command.args(arguments);
+            replace_with(command)
+        }
         Err(error) => error,
     };
     eprintln!("{} could not be run confined: {error}", program.display());
     ExitCode::from(NOT_CONFINED)
+}
+
+/// Starts our own program anew with these arguments, unless its allocator is frugal already; returns only then, or when
+/// that failed.
+///
+/// # Errors
+/// The program could not be found or started.
+pub(super) fn be_frugal(arguments: &[OsString]) -> io::Result<()> {
+    let (name, value) = FRUGAL;
+    if !cfg!(target_os = "linux") || std::env::var_os(name).is_some_and(|it| it == value) {
+        return Ok(());
+    }
+    let mut program = std::process::Command::new(std::env::current_exe()?);
+    program.args(arguments).env(name, value);
+    Err(replace_with(program))
 }
 
 fn parse(arguments: &mut impl Iterator<Item = OsString>) -> Option<(Confinement, OsString)> {
@@ -105,13 +128,13 @@ fn parse(arguments: &mut impl Iterator<Item = OsString>) -> Option<(Confinement,
 }
 
 #[cfg(unix)]
-fn become_program(program: &OsStr, arguments: impl Iterator<Item = OsString>) -> io::Error {
+fn replace_with(mut program: std::process::Command) -> io::Error {
     use std::os::unix::process::CommandExt;
-    std::process::Command::new(program).args(arguments).exec()
+    program.exec()
 }
 
 #[cfg(not(unix))]
-fn become_program(_: &OsStr, _: impl Iterator<Item = OsString>) -> io::Error {
+fn replace_with(_: std::process::Command) -> io::Error {
     io::ErrorKind::Unsupported.into()
 }
 

@@ -17,7 +17,7 @@ use super::format::{self, Format, Recognised};
 use super::report::{Reading, Report, Unread};
 use super::text::{CHARACTERS_MAX, Text};
 use super::{epub, html, office, open_document, pdf, picture, plain, rtf, workbook};
-use crate::media::confine::{Confinement, MEMORY_BYTES_MAX};
+use crate::media::confine::{self, Confinement, MEMORY_BYTES_MAX};
 
 /// The name of the subcommand.
 pub const SUBCOMMAND: &str = "extract";
@@ -61,13 +61,15 @@ pub(super) fn arguments(mime_type: &str, processor_seconds: u64, wanted: &Wanted
 
 /// Runs the subcommand with the arguments after its name.
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
-    let Some(request) = Request::parse(arguments) else {
+    let arguments: Vec<OsString> = arguments.into_iter().collect();
+    let Some(request) = Request::parse(arguments.iter().cloned()) else {
         eprintln!(
             "usage: anteroom {SUBCOMMAND} --mime TYPE --cpu-seconds N [--languages L] [--still PIXELS] PATH"
         );
         return ExitCode::from(USAGE);
     };
-    let mut answer = match prepare(&request) {
+    let all: Vec<_> = [SUBCOMMAND.into()].into_iter().chain(arguments).collect();
+    let mut answer = match confine::be_frugal(&all).and_then(|()| prepare(&request)) {
         Ok(answer) => answer,
         Err(error) => {
             eprintln!("the reader could not be confined: {error}");

@@ -38,7 +38,7 @@ use self::extract::Wanted;
 use self::report::{Reading, Report};
 pub use self::scans::{PAGES_MAX, Scans};
 use super::child::{self, End, Finished};
-use super::confine::VARIABLES_KEPT;
+use super::confine::{FRUGAL, VARIABLES_KEPT};
 use super::processor::{BoxFuture, Failure, Processor, Work, require_staged_file};
 
 /// How many bytes a report may have: the text's characters at four bytes each, and room for escapes.
@@ -109,7 +109,8 @@ impl Reader {
 
     fn command(&self, work: &Work, wanted: &Wanted) -> Command {
         let mut command = Command::new(&self.program);
-        command.env_clear().env("OMP_THREAD_LIMIT", "1");
+        let (allocator, frugal) = FRUGAL;
+        command.env_clear().env("OMP_THREAD_LIMIT", "1").env(allocator, frugal);
         for name in VARIABLES_KEPT {
             if let Some(value) = std::env::var_os(name) {
                 command.env(name, value);

@@ -1,0 +1,158 @@
+//! What consumers say, and fail to say: streams that come, go and are replaced; late answers; the waits
+//! after refusals; the circuit.
+
+use anteroom_core::bot::event::{BotEvent, ConsumerAnswer};
+use anteroom_core::effect::Effect;
+use anteroom_core::id::{Attempt, StreamId};
+use anteroom_core::settings::NodeSettings;
+use anteroom_core::store::StoreReply;
+use anteroom_core::time::Millis;
+
+use crate::script::node::{archived, marked, nothing_owed};
+use crate::script::trace::shown;
+use crate::script::*;
+
+/// A node without workers, whose one bot runs and is owed nothing.
+fn running() -> Node {
+    running_under(node_settings())
+}
+
+fn running_under(settings: NodeSettings) -> Node {
+    let mut node = Node::new(settings);
+    node.step(node::start([record(BOT)], true, false));
+    node.open(SESSION);
+    node.step(hello(SESSION, BOT, PROVIDER));
+    node.own(1);
+    node.answer("restore_bot", Ok(node::no_jobs()));
+    node.answer("owed_callbacks", Ok(nothing_owed()));
+    node.answer("owed_sends", Ok(StoreReply::OwedSends(Vec::new())));
+    node
+}
+
+fn detach(stream: u64) -> anteroom_core::event::Event {
+    bot(BotEvent::ConsumerDetached { stream_id: StreamId(stream) })
+}
+
+/// What is said to consumers, and what is noticed of them.
+fn of_consumers(effects: &[Effect]) -> Vec<String> {
+    let words = [": callback ", "abort callback", "stream", "circuit", "undeliverable"];
+    let lines = shown(effects).into_iter();
+    lines.filter(|line| words.iter().any(|word| line.contains(word))).collect()
+}
+
+/// The store gives the one callback that waits its next attempt.
+fn raised(node: &mut Node, attempt: u32) -> Vec<Effect> {
+    node.answer("raise_attempts", Ok(StoreReply::RaiseAttempts(vec![Some(Attempt(attempt))])))
+}
+
+/// Goal: a stream that says again that it is there keeps what it has.
+#[test]
+fn a_stream_that_comes_again_changes_nothing() {
+    let mut node = running();
+    node.step(attach(1));
+    archived(&mut node, 1, "alice");
+    assert_eq!(shown(&node.step(attach(1))), [""; 0]);
+    assert!(!node.asks("raise_attempts"), "its attempt is still open");
+}
+
+/// Goal: what a stream had open when it ended is made again to the next one, and to nobody before.
+#[test]
+fn what_an_ended_stream_had_comes_to_the_next() {
+    let mut node = running();
+    node.step(attach(1));
+    archived(&mut node, 1, "alice");
+    let gone = of_consumers(&node.step(detach(1)));
+    assert_eq!(gone, ["wa-7: abort callback alice/1/r0 attempt 1"]);
+    node.step(say(SESSION, 2, text("bob", "p2", "hello")));
+    node.answer("next_id", Ok(node::next_id(1)));
+    let nobody = node.answer("archive", Ok(node::stored([2])));
+    assert_eq!(of_consumers(&nobody), [""; 0], "nobody is there");
+    assert!(!node.asks("raise_attempts"), "nobody is there");
+    let unsent = of_consumers(&node.step(attach(2)));
+    assert_eq!(unsent, ["wa-7: callback bob/1/r0 attempt 1 stream 2 \"hello\""]);
+    let again = of_consumers(&raised(&mut node, 2));
+    assert_eq!(again, ["wa-7: callback alice/1/r0 attempt 2 stream 2 \"hello\""]);
+}
+
+/// Goal: the end of a stream that was replaced is no end of the one that is there.
+#[test]
+fn the_late_end_of_a_replaced_stream_is_nothing() {
+    let mut node = running();
+    node.step(attach(1));
+    assert_eq!(of_consumers(&node.step(attach(2))), ["wa-7: stream 1 replaced"]);
+    assert_eq!(shown(&node.step(detach(1))), [""; 0]);
+    node.step(say(SESSION, 1, text("alice", "p1", "hello")));
+    node.answer("next_id", Ok(node::next_id(1)));
+    let effects = node.answer("archive", Ok(node::stored([1])));
+    let callback = "wa-7: callback alice/1/r0 attempt 1 stream 2 \"hello\"";
+    assert_eq!(of_consumers(&effects), [callback]);
+}
+
+/// Goal: a consumer that acknowledges is there: the circuit closes, unless nothing was acknowledged that it had.
+/// Method: an unavailable consumer acknowledges what it was sent, and what it was not.
+#[test]
+fn an_acknowledgement_closes_the_circuit() {
+    for (whose, closes) in [("alice", true), ("bob", false)] {
+        let mut node = running();
+        node.step(attach(1));
+        archived(&mut node, 1, "alice");
+        let unavailable = ConsumerAnswer::Unavailable { retry_after: None };
+        node.step(answered(key("alice", 1), 1, unavailable));
+        archived(&mut node, 2, "bob");
+        let effects = of_consumers(&node.step(acknowledge(1, [key(whose, 1)])));
+        let closed = effects.iter().any(|line| line.contains("circuit_closed"));
+        assert_eq!(closed, closes, "{whose}: {effects:?}");
+    }
+}
+
+/// Goal: an answer counts for the attempt that is open, and for no other. Method: the first attempt is answered
+/// again while the second is open, and while it waits after a refusal.
+#[test]
+fn a_late_answer_is_no_answer() {
+    let late = [ConsumerAnswer::Unavailable { retry_after: None }, ConsumerAnswer::Refused];
+    for answer in &late {
+        let mut node = running();
+        node.step(attach(1));
+        archived(&mut node, 1, "alice");
+        node.step(attach(2));
+        raised(&mut node, 2);
+        let effects = node.step(answered(key("alice", 1), 1, answer.clone()));
+        assert_eq!(shown(&effects), [""; 0], "{answer:?} for attempt 1 while 2 is open");
+        let effects = node.step(acknowledge(1, [key("alice", 1)]));
+        assert_eq!(of_consumers(&effects), [""; 0], "the circuit was closed all the time");
+    }
+    for answer in late {
+        let mut settings = node_settings();
+        settings.bot_defaults.callbacks.refusals_max = 2;
+        let mut node = running_under(settings);
+        node.step(attach(1));
+        archived(&mut node, 1, "alice");
+        node.step(answered(key("alice", 1), 1, ConsumerAnswer::Refused));
+        let effects = node.step(answered(key("alice", 1), 1, answer.clone()));
+        assert_eq!(shown(&effects), [""; 0], "{answer:?} for an attempt that was refused");
+    }
+}
+
+/// Goal: the wait after a refusal doubles from the first one on, shortened by a quarter at the most, and a message
+/// is given up at the last refusal that is allowed. Method: it is refused three times.
+#[test]
+fn the_wait_after_a_refusal_doubles() {
+    let mut settings = node_settings();
+    settings.bot_defaults.callbacks.refusals_max = 3;
+    let first = settings.bot_defaults.callbacks.refused_back_off.first;
+    let mut node = running_under(settings);
+    node.step(attach(1));
+    archived(&mut node, 1, "alice");
+    for (attempt, wait) in [(1, first), (2, Millis::from_ms(first.as_ms() * 2))] {
+        node.step(answered(key("alice", 1), attempt, ConsumerAnswer::Refused));
+        let sooner = Millis::from_ms(wait.as_ms() * 3 / 4 - 1);
+        node.wait(sooner);
+        assert!(!node.asks("raise_attempts"), "too early for attempt {}", attempt + 1);
+        node.wait(Millis::from_ms(wait.as_ms() - sooner.as_ms()));
+        assert!(node.asks("raise_attempts"), "too late for attempt {}", attempt + 1);
+        raised(&mut node, attempt + 1);
+    }
+    let effects = of_consumers(&node.step(answered(key("alice", 1), 3, ConsumerAnswer::Refused)));
+    assert!(effects.iter().any(|line| line.contains("undeliverable")), "{effects:?}");
+    node.answer("mark_called_back", Ok(marked(1)));
+}
