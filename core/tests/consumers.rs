@@ -18,14 +18,20 @@ fn running() -> Node {
 }
 
 fn running_under(settings: NodeSettings) -> Node {
+    let mut node = reading(settings);
+    node.answer("owed_callbacks", Ok(nothing_owed()));
+    node.answer("owed_sends", Ok(StoreReply::OwedSends(Vec::new())));
+    node
+}
+
+/// The same, while it reads what it is owed.
+fn reading(settings: NodeSettings) -> Node {
     let mut node = Node::new(settings);
     node.step(node::start([record(BOT)], true, false));
     node.open(SESSION);
     node.step(hello(SESSION, BOT, PROVIDER));
     node.own(1);
     node.answer("restore_bot", Ok(node::no_jobs()));
-    node.answer("owed_callbacks", Ok(nothing_owed()));
-    node.answer("owed_sends", Ok(StoreReply::OwedSends(Vec::new())));
     node
 }
 
@@ -103,6 +109,54 @@ fn an_acknowledgement_closes_the_circuit() {
         let closed = effects.iter().any(|line| line.contains("circuit_closed"));
         assert_eq!(closed, closes, "{whose}: {effects:?}");
     }
+}
+
+/// Goal: what was certainly never sent is not acknowledged: the request's answer names it. What may have been sent by
+/// an owner before is. Method: the second of two callbacks of a correspondent, which waits for the first; at its first
+/// attempt here, and at its second, from a page.
+#[test]
+fn what_was_never_sent_is_not_acknowledged() {
+    let mut fresh = running();
+    fresh.step(attach(1));
+    archived(&mut fresh, 1, "alice");
+    archived(&mut fresh, 2, "alice");
+    let effects = shown(&fresh.step(acknowledge(1, [key("alice", 2)])));
+    let unknown = "[correspondent_id alice message_id 2 revision 0]";
+    assert_eq!(effects, [format!("wa-7: ack answer request 1 acknowledged 0 unknown {unknown}")]);
+    assert!(!fresh.asks("mark_called_back"));
+
+    let mut old = reading(node_settings());
+    old.step(attach(1));
+    let callbacks = vec![node::owed("alice", 1, 1), node::owed("alice", 2, 2)];
+    old.answer("owed_callbacks", Ok(StoreReply::OwedCallbacks { callbacks, more: false }));
+    old.step(acknowledge(1, [key("alice", 2)]));
+    assert!(old.asks("mark_called_back"));
+}
+
+/// Goal: an unavailable consumer gets nothing until its back-off ends, and then one callback, which asks whether it is
+/// back; whatever ticks come. Method: two correspondents wait; the probe is acknowledged.
+#[test]
+fn an_unavailable_consumer_is_asked_by_one_callback() {
+    let back_off = node_settings().bot_defaults.callbacks.unavailable_back_off;
+    let mut node = running();
+    node.step(attach(1));
+    archived(&mut node, 1, "alice");
+    let unavailable = ConsumerAnswer::Unavailable { retry_after: None };
+    node.step(answered(key("alice", 1), 1, unavailable));
+    node.step(say(SESSION, 2, text("bob", "p2", "hello")));
+    node.answer("next_id", Ok(node::next_id(1)));
+    let waits = node.answer("archive", Ok(node::stored([2])));
+    assert_eq!(of_consumers(&waits), [""; 0], "the circuit is open");
+    let sooner = Millis::from_ms(back_off.first.as_ms() * 3 / 4 - 1);
+    node.sleep(sooner);
+    assert_eq!(of_consumers(&node.step(anteroom_core::event::Event::Tick)), [""; 0]);
+    assert!(!node.asks("raise_attempts"), "its back-off has not ended");
+    node.wait(Millis::from_ms(back_off.first.as_ms() - sooner.as_ms()));
+    assert!(node.asks("raise_attempts"), "its back-off has ended");
+    let probe = of_consumers(&raised(&mut node, 2));
+    assert_eq!(probe, ["wa-7: callback alice/1/r0 attempt 2 stream 1 \"hello\""]);
+    let effects = of_consumers(&node.step(acknowledge(1, [key("alice", 1)])));
+    assert!(effects.contains(&"wa-7: callback bob/1/r0 attempt 1 stream 1 \"hello\"".to_owned()));
 }
 
 /// Goal: an answer counts for the attempt that is open, and for no other. Method: the first attempt is answered

@@ -154,27 +154,30 @@ fn a_reply_is_looked_for_when_it_is_durable() {
 }
 
 /// Goal: a correspondent stays in memory while something of it is owed there, however long it is silent, and is
-/// let go after that. Method: without a consumer, and with one that acknowledges; the next message asks for the first
-/// free id again, which only one who is not in memory does.
+/// let go after that. Method: without a consumer, with one that says nothing, and with one that acknowledges; the next
+/// message asks for the first free id again, which only one who is not in memory does.
 #[test]
 fn a_correspondent_stays_as_long_as_it_is_owed_something() {
     let silent_after = node_settings().bot_defaults.limits.silent_after;
-    for (ends, asks_again) in [(false, false), (true, true)] {
+    for (is_there, ends) in [(false, false), (true, false), (true, true)] {
         let mut settings = node_settings();
         settings.ownership.ttl = Millis::from_ms(silent_after.as_ms() * 8);
         settings.ownership.renew_every = Millis::from_ms(silent_after.as_ms() * 4);
         settings.session.silence_max = Millis::from_ms(silent_after.as_ms() * 8);
+        settings.bot_defaults.callbacks.ack_timeout = Millis::from_ms(silent_after.as_ms() * 8);
         let mut node = running(settings);
+        if is_there {
+            node.step(attach(1));
+        }
         archived(&mut node, 1, "alice");
         if ends {
-            node.step(attach(1));
             node.step(acknowledge(1, [key("alice", 1)]));
             node.answer("mark_called_back", Ok(marked(1)));
         }
         node.wait(silent_after);
         node.wait(silent_after);
         node.step(say(SESSION, 2, text("alice", "p2", "again")));
-        assert_eq!(node.asks("next_id"), asks_again, "owed nothing: {ends}");
+        assert_eq!(node.asks("next_id"), ends, "a consumer: {is_there}, owed nothing: {ends}");
     }
 }
 

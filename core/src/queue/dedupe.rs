@@ -111,3 +111,28 @@ impl DedupeWindow {
         self.archived.keys().all(|id| !self.open.contains_key(id))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::StoreReply;
+
+    /// Goal: of what is archived, the last `capacity` are remembered, and none if it is none.
+    #[test]
+    fn the_last_are_remembered() {
+        let id = |number| MessageId::new(number).unwrap();
+        let provider_id = |number: u64| ProviderMessageId::from(format!("p{number}"));
+        for (capacity, kept) in [(2, 2), (0, 0)] {
+            let mut window = DedupeWindow::default();
+            for number in 1..=3 {
+                window.begin(provider_id(number), id(number));
+                let message_id = Durable::by(&StoreReply::MarkSent, id(number));
+                window.confirm(&provider_id(number), message_id, capacity);
+            }
+            assert_eq!(window.archived_len(), kept);
+            let seen = (1..=3).filter(|number| window.look_up(&provider_id(*number)).is_some());
+            assert_eq!(seen.count(), kept, "{window:?}");
+            assert_eq!(window.look_up(&provider_id(1)), None);
+        }
+    }
+}
