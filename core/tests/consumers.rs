@@ -210,3 +210,25 @@ fn the_wait_after_a_refusal_doubles() {
     assert!(effects.iter().any(|line| line.contains("undeliverable")), "{effects:?}");
     node.answer("mark_called_back", Ok(marked(1)));
 }
+
+/// Goal: what waits to be marked is bounded: ten thousand, and not one more; then there is room again. Method: while
+/// the store does not answer, a consumer acknowledges what an owner before may have sent.
+#[test]
+fn acknowledgements_wait_within_bounds() {
+    let mut node = running();
+    node.step(attach(1));
+    let mut number = 0;
+    let mut acknowledged = |node: &mut Node, count: usize| {
+        let from = number + 1;
+        number += count as u64;
+        let effects = node.step(acknowledge(from, (from..=number).map(|id| key("alice", id))));
+        shown(&effects)
+    };
+    assert!(acknowledged(&mut node, 500)[0].contains("mark_called_back"), "it is being marked");
+    assert_eq!(acknowledged(&mut node, 10_000), [""; 0], "it waits");
+    let refused = acknowledged(&mut node, 1);
+    assert_eq!(refused, ["wa-7: ack answer request 10501 -"]);
+    node.answer("mark_called_back", Ok(marked(500)));
+    assert_eq!(acknowledged(&mut node, 500), [""; 0], "there is room for as many as were taken");
+    assert_eq!(acknowledged(&mut node, 1).len(), 1);
+}
