@@ -232,3 +232,25 @@ fn acknowledgements_wait_within_bounds() {
     assert_eq!(acknowledged(&mut node, 500), [""; 0], "there is room for as many as were taken");
     assert_eq!(acknowledged(&mut node, 1).len(), 1);
 }
+
+/// Goal: what the store did not make durable is asked for again, once its patience has ended: the end of a callback, and
+/// the number of an attempt.
+#[test]
+fn what_is_not_durable_is_asked_for_again() {
+    let mut node = running();
+    node.step(attach(1));
+    archived(&mut node, 1, "alice");
+    node.step(attach(2));
+    node.fail("raise_attempts");
+    assert!(!node.asks("raise_attempts"), "not at once");
+    node.wait(node_settings().store_retry.after(1));
+    let again = of_consumers(&raised(&mut node, 2));
+    assert_eq!(again, ["wa-7: callback alice/1/r0 attempt 2 stream 2 \"hello\""]);
+
+    node.step(acknowledge(1, [key("alice", 1)]));
+    node.fail("mark_called_back");
+    assert!(!node.asks("mark_called_back"), "not at once");
+    node.wait(node_settings().store_retry.after(1));
+    let effects = shown(&node.answer("mark_called_back", Ok(marked(1))));
+    assert_eq!(effects, ["wa-7: ack answer request 1 acknowledged 1 unknown []"]);
+}
