@@ -254,3 +254,38 @@ fn what_is_not_durable_is_asked_for_again() {
     let effects = shown(&node.answer("mark_called_back", Ok(marked(1))));
     assert_eq!(effects, ["wa-7: ack answer request 1 acknowledged 1 unknown []"]);
 }
+
+/// Goal: an unavailable consumer is left alone, whatever else the bot wakes up for. Method: one message was refused and
+/// waits for its next attempt; that moment comes long before the circuit's.
+#[test]
+fn a_refused_message_does_not_probe() {
+    let mut settings = node_settings();
+    let callbacks = &mut settings.bot_defaults.callbacks;
+    callbacks.unavailable_back_off.first = Millis::from_secs(8);
+    callbacks.unavailable_back_off.most = Millis::from_secs(8);
+    let refused = callbacks.refused_back_off.first;
+    let mut node = running_under(settings);
+    node.step(attach(1));
+    archived(&mut node, 1, "alice");
+    archived(&mut node, 2, "bob");
+    node.step(answered(key("bob", 1), 1, ConsumerAnswer::Refused));
+    node.step(answered(key("alice", 1), 1, ConsumerAnswer::Unavailable { retry_after: None }));
+    node.wait(refused);
+    assert!(!node.asks("raise_attempts"), "the circuit is open");
+    node.wait(Millis::from_secs(8));
+    assert!(node.asks("raise_attempts"), "the circuit asks");
+}
+
+/// Goal: an acknowledgement of what is not in memory ends nothing else. Method: while it is being marked, another
+/// message comes.
+#[test]
+fn what_is_acknowledged_ahead_ends_itself_alone() {
+    let mut node = running();
+    node.step(attach(1));
+    node.step(acknowledge(1, [key("carol", 7)]));
+    node.step(say(SESSION, 1, text("alice", "p1", "hello")));
+    node.answer("next_id", Ok(node::next_id(1)));
+    let effects = node.answer("archive", Ok(node::stored([1])));
+    let callback = "wa-7: callback alice/1/r0 attempt 1 stream 1 \"hello\"";
+    assert_eq!(of_consumers(&effects), [callback]);
+}
