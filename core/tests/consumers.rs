@@ -5,7 +5,7 @@ use anteroom_core::bot::event::{BotEvent, ConsumerAnswer};
 use anteroom_core::effect::Effect;
 use anteroom_core::id::{Attempt, StreamId};
 use anteroom_core::settings::NodeSettings;
-use anteroom_core::store::StoreReply;
+use anteroom_core::store::{MarkAnswer, StoreReply, StoreRequest};
 use anteroom_core::time::Millis;
 
 use crate::script::node::{archived, marked, nothing_owed};
@@ -288,4 +288,58 @@ fn what_is_acknowledged_ahead_ends_itself_alone() {
     let effects = node.answer("archive", Ok(node::stored([1])));
     let callback = "wa-7: callback alice/1/r0 attempt 1 stream 1 \"hello\"";
     assert_eq!(of_consumers(&effects), [callback]);
+}
+
+/// Goal: what the store says was never sent is still owed, whatever its consumer says, and made again. Method: the end of
+/// an open callback is unknown to the store.
+#[test]
+fn what_the_store_does_not_know_to_be_sent_is_made_again() {
+    let mut node = running();
+    node.step(attach(1));
+    archived(&mut node, 1, "alice");
+    node.step(acknowledge(1, [key("alice", 1)]));
+    let unknown = StoreReply::MarkCalledBack(vec![MarkAnswer::Unknown]);
+    node.answer("mark_called_back", Ok(unknown));
+    let again = of_consumers(&raised(&mut node, 2));
+    assert_eq!(again, ["wa-7: callback alice/1/r0 attempt 2 stream 1 \"hello\""]);
+}
+
+/// Goal: the numbers of attempts are made durable one request at a time. Method: a second callback wants its next number
+/// while the first one's is under way.
+#[test]
+fn numbers_of_attempts_are_asked_for_one_request_at_a_time() {
+    let mut node = running();
+    node.step(attach(1));
+    archived(&mut node, 1, "alice");
+    node.step(attach(2));
+    archived(&mut node, 2, "bob");
+    node.step(attach(3));
+    let asked = |node: &Node| node.names().iter().filter(|it| *it == "raise_attempts").count();
+    assert_eq!(asked(&node), 1);
+    raised(&mut node, 2);
+    assert_eq!(asked(&node), 1, "the other one's turn");
+    let callback = "wa-7: callback bob/1/r0 attempt 2 stream 3 \"hello\"";
+    assert_eq!(of_consumers(&raised(&mut node, 2)), [callback]);
+}
+
+/// Goal: one request asks for 500 numbers at the most. Method: as many callbacks and one more are open to a stream that
+/// is replaced.
+#[test]
+fn a_request_for_numbers_is_bounded() {
+    let mut settings = node_settings();
+    settings.bot_defaults.callbacks.max_in_flight = 501;
+    let mut node = running_under(settings);
+    node.step(attach(1));
+    for number in 1..=501 {
+        archived(&mut node, number, &format!("c{number}"));
+    }
+    node.step(attach(2));
+    let asked = |node: &Node| match node.asked("raise_attempts") {
+        StoreRequest::RaiseAttempts { callbacks, .. } => callbacks.len(),
+        request => panic!("{request:?}"),
+    };
+    assert_eq!(asked(&node), 500);
+    let numbers = vec![Some(Attempt(2)); 500];
+    node.answer("raise_attempts", Ok(StoreReply::RaiseAttempts(numbers)));
+    assert_eq!(asked(&node), 1);
 }
