@@ -12,6 +12,7 @@ mod lifecycle;
 mod operating;
 mod outbox;
 mod ownership;
+mod paging;
 mod scenarios;
 mod sessions;
 mod total;
