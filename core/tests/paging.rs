@@ -9,20 +9,51 @@ use anteroom_core::effect::Effect;
 use anteroom_core::event::Event;
 use anteroom_core::id::{Attempt, CallbackKey};
 use anteroom_core::settings::NodeSettings;
-use anteroom_core::store::StoreRequest;
+use anteroom_core::store::{StoreReply, StoreRequest, StoreResult};
 use anteroom_sim::store::{CallbackState, StoreModel};
 use proptest::prelude::*;
 use proptest::test_runner::FileFailurePersistence;
 
 use crate::script::*;
 
+/// Goal: a flood of messages does not keep a page of what is owed from being read. Method: the window has room again while
+/// a batch is on its way and another message waits for the next.
+#[test]
+fn pages_and_batches_take_turns() {
+    let mut settings = node_settings();
+    settings.bot_defaults.callbacks.outbox_window = 1;
+    let mut node = Node::new(settings);
+    node.step(node::start([record(BOT)], true, false));
+    node.open(SESSION);
+    node.step(hello(SESSION, BOT, PROVIDER));
+    node.own(1);
+    node.answer("restore_bot", Ok(node::no_jobs()));
+    node.answer("owed_callbacks", Ok(node::nothing_owed()));
+    node.answer("owed_sends", Ok(StoreReply::OwedSends(Vec::new())));
+    node.step(attach(1));
+    node::archived(&mut node, 1, "alice");
+    node::archived(&mut node, 2, "bob");
+    assert!(!node.asks("owed_callbacks"), "the window is full");
+    for (seq, whose) in [(3, "carol"), (4, "dave")] {
+        node.step(say(SESSION, seq, text(whose, &format!("p{seq}"), "hello")));
+        node.answer("next_id", Ok(node::next_id(1)));
+    }
+    node.step(acknowledge(1, [key("alice", 1)]));
+    node.answer("mark_called_back", Ok(node::marked(1)));
+    assert!(!node.asks("owed_callbacks"), "a batch is on its way");
+    node.answer("archive", Ok(node::stored([3])));
+    assert!(node.asks("owed_callbacks") && !node.asks("archive"), "{:?}", node.names());
+}
+
 /// Something that happens to a running bot.
 #[derive(Debug, Clone, Copy)]
 enum Step {
     /// A text comes from one of the correspondents.
     Say(u8),
-    /// The store answers what it was asked first.
-    Answer,
+    /// The store does what it was asked first, and its answer is on its way.
+    Apply,
+    /// One of the store's answers comes.
+    Answer(usize),
     /// The consumer acknowledges so many of what it has.
     Acknowledge(usize),
     /// Another consumer takes its place.
@@ -33,6 +64,8 @@ enum Step {
 struct World {
     node: Node,
     store: StoreModel,
+    /// The answers that are on their way.
+    answers: Vec<(Asked, StoreResult)>,
     said: u64,
     streams: u64,
     requests: u64,
@@ -50,6 +83,7 @@ impl World {
         let mut world = Self {
             node: Node::new(settings),
             store: StoreModel::new(),
+            answers: Vec::new(),
             said: 0,
             streams: 0,
             requests: 0,
@@ -99,8 +133,11 @@ impl World {
                 let text = text(&format!("c{whose}"), &provider_message_id, "hello");
                 self.hear(say(SESSION, self.said, text));
             }
-            Step::Answer => {
-                self.answer();
+            Step::Apply => {
+                self.apply();
+            }
+            Step::Answer(which) => {
+                self.answer(which);
             }
             Step::Acknowledge(count) => {
                 let count = count.min(self.held.len());
@@ -119,17 +156,27 @@ impl World {
         self.hear(attach(self.streams));
     }
 
-    /// Has the store answer what it was asked first; false when it was asked nothing.
-    fn answer(&mut self) -> bool {
+    /// Has the store do what it was asked first; false when it was asked nothing.
+    fn apply(&mut self) -> bool {
         let Some(name) = self.node.names().first().cloned() else { return false };
         let asked = self.node.take(&name);
         let result = self.store.apply(self.node.now, &asked.request);
+        self.answers.push((asked, result));
+        true
+    }
+
+    /// Has one of the answers come; false when there is none.
+    fn answer(&mut self, which: usize) -> bool {
+        if self.answers.is_empty() {
+            return false;
+        }
+        let (asked, result) = self.answers.remove(which % self.answers.len());
         self.hear(asked.asker.event(asked.op, result));
         true
     }
 
     fn answer_all(&mut self) {
-        while self.answer() {}
+        while self.answer(0) || self.apply() {}
     }
 
     /// Everything goes on until there is nothing left to do: at most as often as there are messages.
@@ -151,7 +198,8 @@ impl World {
 fn any_step() -> impl Strategy<Value = Step> {
     prop_oneof![
         4 => (0..4_u8).prop_map(Step::Say),
-        4 => Just(Step::Answer),
+        4 => Just(Step::Apply),
+        4 => (0..4_usize).prop_map(Step::Answer),
         2 => (1..4_usize).prop_map(Step::Acknowledge),
         1 => Just(Step::Replace),
     ]
