@@ -9,7 +9,7 @@ use anteroom_core::effect::Effect;
 use anteroom_core::event::Event;
 use anteroom_core::id::{Attempt, CallbackKey};
 use anteroom_core::settings::NodeSettings;
-use anteroom_core::store::{StoreReply, StoreRequest, StoreResult};
+use anteroom_core::store::{OwedScope, StoreReply, StoreRequest, StoreResult};
 use anteroom_sim::store::{CallbackState, StoreModel};
 use proptest::prelude::*;
 use proptest::test_runner::FileFailurePersistence;
@@ -63,6 +63,8 @@ enum Step {
 /// A bot, its store, and its consumer.
 struct World {
     node: Node,
+    outbox_window: usize,
+    correspondent_window: usize,
     store: StoreModel,
     /// The answers that are on their way.
     answers: Vec<(Asked, StoreResult)>,
@@ -80,7 +82,10 @@ struct World {
 
 impl World {
     fn new(settings: NodeSettings) -> Self {
+        let callbacks = &settings.bot_defaults.callbacks;
         let mut world = Self {
+            outbox_window: callbacks.outbox_window,
+            correspondent_window: callbacks.correspondent_window,
             node: Node::new(settings),
             store: StoreModel::new(),
             answers: Vec::new(),
@@ -160,9 +165,26 @@ impl World {
     fn apply(&mut self) -> bool {
         let Some(name) = self.node.names().first().cloned() else { return false };
         let asked = self.node.take(&name);
+        if let StoreRequest::OwedCallbacks { scope, limit, .. } = &asked.request {
+            self.check_page(scope, *limit as usize);
+        }
         let result = self.store.apply(self.node.now, &asked.request);
         self.answers.push((asked, result));
         true
+    }
+
+    /// A page holds no more than there may be in memory, and one of several lanes no more than a page may.
+    fn check_page(&self, scope: &OwedScope, limit: usize) {
+        let (window, lane) = (self.outbox_window, self.correspondent_window);
+        match scope {
+            OwedScope::Bot { .. } => assert!(limit <= window, "{limit} of {window}"),
+            OwedScope::CorrespondentById { .. } => assert_eq!(limit, lane),
+            OwedScope::Correspondents(of) => {
+                assert!(of.iter().all(|of| of.limit as usize <= lane), "{of:?} of {lane}");
+                assert_eq!(of.iter().map(|of| of.limit as usize).sum::<usize>(), limit);
+                assert!(of.len() == 1 || limit <= window.max(lane), "{of:?} of {window}");
+            }
+        }
     }
 
     /// Has one of the answers come; false when there is none.
