@@ -4,35 +4,16 @@
 use anteroom_core::bot::event::{BotEvent, ConsumerAnswer};
 use anteroom_core::effect::Effect;
 use anteroom_core::id::{Attempt, StreamId};
-use anteroom_core::settings::NodeSettings;
 use anteroom_core::store::{MarkAnswer, StoreReply, StoreRequest};
 use anteroom_core::time::Millis;
 
-use crate::script::node::{archived, marked, nothing_owed};
+use crate::script::node::{archived, marked};
 use crate::script::trace::shown;
 use crate::script::*;
 
 /// A node without workers, whose one bot runs and is owed nothing.
 fn running() -> Node {
-    running_under(node_settings())
-}
-
-fn running_under(settings: NodeSettings) -> Node {
-    let mut node = reading(settings);
-    node.answer("owed_callbacks", Ok(nothing_owed()));
-    node.answer("owed_sends", Ok(StoreReply::OwedSends(Vec::new())));
-    node
-}
-
-/// The same, while it reads what it is owed.
-fn reading(settings: NodeSettings) -> Node {
-    let mut node = Node::new(settings);
-    node.step(node::start([record(BOT)], true, false));
-    node.open(SESSION);
-    node.step(hello(SESSION, BOT, PROVIDER));
-    node.own(1);
-    node.answer("restore_bot", Ok(node::no_jobs()));
-    node
+    Node::running_alone(node_settings())
 }
 
 fn detach(stream: u64) -> anteroom_core::event::Event {
@@ -69,9 +50,7 @@ fn what_an_ended_stream_had_comes_to_the_next() {
     archived(&mut node, 1, "alice");
     let gone = of_consumers(&node.step(detach(1)));
     assert_eq!(gone, ["wa-7: abort callback alice/1/r0 attempt 1"]);
-    node.step(say(SESSION, 2, text("bob", "p2", "hello")));
-    node.answer("next_id", Ok(node::next_id(1)));
-    let nobody = node.answer("archive", Ok(node::stored([2])));
+    let nobody = archived(&mut node, 2, "bob");
     assert_eq!(of_consumers(&nobody), [""; 0], "nobody is there");
     assert!(!node.asks("raise_attempts"), "nobody is there");
     let unsent = of_consumers(&node.step(attach(2)));
@@ -87,9 +66,7 @@ fn the_late_end_of_a_replaced_stream_is_nothing() {
     node.step(attach(1));
     assert_eq!(of_consumers(&node.step(attach(2))), ["wa-7: stream 1 replaced"]);
     assert_eq!(shown(&node.step(detach(1))), [""; 0]);
-    node.step(say(SESSION, 1, text("alice", "p1", "hello")));
-    node.answer("next_id", Ok(node::next_id(1)));
-    let effects = node.answer("archive", Ok(node::stored([1])));
+    let effects = archived(&mut node, 1, "alice");
     let callback = "wa-7: callback alice/1/r0 attempt 1 stream 2 \"hello\"";
     assert_eq!(of_consumers(&effects), [callback]);
 }
@@ -125,7 +102,7 @@ fn what_was_never_sent_is_not_acknowledged() {
     assert_eq!(effects, [format!("wa-7: ack answer request 1 acknowledged 0 unknown {unknown}")]);
     assert!(!fresh.asks("mark_called_back"));
 
-    let mut old = reading(node_settings());
+    let mut old = Node::reading(node_settings());
     old.step(attach(1));
     let callbacks = vec![node::owed("alice", 1, 1), node::owed("alice", 2, 2)];
     old.answer("owed_callbacks", Ok(StoreReply::OwedCallbacks { callbacks, more: false }));
@@ -143,9 +120,7 @@ fn an_unavailable_consumer_is_asked_by_one_callback() {
     archived(&mut node, 1, "alice");
     let unavailable = ConsumerAnswer::Unavailable { retry_after: None };
     node.step(answered(key("alice", 1), 1, unavailable));
-    node.step(say(SESSION, 2, text("bob", "p2", "hello")));
-    node.answer("next_id", Ok(node::next_id(1)));
-    let waits = node.answer("archive", Ok(node::stored([2])));
+    let waits = archived(&mut node, 2, "bob");
     assert_eq!(of_consumers(&waits), [""; 0], "the circuit is open");
     let sooner = Millis::from_ms(back_off.first.as_ms() * 3 / 4 - 1);
     node.sleep(sooner);
@@ -178,7 +153,7 @@ fn a_late_answer_is_no_answer() {
     for answer in late {
         let mut settings = node_settings();
         settings.bot_defaults.callbacks.refusals_max = 2;
-        let mut node = running_under(settings);
+        let mut node = Node::running_alone(settings);
         node.step(attach(1));
         archived(&mut node, 1, "alice");
         node.step(answered(key("alice", 1), 1, ConsumerAnswer::Refused));
@@ -194,7 +169,7 @@ fn the_wait_after_a_refusal_doubles() {
     let mut settings = node_settings();
     settings.bot_defaults.callbacks.refusals_max = 3;
     let first = settings.bot_defaults.callbacks.refused_back_off.first;
-    let mut node = running_under(settings);
+    let mut node = Node::running_alone(settings);
     node.step(attach(1));
     archived(&mut node, 1, "alice");
     for (attempt, wait) in [(1, first), (2, Millis::from_ms(first.as_ms() * 2))] {
@@ -264,7 +239,7 @@ fn a_refused_message_does_not_probe() {
     callbacks.unavailable_back_off.first = Millis::from_secs(8);
     callbacks.unavailable_back_off.most = Millis::from_secs(8);
     let refused = callbacks.refused_back_off.first;
-    let mut node = running_under(settings);
+    let mut node = Node::running_alone(settings);
     node.step(attach(1));
     archived(&mut node, 1, "alice");
     archived(&mut node, 2, "bob");
@@ -283,9 +258,7 @@ fn what_is_acknowledged_ahead_ends_itself_alone() {
     let mut node = running();
     node.step(attach(1));
     node.step(acknowledge(1, [key("carol", 7)]));
-    node.step(say(SESSION, 1, text("alice", "p1", "hello")));
-    node.answer("next_id", Ok(node::next_id(1)));
-    let effects = node.answer("archive", Ok(node::stored([1])));
+    let effects = archived(&mut node, 1, "alice");
     let callback = "wa-7: callback alice/1/r0 attempt 1 stream 1 \"hello\"";
     assert_eq!(of_consumers(&effects), [callback]);
 }
@@ -328,7 +301,7 @@ fn numbers_of_attempts_are_asked_for_one_request_at_a_time() {
 fn a_request_for_numbers_is_bounded() {
     let mut settings = node_settings();
     settings.bot_defaults.callbacks.max_in_flight = 501;
-    let mut node = running_under(settings);
+    let mut node = Node::running_alone(settings);
     node.step(attach(1));
     for number in 1..=501 {
         archived(&mut node, number, &format!("c{number}"));

@@ -6,43 +6,14 @@ use anteroom_core::bot::event::{BotEvent, ConsumerAnswer};
 use anteroom_core::effect::Effect;
 use anteroom_core::event::Event;
 use anteroom_core::id::Attempt;
-use anteroom_core::settings::NodeSettings;
 use anteroom_core::store::StoreReply;
 use anteroom_core::time::Millis;
 
 use crate::script::node::{
-    archived, marked, next_id, no_jobs, nothing_owed, owed, start, stored, unavailable,
+    archived, marked, next_id, nothing_owed, owed, start, stored, unavailable,
 };
 use crate::script::trace::shown;
 use crate::script::*;
-
-/// A node without workers, whose one bot has its jobs, and reads what it is owed.
-fn reading() -> Node {
-    reading_under(node_settings())
-}
-
-fn reading_under(settings: NodeSettings) -> Node {
-    let mut node = Node::new(settings);
-    node.step(start([record(BOT)], true, false));
-    node.open(SESSION);
-    node.step(hello(SESSION, BOT, PROVIDER));
-    restored(&mut node, 1);
-    node
-}
-
-/// The same, once it is owed nothing.
-fn running(settings: NodeSettings) -> Node {
-    let mut node = reading_under(settings);
-    node.answer("owed_callbacks", Ok(nothing_owed()));
-    node.answer("owed_sends", Ok(StoreReply::OwedSends(Vec::new())));
-    node
-}
-
-/// The bot that is being asked for runs; what it is owed is being read.
-fn restored(node: &mut Node, epoch: u64) {
-    node.own(epoch);
-    node.answer("restore_bot", Ok(no_jobs()));
-}
 
 /// The callbacks among effects.
 fn callbacks(effects: &[Effect]) -> Vec<String> {
@@ -53,13 +24,13 @@ fn callbacks(effects: &[Effect]) -> Vec<String> {
 /// is owed then without a word.
 #[test]
 fn a_consumer_stays_while_its_bot_stops_and_starts() {
-    let mut node = running(node_settings());
+    let mut node = Node::running_alone(node_settings());
     node.step(attach(1));
     node.step(bot(BotEvent::Stop));
     node.answer("hold_bot", Ok(StoreReply::HoldBot(0)));
     node.answer("release_bot", Ok(StoreReply::ReleaseBot));
     node.step(bot(BotEvent::Start));
-    restored(&mut node, 2);
+    node.restored(2);
     let page = StoreReply::OwedCallbacks { callbacks: vec![owed("alice", 1, 1)], more: false };
     let effects = node.answer("owed_callbacks", Ok(page));
     assert_eq!(callbacks(&effects), ["wa-7: callback alice/1/r0 attempt 2 stream 1 \"\""]);
@@ -77,7 +48,7 @@ fn a_consumer_may_come_before_its_bot() {
     node.open(SESSION);
     node.step(hello(SESSION, BOT, PROVIDER));
     node.answer("register_bot", Ok(StoreReply::RegisterBot(record(BOT))));
-    restored(&mut node, 1);
+    node.restored(1);
     node.answer("owed_callbacks", Ok(nothing_owed()));
     node.step(say(SESSION, 1, text("alice", "p1", "hello")));
     node.answer("next_id", Ok(next_id(1)));
@@ -94,7 +65,7 @@ fn a_stop_waits_for_what_the_outbox_has_under_way() {
         node.step(bot(BotEvent::Stop));
         assert!(!node.asks("hold_bot"), "the stop waits");
     };
-    let mut open = running(node_settings());
+    let mut open = Node::running_alone(node_settings());
     open.step(attach(1));
     archived(&mut open, 1, "alice");
     stops(&mut open);
@@ -103,7 +74,7 @@ fn a_stop_waits_for_what_the_outbox_has_under_way() {
     open.answer("mark_called_back", Ok(marked(1)));
     assert!(open.asks("hold_bot"));
 
-    let mut marking = running(node_settings());
+    let mut marking = Node::running_alone(node_settings());
     marking.step(attach(1));
     archived(&mut marking, 1, "alice");
     marking.step(acknowledge(1, [key("alice", 1)]));
@@ -111,7 +82,7 @@ fn a_stop_waits_for_what_the_outbox_has_under_way() {
     marking.answer("mark_called_back", Ok(marked(1)));
     assert!(marking.asks("hold_bot"));
 
-    let mut raising = running(node_settings());
+    let mut raising = Node::running_alone(node_settings());
     raising.step(attach(1));
     archived(&mut raising, 1, "alice");
     raising.step(attach(2));
@@ -120,7 +91,7 @@ fn a_stop_waits_for_what_the_outbox_has_under_way() {
     raising.answer("raise_attempts", Ok(StoreReply::RaiseAttempts(vec![Some(Attempt(2))])));
     assert!(raising.asks("hold_bot"));
 
-    let mut paging = reading();
+    let mut paging = Node::reading(node_settings());
     paging.answer("owed_sends", Ok(StoreReply::OwedSends(Vec::new())));
     stops(&mut paging);
     paging.answer("owed_callbacks", Ok(nothing_owed()));
@@ -131,7 +102,7 @@ fn a_stop_waits_for_what_the_outbox_has_under_way() {
 /// Method: a message comes while the first page is under way.
 #[test]
 fn nothing_is_archived_while_a_page_is_read() {
-    let mut node = reading();
+    let mut node = Node::reading(node_settings());
     node.step(say(SESSION, 1, text("alice", "p1", "hello")));
     node.answer("next_id", Ok(next_id(1)));
     assert!(node.asks("owed_callbacks") && !node.asks("archive"));
@@ -143,7 +114,7 @@ fn nothing_is_archived_while_a_page_is_read() {
 #[test]
 fn a_reply_is_looked_for_when_it_is_durable() {
     for (reply, looks) in [(Some("good morning".to_owned()), true), (None, false)] {
-        let mut node = running(node_settings());
+        let mut node = Node::running_alone(node_settings());
         node.step(attach(1));
         archived(&mut node, 1, "alice");
         node.step(answered(key("alice", 1), 1, ConsumerAnswer::Acknowledged { reply }));
@@ -165,7 +136,7 @@ fn a_correspondent_stays_as_long_as_it_is_owed_something() {
         settings.ownership.renew_every = Millis::from_ms(silent_after.as_ms() * 4);
         settings.session.silence_max = Millis::from_ms(silent_after.as_ms() * 8);
         settings.bot_defaults.callbacks.ack_timeout = Millis::from_ms(silent_after.as_ms() * 8);
-        let mut node = running(settings);
+        let mut node = Node::running_alone(settings);
         if is_there {
             node.step(attach(1));
         }
@@ -184,7 +155,7 @@ fn a_correspondent_stays_as_long_as_it_is_owed_something() {
 /// Goal: a page that the store did not answer is asked for again.
 #[test]
 fn a_page_that_fails_is_read_again() {
-    let mut node = reading();
+    let mut node = Node::reading(node_settings());
     node.step(attach(1));
     node.answer("owed_callbacks", Err(unavailable()));
     node.wait(node_settings().store_retry.after(9));

@@ -101,10 +101,25 @@ impl Node {
         node.start();
         node.open(SESSION);
         node.step(hello(SESSION, BOT, PROVIDER));
-        node.own(1);
-        node.answer("restore_bot", Ok(no_jobs()));
-        node.answer("owed_callbacks", Ok(nothing_owed()));
-        node.answer("owed_sends", Ok(StoreReply::OwedSends(Vec::new())));
+        node.restored(1);
+        node.owes_nothing();
+        node
+    }
+
+    /// The same without workers.
+    pub fn running_alone(settings: NodeSettings) -> Self {
+        let mut node = Self::reading(settings);
+        node.owes_nothing();
+        node
+    }
+
+    /// A node without workers, whose one bot has its jobs, and reads what it is owed.
+    pub fn reading(settings: NodeSettings) -> Self {
+        let mut node = Self::new(settings);
+        node.step(start([record(BOT)], true, false));
+        node.open(SESSION);
+        node.step(hello(SESSION, BOT, PROVIDER));
+        node.restored(1);
         node
     }
 
@@ -120,6 +135,18 @@ impl Node {
     /// Answers the bot's acquisition.
     pub fn own(&mut self, number: u64) -> Vec<Effect> {
         self.answer("acquire_bot", Ok(acquired(number)))
+    }
+
+    /// The bot that is being asked for runs; what it is owed is being read.
+    pub fn restored(&mut self, epoch: u64) {
+        self.own(epoch);
+        self.answer("restore_bot", Ok(no_jobs()));
+    }
+
+    /// The bot is owed nothing.
+    fn owes_nothing(&mut self) {
+        self.answer("owed_callbacks", Ok(nothing_owed()));
+        self.answer("owed_sends", Ok(StoreReply::OwedSends(Vec::new())));
     }
 
     pub fn open(&mut self, number: u128) -> Vec<Effect> {
@@ -242,10 +269,10 @@ pub fn owed(correspondent: &str, id: u64, seq: u64) -> OwedCallback {
 }
 
 /// A text that is durable, and called back if there is a consumer.
-pub fn archived(node: &mut Node, seq: u64, correspondent: &str) {
+pub fn archived(node: &mut Node, seq: u64, correspondent: &str) -> Vec<Effect> {
     node.step(say(SESSION, seq, text(correspondent, &format!("p{seq}"), "hello")));
     if node.asks("next_id") {
         node.answer("next_id", Ok(next_id(1)));
     }
-    node.answer("archive", Ok(stored([seq])));
+    node.answer("archive", Ok(stored([seq])))
 }
