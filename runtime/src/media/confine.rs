@@ -30,8 +30,7 @@ const NOT_CONFINED: u8 = 3;
 
 /// The environment that a confined program keeps: where programs and their data are, and nothing
 /// secret.
-pub(super) const VARIABLES_KEPT: [&str; 5] =
-    ["PATH", "HOME", "TMPDIR", "LD_LIBRARY_PATH", "TESSDATA_PREFIX"];
+const VARIABLES_KEPT: [&str; 5] = ["PATH", "HOME", "TMPDIR", "LD_LIBRARY_PATH", "TESSDATA_PREFIX"];
 
 /// What our own program has in its environment when it limits itself. Its allocator would otherwise have reserved as
 /// many addresses as it may have, before the limit is set.
@@ -64,13 +63,7 @@ impl Confinement {
     /// A command that runs `program` within these limits through `own_program`, which is this
     /// project's binary. The program's own arguments are still to be added.
     pub fn command(self, own_program: &Path, program: &Path) -> Command {
-        let mut command = Command::new(own_program);
-        command.env_clear().env("OMP_THREAD_LIMIT", "1");
-        for name in VARIABLES_KEPT {
-            if let Some(value) = std::env::var_os(name) {
-                command.env(name, value);
-            }
-        }
+        let mut command = own_command(own_program);
         command
             .arg(SUBCOMMAND)
             .arg("--cpu-seconds")
@@ -80,6 +73,18 @@ impl Confinement {
             .arg(program);
         command
     }
+}
+
+/// A command that runs our own program, which limits itself, with nothing in its environment but what it needs.
+pub(super) fn own_command(own_program: &Path) -> Command {
+    let mut command = Command::new(own_program);
+    command.env_clear().env("OMP_THREAD_LIMIT", "1");
+    for name in VARIABLES_KEPT {
+        if let Some(value) = std::env::var_os(name) {
+            command.env(name, value);
+        }
+    }
+    command
 }
 
 /// Runs the subcommand with the arguments after its name; returns only when that failed.

@@ -38,7 +38,7 @@ use self::extract::Wanted;
 use self::report::{Reading, Report};
 pub use self::scans::{PAGES_MAX, Scans};
 use super::child::{self, End, Finished};
-use super::confine::{FRUGAL, VARIABLES_KEPT};
+use super::confine;
 use super::processor::{BoxFuture, Failure, Processor, Work, require_staged_file};
 
 /// How many bytes a report may have: the text's characters at four bytes each, and room for escapes.
@@ -108,14 +108,9 @@ impl Reader {
     }
 
     fn command(&self, work: &Work, wanted: &Wanted) -> Command {
-        let mut command = Command::new(&self.program);
-        let (allocator, frugal) = FRUGAL;
-        command.env_clear().env("OMP_THREAD_LIMIT", "1").env(allocator, frugal);
-        for name in VARIABLES_KEPT {
-            if let Some(value) = std::env::var_os(name) {
-                command.env(name, value);
-            }
-        }
+        let (allocator, frugal) = confine::FRUGAL;
+        let mut command = confine::own_command(&self.program);
+        command.env(allocator, frugal);
         command.args(extract::arguments(&work.mime_type, processor_seconds(work.timeout), wanted));
         command.arg(absolute(&work.path));
         command

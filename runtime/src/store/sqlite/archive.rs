@@ -218,6 +218,7 @@ impl Shelf<'_> {
         let now = moment(self.work.now);
         let ended_at = (callback != CallbackState::Owed).then_some(now);
         let worked = item.job.and_then(|job| job.worked);
+        let (worker_id, claimed_at, work_ended_at) = archive_rows::worked(worked);
         let inserted = self.work.run(
             INSERT,
             (
@@ -233,9 +234,9 @@ impl Shelf<'_> {
                 now,
                 ended_at,
                 to_body(&**message)?,
-                worked.map(|worked| worked.worker_id.blob()),
-                worked.map(|worked| moment(worked.claimed_at)),
-                worked.map(|worked| moment(worked.ended_at)),
+                worker_id,
+                claimed_at,
+                work_ended_at,
             ),
         )?;
         if inserted == 0 {

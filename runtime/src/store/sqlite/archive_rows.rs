@@ -3,12 +3,13 @@
 //! Owns how a row of `archive` is found, and the state of its callback.
 
 use anteroom_core::id::{BotId, CorrespondentId, MediaId, MessageId, ProviderMessageId};
+use anteroom_core::job::Worked;
 use anteroom_core::store::{CallbackEnd, CallbackPlan};
 use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSql, ToSqlOutput, ValueRef};
 use rusqlite::{Params, Row};
 use uuid::Uuid;
 
-use super::columns::{StoredMessageId, message_number};
+use super::columns::{AsBlob, StoredMessageId, message_number, moment};
 use super::failure::Answer;
 use super::work::Work;
 
@@ -90,6 +91,16 @@ impl FromSql for CallbackState {
             .into_iter()
             .find(|state| state.name() == name)
             .ok_or(FromSqlError::InvalidType)
+    }
+}
+
+/// The columns that say whose work a message's text is: who, since when, until when.
+pub(super) fn worked(worked: Option<Worked>) -> (Option<[u8; 16]>, Option<i64>, Option<i64>) {
+    match worked {
+        Some(Worked { worker_id, claimed_at, ended_at }) => {
+            (Some(worker_id.blob()), Some(moment(claimed_at)), Some(moment(ended_at)))
+        }
+        None => (None, None, None),
     }
 }
 

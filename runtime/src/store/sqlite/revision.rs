@@ -6,7 +6,7 @@ use anteroom_core::message::{Message, Outcome};
 use anteroom_core::store::{CallbackPlan, Fence, ReviseAnswer};
 
 use super::archive_rows::{ArchiveRow, CallbackState};
-use super::columns::{AsBlob, moment, to_body, unsigned};
+use super::columns::{moment, to_body, unsigned};
 use super::failure::{Answer, Failure};
 use super::work::Work;
 use super::{archive_rows, bots, failed_copies, job_rows};
@@ -73,7 +73,7 @@ fn apply(
     bots::put_last_seq(work, &fence.bot_id, seq)?;
     let (callback, attempts) = CallbackState::planned(revision.callback);
     let ended_at = (callback != CallbackState::Owed).then_some(moment(work.now));
-    let worked = job.worked();
+    let (worker_id, claimed_at, work_ended_at) = archive_rows::worked(job.worked());
     work.run(
         "UPDATE archive SET revision = ?2, seq = ?3, callback = ?4, attempts = ?5, failures = 0,
             ended_at = ?6, retained = 0, body = ?7, worker_id = ?8, claimed_at = ?9,
@@ -87,9 +87,9 @@ fn apply(
             attempts,
             ended_at,
             to_body(revision.message)?,
-            worked.map(|worked| worked.worker_id.blob()),
-            worked.map(|worked| moment(worked.claimed_at)),
-            worked.map(|worked| moment(worked.ended_at)),
+            worker_id,
+            claimed_at,
+            work_ended_at,
         ),
     )?;
     Ok(ReviseAnswer::Revised { seq: ArchiveSeq(unsigned(seq)) })
