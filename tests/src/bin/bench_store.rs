@@ -14,6 +14,10 @@ use anteroom_tests::store_bench::cases::{self, BOTS, Jobs};
 use anteroom_tests::store_bench::quiet::{self, Single};
 use anyhow::{Result, bail};
 
+/// The one of the `anteroom` binary: a node runs in this process.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 const USAGE: &str = "\
 Usage: bench_store sqlite|mongodb [--full] [--repetitions N] [CASE]
 
