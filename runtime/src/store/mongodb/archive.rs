@@ -14,11 +14,11 @@ use anteroom_core::store::{ArchiveAnswer, ArchiveItem, Fence, FinishedJob};
 use mongodb::bson::{Bson, Document, RawDocumentBuf, doc};
 
 use super::archive_documents::{self, Row};
+use super::archive_new;
 use super::collections::{ACTIVE, ARCHIVE, HOLDING};
 use super::connection::Connection;
 use super::failure::{Answer, Failure};
 use super::fence::{self, Passed};
-use super::finishing;
 use super::inserts::{by_correspondent, waiting_for};
 use super::job_changes::{self, Changes, marked, union};
 use super::job_documents::Shelf;
@@ -54,9 +54,9 @@ async fn try_archive(
 ) -> Answer<Vec<ArchiveAnswer>> {
     let passed = fence::pass(transaction, fence, items.len()).await?;
     let provider_name = passed.provider_name(&fence.bot_id)?;
-    if look == Look::AtConflicts && !passed.retains && finishing::applies(items) {
+    if look == Look::AtConflicts && !passed.retains && archive_new::applies(items) {
         let bot_id = &fence.bot_id;
-        return finishing::archive(transaction, bot_id, &provider_name, &passed, items).await;
+        return archive_new::archive(transaction, bot_id, &provider_name, &passed, items).await;
     }
     let mut batch = Batch::new(&fence.bot_id, provider_name, passed, look);
     batch.read(transaction.store, items).await?;

@@ -305,18 +305,23 @@ async fn try_end(
     let passed = fence::pass(transaction, fence, 0).await?;
     let provider_name = passed.provider_name(&fence.bot_id)?;
     // Within a transaction a statement costs more than a document, so few statements end them all.
-    let mut alike: BTreeMap<&str, Vec<&Mark>> = BTreeMap::new();
+    let mut alike: BTreeMap<(&str, u32), Vec<&Mark>> = BTreeMap::new();
     for mark in marks {
-        alike.entry(CallbackState::ended(mark.end).name()).or_default().push(mark);
+        let state = CallbackState::ended(mark.end).name();
+        alike.entry((state, mark.key.revision)).or_default().push(mark);
     }
-    let chunks = alike.values().flat_map(|marks| marks.chunks(MARKS_OF_STATEMENT_MAX));
-    let statements = chunks.filter_map(|marks| {
-        let change = ended(marks.first()?, &passed);
-        let filters = marks.iter().map(|mark| owed_under(&fence.bot_id, &provider_name, &mark.key));
-        let statement = filters
-            .collect::<Answer<Vec<_>>>()
-            .and_then(|filters| Statement::all_by(MESSAGE_INDEX, doc! { "$or": filters }, change));
-        Some(statement)
+    let statements = alike.iter().flat_map(|((_, revision), marks)| {
+        let chunks = marks.chunks(MARKS_OF_STATEMENT_MAX);
+        chunks.filter_map(|marks| {
+            let change = ended(marks.first()?, &passed);
+            let places =
+                marks.iter().map(|mark| place_of(&fence.bot_id, &provider_name, &mark.key));
+            Some(places.collect::<Answer<Vec<_>>>().and_then(|places| {
+                let mut filter = doc! { "$or": places };
+                filter.extend(owed_under(*revision));
+                Statement::all_by(MESSAGE_INDEX, filter, change)
+            }))
+        })
     });
     let statements = statements.collect::<Answer<Vec<_>>>()?;
     if transaction.update(ARCHIVE, statements).await? == marks.len() as u64 {
@@ -325,21 +330,23 @@ async fn try_end(
     Err(Failure::Changed("a callback that was taken to be owed"))
 }
 
-/// The filter for a callback that was sent and is owed.
-pub(super) fn owed_under(
-    bot_id: &BotId,
-    provider_name: &ProviderName,
-    key: &CallbackKey,
-) -> Answer<Document> {
+/// The filter for the row of a callback.
+fn place_of(bot_id: &BotId, provider_name: &ProviderName, key: &CallbackKey) -> Answer<Document> {
     Ok(doc! {
         "bot_id": bot_id.as_str(),
         "provider_name": provider_name.as_str(),
         "correspondent_id": key.correspondent_id.as_str(),
         "id": message_number(key.message_id)?,
-        "callback.revision": i64::from(key.revision),
+    })
+}
+
+/// What holds of a row whose callback was sent under a revision and is owed.
+fn owed_under(revision: u32) -> Document {
+    doc! {
+        "callback.revision": i64::from(revision),
         "callback.state": "owed",
         "callback.attempts": { "$gt": 0 },
-    })
+    }
 }
 
 fn ended(mark: &Mark, passed: &Passed) -> Document {

@@ -109,8 +109,15 @@ impl Desk {
         if new_jobs.is_empty() {
             return Ok(desk);
         }
-        for document in store.ask_behind_fence(questions(fence, new_jobs, look)).await? {
+        let mut known = store.ask_behind_fence(questions(fence, new_jobs, look)).await?;
+        if known.iter().any(|document| job_changes::part(document) == "holds") {
+            let bot_id = fence.bot_id.as_str();
+            let question = jobs_of_messages(bot_id, HOLDING, "holding", &messages_of(new_jobs));
+            known.extend(store.ask_behind_fence(vec![question]).await?);
+        }
+        for document in known {
             match job_changes::part(&document) {
+                "holds" => {}
                 "row" => {
                     let row = archive_documents::row_aside(store, &document).await?;
                     desk.archived.extend(row.map(|row| {
@@ -222,37 +229,57 @@ fn same_provider_message(one: &Job, other: &Job) -> bool {
             == other.placeholder_message.provider_message_id
 }
 
-/// Asks for the rows, jobs and failed copies that have a provider's message or a media of the batch.
-fn questions(fence: &Fence, new_jobs: &[NewJob], look: Look) -> Vec<Question> {
-    let bot_id = fence.bot_id.as_str();
-    let messages = by_correspondent(new_jobs.iter().map(|new| {
+type Messages<'j> = BTreeMap<&'j CorrespondentId, Vec<&'j str>>;
+
+/// The providers' messages of jobs.
+fn messages_of(new_jobs: &[NewJob]) -> Messages<'_> {
+    by_correspondent(new_jobs.iter().map(|new| {
         let message = &new.job.placeholder_message;
         (&new.job.correspondent_id, message.provider_message_id.as_str())
-    }));
-    let by_message = |collection, part: &str, filters: Vec<Document>, project| {
-        let mut stages = vec![doc! { "$match": { "$or": filters } }];
-        stages.extend(project);
-        let pipeline = marked(part, stages, Bson::Null);
-        Question { collection, pipeline, index: Some(PROVIDER_MESSAGE_INDEX) }
-    };
+    }))
+}
+
+/// Asks for the rows, jobs and failed copies that have a provider's message or a media of the batch. Of
+/// held jobs by provider's message it asks only whether the bot has any: while it runs, it has none.
+fn questions(fence: &Fence, new_jobs: &[NewJob], look: Look) -> Vec<Question> {
+    let bot_id = fence.bot_id.as_str();
+    let messages = messages_of(new_jobs);
     let ids = uuids(new_jobs.iter().map(|new| &new.job.media_id));
     let by_media = |part: &str| {
         marked(part, vec![doc! { "$match": { "_id": { "$in": ids.clone() } } }], Bson::Null)
     };
-    let rows = archive_documents::of_provider_messages(bot_id, &messages);
-    let project = Some(archive_documents::row_projection());
-    let mut of_media = by_media("holding");
-    of_media.push(union(FAILED, by_media("failed")));
-    let mut questions = vec![
-        by_message(ARCHIVE, "row", rows, project),
-        by_message(HOLDING, "holding", waiting_for(bot_id, &messages), None),
+    let holds = vec![
+        doc! { "$match": { "bot_id": bot_id } },
+        doc! { "$limit": 1 },
+        doc! { "$project": { "_id": 1 } },
     ];
+    let mut of_media = by_media("holding");
+    of_media.push(union(HOLDING, marked("holds", holds, Bson::Null)));
+    of_media.push(union(FAILED, by_media("failed")));
+    let rows = archive_documents::of_provider_messages(bot_id, &messages);
+    let rows = vec![doc! { "$match": { "$or": rows } }, archive_documents::row_projection()];
+    let mut questions = vec![by_message(ARCHIVE, marked("row", rows, Bson::Null))];
     if look == Look::First {
         of_media.push(union(ACTIVE, by_media("active")));
-        questions.push(by_message(ACTIVE, "active", waiting_for(bot_id, &messages), None));
+        questions.push(jobs_of_messages(bot_id, ACTIVE, "active", &messages));
     }
     questions.push(Question { collection: HOLDING, pipeline: of_media, index: None });
     questions
+}
+
+/// Asks for the jobs of a collection that wait for providers' messages.
+fn jobs_of_messages(
+    bot_id: &str,
+    collection: &'static str,
+    part: &str,
+    messages: &Messages<'_>,
+) -> Question {
+    let waiting = vec![doc! { "$match": { "$or": waiting_for(bot_id, messages) } }];
+    by_message(collection, marked(part, waiting, Bson::Null))
+}
+
+fn by_message(collection: &'static str, pipeline: Vec<Document>) -> Question {
+    Question { collection, pipeline, index: Some(PROVIDER_MESSAGE_INDEX) }
 }
 
 /// Filters for the jobs that wait for providers' messages, a filter a correspondent.

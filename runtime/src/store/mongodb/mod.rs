@@ -13,7 +13,7 @@
 //! | `store_time`, `values`, `pages` | time, ids and sizes in documents |
 //! | `fence`, `abandoned` | the one document that all transactions of a bot write, and what a killed process leaves of them |
 //! | `job_documents`, `job_changes`, `archive_documents`, `failed_copies`, `quarantine` | the collections |
-//! | `bots`, `inserts`, `archive`, `finishing`, `moves`, `claims`, `leases`, `revision`, `redelivery`, `callbacks`, `sends`, `next_id`, `sweeps`, `retention`, `operator` | one function a request |
+//! | `bots`, `inserts`, `archive`, `archive_new`, `moves`, `claims`, `leases`, `revision`, `redelivery`, `callbacks`, `sends`, `next_id`, `sweeps`, `retention`, `operator` | one function a request |
 //! | `backlog` | what waits, for those who look |
 //! | `views`, `presence` | what operators look at; which nodes run |
 //! | `watch` | what other nodes do, as it happens |
@@ -25,6 +25,7 @@
 mod abandoned;
 mod archive;
 mod archive_documents;
+mod archive_new;
 mod backlog;
 mod bots;
 mod callbacks;
@@ -35,7 +36,6 @@ mod dispatch;
 mod failed_copies;
 mod failure;
 mod fence;
-mod finishing;
 mod indexes;
 mod inserts;
 mod job_changes;

@@ -1,18 +1,22 @@
-//! Archiving messages whose jobs end with them on the node that archives them: the way of nearly all
-//! media.
+//! Archiving messages that are new by all appearances: texts, and media whose jobs end with them on the
+//! node that archives them. So nearly all messages come.
 //!
-//! Nothing is asked. The filter that deletes jobs is the guard of their transition, and the unique keys
-//! tell whether a message is new. When one of them does not hold, nothing has happened, and the archive
-//! asks what is known.
+//! Little is asked. The filter that deletes jobs is the guard of their transition, and the unique keys
+//! tell whether a message is new; only whether a job waits for a text's message is asked, while the rows
+//! are on their way. When one of them does not hold, nothing has happened, and the archive asks what is
+//! known.
 
 use anteroom_core::id::{BotId, LeaseToken, ProviderName};
 use anteroom_core::store::{ArchiveAnswer, ArchiveItem};
 use mongodb::bson::{Bson, Document, doc};
 
 use super::archive_documents;
-use super::collections::{ACTIVE, ARCHIVE};
+use super::collections::{ACTIVE, ARCHIVE, HOLDING};
+use super::connection::Connection;
 use super::failure::{Answer, Failure};
 use super::fence::Passed;
+use super::inserts::{by_correspondent, waiting_for};
+use super::job_changes::union;
 use super::transaction::Transaction;
 use super::values::{AsUuid, message_number};
 
@@ -20,9 +24,13 @@ use super::values::{AsUuid, message_number};
 /// each job is compared with all guards of its statement.
 const ENDS_OF_STATEMENT_MAX: usize = 64;
 
-/// Whether each of the messages ends a job under its lease and leaves no failed copy.
+/// Whether each of the messages has no job, or ends one under its lease and leaves no failed copy.
 pub(super) fn applies(items: &[ArchiveItem]) -> bool {
-    items.iter().all(|item| token(item).is_some() && has_succeeded(item))
+    let is_new = |item: &ArchiveItem| match item.job {
+        None => !item.message.is_placeholder(),
+        Some(_) => token(item).is_some() && has_succeeded(item),
+    };
+    items.iter().all(is_new)
 }
 
 fn token(item: &ArchiveItem) -> Option<LeaseToken> {
@@ -53,12 +61,36 @@ pub(super) async fn archive(
         ends.extend(held(item)?);
         answers.push(ArchiveAnswer::Stored { seq: row.seq });
     }
-    transaction.insert(ARCHIVE, &rows).await?;
+    let store = transaction.store;
+    let inserting = transaction.insert(ARCHIVE, &rows);
+    let (inserted, none_waits) = tokio::join!(inserting, none_waits(store, bot_id, items));
+    inserted.and(none_waits)?;
     let filters = ends.chunks(ENDS_OF_STATEMENT_MAX).map(|ends| filter(bot_id, ends));
-    if transaction.delete_all(ACTIVE, filters.collect()).await? == items.len() as u64 {
+    if transaction.delete_all(ACTIVE, filters.collect()).await? == ends.len() as u64 {
         return Ok(answers);
     }
     Err(Failure::Changed("a job that was taken to be held under its lease"))
+}
+
+/// Refuses messages without a job for which one waits.
+async fn none_waits(store: &Connection, bot_id: &BotId, items: &[ArchiveItem]) -> Answer<()> {
+    let without_job = items.iter().filter(|item| item.job.is_none());
+    let messages = by_correspondent(
+        without_job.map(|item| (&item.correspondent_id, item.message.provider_message_id.as_str())),
+    );
+    if messages.is_empty() {
+        return Ok(());
+    }
+    let any = || {
+        let these = doc! { "$match": { "$or": waiting_for(bot_id.as_str(), &messages) } };
+        vec![these, doc! { "$limit": 1 }, doc! { "$project": { "_id": 1 } }]
+    };
+    let mut question = any();
+    question.push(union(HOLDING, any()));
+    if store.aggregate_behind_fence(ACTIVE, question).await?.is_empty() {
+        return Ok(());
+    }
+    Err(Failure::Changed("a message that was taken to have no job"))
 }
 
 /// A message's own job, and what tells that it is held under the token.
