@@ -147,3 +147,21 @@ fn is_claim(effect: &Effect) -> bool {
     let Effect::Pools(PoolEffect::Store { request, .. }) = effect else { return false };
     matches!(request, StoreRequest::Claim { pool, .. } if pool.as_str() == "audio")
 }
+
+/// Goal: a pool with many free slots takes its jobs in several claims, one after the other, so that none
+/// holds the store up for long.
+#[test]
+fn many_jobs_are_claimed_in_several_claims() {
+    let mut settings = settings();
+    for pool in &mut settings.pools {
+        pool.slots = NonZeroU32::MIN.saturating_add(299);
+    }
+    let mut node = Node::running(settings);
+    let (limit, _) = claim(&node);
+    assert_eq!(limit, 256);
+    let numbers: Vec<u128> = (1..=256).collect();
+    assert_eq!(claimed(&mut node, &numbers).len(), 256);
+    let none = Claimed { jobs: Vec::new(), more: false, next_in: None };
+    node.answer("claim", Ok(StoreReply::Claim(none)));
+    assert_eq!(claim(&node).0, 44);
+}

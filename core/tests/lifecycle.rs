@@ -1,9 +1,13 @@
-//! How a bot starts and stops where the store refuses.
+//! How a bot starts and stops, where the store refuses, and where results come meanwhile.
 //!
 //! Effects are compared as a trace shows them: all of them, in their order.
 
-use anteroom_core::job::Status;
-use anteroom_core::store::{JobPage, StoreError, StoreReply};
+use anteroom_core::bot::event::BotEvent;
+use anteroom_core::effect::Effect;
+use anteroom_core::event::Event;
+use anteroom_core::job::{Lease, Status};
+use anteroom_core::pool::event::PoolEvent;
+use anteroom_core::store::{Claimed, JobPage, StoreError, StoreReply, StoreRequest};
 
 use crate::script::node::no_jobs;
 use crate::script::trace::shown;
@@ -30,9 +34,68 @@ fn a_bot_that_cannot_be_restored_keeps_nothing() {
     assert_eq!(effects.len(), 3);
 
     node.answer("release_bot", Ok(StoreReply::ReleaseBot));
-    node.step(bot(anteroom_core::bot::event::BotEvent::Start));
+    node.step(bot(BotEvent::Start));
     node.own(2);
     node.answer("restore_bot", Ok(StoreReply::RestoreBot(page())));
     let effects = shown(&node.answer("restore_bot", Ok(no_jobs())));
     assert_eq!(effects[0], "notice: bot_id wa-7 epoch 2 bot_started restored 1");
+}
+
+/// A node whose bot has one of its jobs restored and is waiting for more; a worker here had claimed it,
+/// and its result has come. With what the machine does about it.
+fn a_result_between_two_pages() -> (Node, Vec<Effect>) {
+    let mut node = Node::new(node_settings());
+    node.start();
+    node.open(SESSION);
+    node.step(hello(SESSION, BOT, PROVIDER));
+    node.own(1);
+    let &StoreRequest::Claim { lease, .. } = node.asked("claim") else {
+        panic!("claim asks for jobs")
+    };
+    let (claimed_at, expires_at) = (node.now, node.now + lease.ttl);
+    let held = Lease { worker_id: node_id(1), token: lease.token, claimed_at, expires_at };
+    let held = job("alice", 4, 0xa1, Status::Processing { lease: held });
+    let page = JobPage { jobs: vec![held.clone()], more: true };
+    node.answer("restore_bot", Ok(StoreReply::RestoreBot(page)));
+    let claimed = Claimed { jobs: vec![held], more: false, next_in: None };
+    node.answer("claim", Ok(StoreReply::Claim(claimed)));
+    let (media_id, token) = (media(0xa1), lease.token);
+    let ended = PoolEvent::Ended { media_id, token, result: Ok(words("news")) };
+    let effects = node.step(Event::Pools(ended));
+    (node, effects)
+}
+
+/// Goal: a result that comes while its bot is being restored waits in the queue, and is archived under its
+/// lease once the bot runs: nothing is written for it before.
+#[test]
+fn a_result_is_kept_while_its_bot_is_being_restored() {
+    let (mut node, effects) = a_result_between_two_pages();
+    assert_eq!(shown(&effects)[0], "notice: bot_id wa-7 media_id a1 media_ended text text news");
+    assert!(!node.asks("complete") && !node.asks("archive"), "{:?}", node.names());
+
+    let effects = shown(&node.answer("restore_bot", Ok(no_jobs())));
+    let archive = "archive [alice/4 \"[Audio transcript: news]\" owed job media-a1 Some(";
+    assert!(effects.iter().any(|effect| effect.contains(archive)), "{effects:#?}");
+    assert!(!node.asks("complete"), "{:?}", node.names());
+}
+
+/// Goal: a result that was kept while its bot was being restored goes into its job when the bot does not come
+/// to run: when it is stopped, when the store refuses its jobs, and when another node has become its owner.
+#[test]
+fn a_result_that_was_kept_is_not_lost_when_its_bot_does_not_run() {
+    let ends: [fn(&mut Node) -> Vec<Effect>; 3] = [
+        |node| node.step(bot(BotEvent::Stop)),
+        |node| {
+            let detail = "no".to_owned();
+            node.answer("restore_bot", Err(StoreError::Invalid { detail }))
+        },
+        |node| node.answer("restore_bot", Err(StoreError::Fenced)),
+    ];
+    for end in ends {
+        let (mut node, _) = a_result_between_two_pages();
+        let effects = shown(&end(&mut node));
+        let is_stored = |effect: &&String| effect.contains("complete [media-a1 ");
+        let stored = effects.iter().filter(is_stored).count();
+        assert_eq!(stored, 1, "{effects:#?}");
+    }
 }

@@ -122,9 +122,10 @@ impl Bot {
         matches!(self.phase, Phase::Running).then_some(self.epoch)
     }
 
-    /// Whether a result made here can be applied here.
+    /// Whether a result made here can be applied here. While the bot is being restored it waits in its
+    /// queue: what has to go into the job is written twice.
     pub fn accepts_results(&self) -> bool {
-        matches!(self.phase, Phase::Running)
+        matches!(self.phase, Phase::Restoring { .. } | Phase::Running)
     }
 
     /// Whether nothing of the bot needs to be remembered.

@@ -11,6 +11,9 @@ use crate::notice::Notice;
 use crate::store::{StoreError, StoreReply, StoreRequest, StoreResult};
 use crate::time::Timestamp;
 
+/// Jobs of one claim. On an embedded store everything else waits while it is written.
+const CLAIM_MAX: usize = 256;
+
 /// A claim under way.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 pub(super) struct Claim {
@@ -29,7 +32,7 @@ impl Pools {
                 pool.poll_at = None;
                 cx.board.set_work_waiting(name, true);
             }
-            let free = cx.board.free(name);
+            let free = cx.board.free(name).min(CLAIM_MAX);
             if free == 0 || !cx.board.is_work_waiting(name) || !pool.claim.is_idle() {
                 continue;
             }
