@@ -11,6 +11,7 @@ use anteroom_tests::mongod::{Mongod, install};
 use anteroom_tests::store_bench::agenda;
 use anteroom_tests::store_bench::bed::Ground;
 use anteroom_tests::store_bench::cases::{self, BOTS, Jobs};
+use anteroom_tests::store_bench::load::{MESSAGES_OF_CORRESPONDENT, MESSAGES_OF_CORRESPONDENT_MAX};
 use anteroom_tests::store_bench::quiet::{self, Single};
 use anyhow::{Result, bail};
 
@@ -135,25 +136,40 @@ impl Run {
 
     /// Returns the median rate.
     async fn live(&self, ground: &Ground) -> Result<f64> {
-        let mut runs = Vec::new();
-        for repetition in 1..=self.repetitions {
-            say(ground, &format!("{LIVE_JOBS} jobs as they arrive, {repetition}"));
-            runs.push(cases::live(ground, LIVE_JOBS).await?);
-        }
-        let how = format!("{LIVE_JOBS} jobs of {BOTS} bots");
+        let (runs, rate) = self.arriving(ground, "live", MESSAGES_OF_CORRESPONDENT).await?;
         let all = |of: fn(&Jobs) -> f64| runs.iter().map(of).collect::<Vec<_>>();
-        let rate = print(ground, "live", all(Jobs::jobs_a_second), "jobs/s", &how);
-        let alone = "the same writes by the driver alone";
-        print(ground, "live raw", all(Jobs::raw_jobs_a_second), "jobs/s", alone);
-        print(ground, "live ratio", all(Jobs::ratio), "×", "the two in one run");
-        print(ground, "live batch", all(Jobs::batch), "jobs", "in one durable write, on average");
         let here = "this process, clients included";
         print(ground, "live processor", all(Jobs::here_micros), "µs", here);
         print(ground, "live server", all(Jobs::server_micros), "µs", "the store's server");
         print(ground, "live raw processor", all(Jobs::raw_micros), "µs", "server included");
         let what = "the driver alone against everything, servers included";
         print(ground, "live processor ratio", all(Jobs::processor_ratio), "×", what);
+        self.arriving(ground, "live deep", MESSAGES_OF_CORRESPONDENT_MAX).await?;
         Ok(rate)
+    }
+
+    /// Returns the runs, and their median rate.
+    async fn arriving(
+        &self,
+        ground: &Ground,
+        case: &str,
+        of_correspondent: usize,
+    ) -> Result<(Vec<Jobs>, f64)> {
+        let how = format!("{LIVE_JOBS} jobs of {BOTS} bots, {of_correspondent} of a correspondent");
+        let mut runs = Vec::new();
+        for repetition in 1..=self.repetitions {
+            say(ground, &format!("{how}, as they arrive, {repetition}"));
+            runs.push(cases::live(ground, LIVE_JOBS, of_correspondent).await?);
+        }
+        let all = |of: fn(&Jobs) -> f64| runs.iter().map(of).collect::<Vec<_>>();
+        let rate = print(ground, case, all(Jobs::jobs_a_second), "jobs/s", &how);
+        let more = |what: &str, of: fn(&Jobs) -> f64, unit: &str, how: &str| {
+            print(ground, &format!("{case} {what}"), all(of), unit, how);
+        };
+        more("raw", Jobs::raw_jobs_a_second, "jobs/s", "the same writes by the driver alone");
+        more("ratio", Jobs::ratio, "×", "the two in one run");
+        more("batch", Jobs::batch, "jobs", "in one durable write, on average");
+        Ok((runs, rate))
     }
 
     async fn backlogs(&self, ground: &Ground) -> Result<()> {

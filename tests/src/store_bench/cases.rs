@@ -71,19 +71,19 @@ impl Jobs {
     }
 }
 
-/// Gives a node `jobs` new jobs, as fast as its window takes them; then makes the same durable writes
-/// without it.
+/// Gives a node `jobs` new jobs, so many of a correspondent, as fast as its window takes them; then makes
+/// the same durable writes without it.
 ///
 /// # Errors
 /// When the node does not do them.
-pub async fn live(ground: &Ground, jobs: usize) -> Result<Jobs> {
+pub async fn live(ground: &Ground, jobs: usize, of_correspondent: usize) -> Result<Jobs> {
     let bed = ground.bed()?;
     let store = Arc::new(Watched::keeping(bed.open().await?));
     let node = Node::start(Arc::clone(&store) as Arc<dyn Store>, true).await?;
     let mut providers = Vec::new();
     for number in 0..BOTS {
         let provider = Provider::connect(&node.handle, &bot(number)).await?;
-        providers.push((provider, messages(jobs / BOTS)));
+        providers.push((provider, messages(jobs / BOTS, of_correspondent)));
     }
     store.take();
     let meter = ground.meter().await?;

@@ -13,8 +13,12 @@ use uuid::Uuid;
 
 use crate::frames;
 
-/// Messages of one correspondent: within what its queue may hold of media.
-pub const MESSAGES_OF_CORRESPONDENT: usize = 50;
+/// Messages of one correspondent. Its callbacks follow one another, each once the end of the one before it
+/// is durable.
+pub const MESSAGES_OF_CORRESPONDENT: usize = 10;
+
+/// The most that its queue may hold of media.
+pub const MESSAGES_OF_CORRESPONDENT_MAX: usize = 50;
 
 /// Callbacks that are acknowledged at once.
 const ACKNOWLEDGED_AT_ONCE_MAX: usize = 256;
@@ -27,12 +31,12 @@ pub fn bot(number: usize) -> BotId {
     format!("bot-{number}").into()
 }
 
-/// So many messages with media, each new; few of them of one correspondent.
+/// So many messages with media, each new, `of_correspondent` of them of each.
 ///
 /// # Panics
 /// Never: the frames are well formed.
-pub fn messages(count: usize) -> Vec<ProviderFrame> {
-    let correspondents = count.div_ceil(MESSAGES_OF_CORRESPONDENT);
+pub fn messages(count: usize, of_correspondent: usize) -> Vec<ProviderFrame> {
+    let correspondents = count.div_ceil(of_correspondent);
     let frame = |number: usize| {
         let correspondent_id = format!("4917012{:06}@s.whatsapp.net", number % correspondents);
         let media = frames::Media {

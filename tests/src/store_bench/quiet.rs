@@ -9,7 +9,7 @@ use anyhow::{Context, Result, ensure};
 use tokio::time::sleep;
 
 use super::bed::Ground;
-use super::load::{Provider, bot, messages, next, text};
+use super::load::{MESSAGES_OF_CORRESPONDENT, Provider, bot, messages, next, text};
 use super::node::Node;
 use super::watched::Watched;
 
@@ -46,7 +46,7 @@ pub async fn latency(ground: &Ground, single: Single, count: usize) -> Result<Ve
     let mut stream = node.handle.attach_consumer(bot(0)).await?;
     let frames: Vec<ProviderFrame> = match single {
         Single::Text => (0..WARM_UP + count).map(text).collect(),
-        Single::Media => messages(WARM_UP + count),
+        Single::Media => messages(WARM_UP + count, MESSAGES_OF_CORRESPONDENT),
     };
     let mut times = Vec::with_capacity(frames.len());
     for frame in frames {
@@ -82,7 +82,7 @@ pub async fn idle(ground: &Ground) -> Result<f64> {
     let node = Node::start(Arc::clone(&store) as Arc<dyn Store>, true).await?;
     let mut provider = Provider::connect(&node.handle, &bot(0)).await?;
     let mut stream = node.handle.attach_consumer(bot(0)).await?;
-    provider.send(messages(1)).await?;
+    provider.send(messages(1, 1)).await?;
     let keys = next(&mut stream).await?;
     node.handle.acknowledge(bot(0), keys).await?;
     sleep(Duration::from_secs(2)).await;

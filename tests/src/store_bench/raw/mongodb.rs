@@ -261,6 +261,8 @@ fn job_document(bot_id: &str, job: &Job, status: &str) -> Result<Document> {
 fn message_document(bot_id: &str, seq: i64, item: &Archived) -> Result<Document> {
     let message = &*item.message;
     let correspondent_id = item.correspondent_id.as_str();
+    let now = mongodb::bson::DateTime::now();
+    let worker_id = item.job.map(|id| Uuid::from_bytes(id.as_uuid().into_bytes()));
     Ok(doc! {
         "_id": position(bot_id, correspondent_id, message.id.get()),
         "bot_id": bot_id,
@@ -270,8 +272,9 @@ fn message_document(bot_id: &str, seq: i64, item: &Archived) -> Result<Document>
         "provider_message_id": message.provider_message_id.as_str(),
         "archive_seq": seq,
         "callback": { "state": "owed", "attempts": 1, "failures": 0, "revision": 0 },
-        "archived_at": mongodb::bson::DateTime::now(),
+        "archived_at": now,
         "retention": "due",
+        "worked": { "worker_id": worker_id, "claimed_at": now, "ended_at": now },
         "message": serialize_to_document(message)?,
     })
 }
