@@ -144,11 +144,7 @@ impl<'b> Batch<'b> {
 
     fn question(&self, items: &[ArchiveItem]) -> Answer<Vec<Document>> {
         let bot_id = self.bot_id.as_str();
-        let provider_messages = by_correspondent(
-            items
-                .iter()
-                .map(|item| (&item.correspondent_id, item.message.provider_message_id.as_str())),
-        );
+        let provider_messages = archive_documents::provider_messages(items.iter());
         let mut jobs = waiting_for(bot_id, &provider_messages);
         let own: Vec<&MediaId> =
             items.iter().filter_map(|item| item.job.as_ref()).map(|job| &job.media_id).collect();

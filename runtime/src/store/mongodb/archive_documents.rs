@@ -21,6 +21,7 @@ use serde::{Deserialize, Serialize};
 
 use super::connection::Connection;
 use super::failure::Answer;
+use super::inserts::{ProviderMessages, by_correspondent};
 use super::job_changes;
 use super::job_documents::WorkedDocument;
 use super::quarantine;
@@ -227,11 +228,17 @@ pub(super) async fn row_in(
     }
 }
 
+/// The providers' messages of what is to be archived.
+pub(super) fn provider_messages<'i>(
+    items: impl Iterator<Item = &'i ArchiveItem>,
+) -> ProviderMessages<'i> {
+    let message =
+        |item: &'i ArchiveItem| (&item.correspondent_id, item.message.provider_message_id.as_str());
+    by_correspondent(items.map(message))
+}
+
 /// Filters for the rows of providers' messages, a filter a correspondent.
-pub(super) fn of_provider_messages(
-    bot_id: &str,
-    messages: &BTreeMap<&CorrespondentId, Vec<&str>>,
-) -> Vec<Document> {
+pub(super) fn of_provider_messages(bot_id: &str, messages: &ProviderMessages<'_>) -> Vec<Document> {
     let filters = messages.iter().map(|(correspondent_id, ids)| {
         doc! {
             "bot_id": bot_id,

@@ -15,8 +15,8 @@ use super::collections::{ACTIVE, ARCHIVE, HOLDING};
 use super::connection::Connection;
 use super::failure::{Answer, Failure};
 use super::fence::Passed;
-use super::inserts::{by_correspondent, waiting_for};
-use super::job_changes::union;
+use super::inserts::waiting_for;
+use super::job_changes::{any, union};
 use super::transaction::Transaction;
 use super::values::{AsUuid, message_number};
 
@@ -75,18 +75,13 @@ pub(super) async fn archive(
 /// Refuses messages without a job for which one waits.
 async fn none_waits(store: &Connection, bot_id: &BotId, items: &[ArchiveItem]) -> Answer<()> {
     let without_job = items.iter().filter(|item| item.job.is_none());
-    let messages = by_correspondent(
-        without_job.map(|item| (&item.correspondent_id, item.message.provider_message_id.as_str())),
-    );
+    let messages = archive_documents::provider_messages(without_job);
     if messages.is_empty() {
         return Ok(());
     }
-    let any = || {
-        let these = doc! { "$match": { "$or": waiting_for(bot_id.as_str(), &messages) } };
-        vec![these, doc! { "$limit": 1 }, doc! { "$project": { "_id": 1 } }]
-    };
-    let mut question = any();
-    question.push(union(HOLDING, any()));
+    let waiting = any(doc! { "$or": waiting_for(bot_id.as_str(), &messages) });
+    let mut question = waiting.clone();
+    question.push(union(HOLDING, waiting));
     if store.aggregate_behind_fence(ACTIVE, question).await?.is_empty() {
         return Ok(());
     }

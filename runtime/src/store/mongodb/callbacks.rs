@@ -245,6 +245,19 @@ fn place(key: &CallbackKey) -> (CorrespondentId, MessageId) {
     (key.correspondent_id.clone(), key.message_id)
 }
 
+/// Filters for the rows of several callbacks, a filter a correspondent.
+fn places<'k>(
+    bot_id: &BotId,
+    provider_name: &ProviderName,
+    keys: impl Iterator<Item = &'k CallbackKey>,
+) -> Answer<Vec<Document>> {
+    let numbers = keys
+        .map(|key| Ok((&key.correspondent_id, message_number(key.message_id)?)))
+        .collect::<Answer<Vec<_>>>()?;
+    let numbers = by_correspondent(numbers.into_iter());
+    Ok(archive_documents::of_messages(bot_id.as_str(), provider_name, &numbers))
+}
+
 /// The rows of several callbacks.
 async fn rows_of<'k>(
     transaction: &mut Transaction<'_>,
@@ -253,15 +266,10 @@ async fn rows_of<'k>(
     keys: impl Iterator<Item = &'k CallbackKey> + std::marker::Send,
 ) -> Answer<BTreeMap<(CorrespondentId, MessageId), Row>> {
     let Ok(provider_name) = passed.provider_name(bot_id) else { return Ok(BTreeMap::new()) };
-    let mut numbers = Vec::new();
-    for key in keys {
-        numbers.push((&key.correspondent_id, message_number(key.message_id)?));
-    }
-    if numbers.is_empty() {
+    let filters = places(bot_id, &provider_name, keys)?;
+    if filters.is_empty() {
         return Ok(BTreeMap::new());
     }
-    let numbers = by_correspondent(numbers.into_iter());
-    let filters = archive_documents::of_messages(bot_id.as_str(), &provider_name, &numbers);
     let stages = vec![doc! { "$match": { "$or": filters } }, archive_documents::row_projection()];
     let found = transaction.aggregate(ARCHIVE, stages).await?;
     let mut rows = BTreeMap::new();
@@ -310,47 +318,26 @@ async fn try_end(
         let state = CallbackState::ended(mark.end).name();
         alike.entry((state, mark.key.revision)).or_default().push(mark);
     }
-    let statements = alike.iter().flat_map(|((_, revision), marks)| {
-        let chunks = marks.chunks(MARKS_OF_STATEMENT_MAX);
-        chunks.filter_map(|marks| {
-            let change = ended(marks.first()?, &passed);
-            let places =
-                marks.iter().map(|mark| place_of(&fence.bot_id, &provider_name, &mark.key));
-            Some(places.collect::<Answer<Vec<_>>>().and_then(|places| {
-                let mut filter = doc! { "$or": places };
-                filter.extend(owed_under(*revision));
-                Statement::all_by(MESSAGE_INDEX, filter, change)
-            }))
-        })
-    });
-    let statements = statements.collect::<Answer<Vec<_>>>()?;
+    let mut statements = Vec::new();
+    for ((state, revision), marks) in alike {
+        for marks in marks.chunks(MARKS_OF_STATEMENT_MAX) {
+            let keys = marks.iter().map(|mark| &mark.key);
+            let filter = doc! {
+                "$or": places(&fence.bot_id, &provider_name, keys)?,
+                "callback.revision": i64::from(revision),
+                "callback.state": "owed",
+                "callback.attempts": { "$gt": 0 },
+            };
+            statements.push(Statement::all_by(MESSAGE_INDEX, filter, ended(state, &passed))?);
+        }
+    }
     if transaction.update(ARCHIVE, statements).await? == marks.len() as u64 {
         return Ok(vec![MarkAnswer::Ended; marks.len()]);
     }
     Err(Failure::Changed("a callback that was taken to be owed"))
 }
 
-/// The filter for the row of a callback.
-fn place_of(bot_id: &BotId, provider_name: &ProviderName, key: &CallbackKey) -> Answer<Document> {
-    Ok(doc! {
-        "bot_id": bot_id.as_str(),
-        "provider_name": provider_name.as_str(),
-        "correspondent_id": key.correspondent_id.as_str(),
-        "id": message_number(key.message_id)?,
-    })
-}
-
-/// What holds of a row whose callback was sent under a revision and is owed.
-fn owed_under(revision: u32) -> Document {
-    doc! {
-        "callback.revision": i64::from(revision),
-        "callback.state": "owed",
-        "callback.attempts": { "$gt": 0 },
-    }
-}
-
-fn ended(mark: &Mark, passed: &Passed) -> Document {
-    let state = CallbackState::ended(mark.end).name();
+fn ended(state: &str, passed: &Passed) -> Document {
     doc! { "$set": { "callback.state": state, "ended_at": date(passed.now) } }
 }
 
@@ -372,7 +359,8 @@ async fn try_mark(
         let (answer, ends) = judge(mark, row.as_deref());
         if let (true, Some(row)) = (ends, row) {
             row.callback = CallbackState::ended(mark.end);
-            statements.push(Statement::one(doc! { "_id": row.position }, ended(mark, &passed))?);
+            let change = ended(row.callback.name(), &passed);
+            statements.push(Statement::one(doc! { "_id": row.position }, change)?);
             replies.extend(reply(&fence.bot_id, mark));
         }
         answers.push(answer);

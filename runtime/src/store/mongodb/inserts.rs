@@ -18,13 +18,16 @@ use super::connection::{Connection, Question};
 use super::failure::{Answer, Failure};
 use super::fence::{self, Passed};
 use super::indexes::PROVIDER_MESSAGE_INDEX;
-use super::job_changes::{self, Changes, marked, union};
+use super::job_changes::{self, Changes, any, marked, union};
 use super::job_documents::Shelf;
 use super::transaction::{Look, Transaction};
 use super::values::{message_number, uuids};
 
 /// What a provider's message is known by within its bot.
 type ProviderKey = (CorrespondentId, ProviderMessageId);
+
+/// Providers' messages, gathered by correspondent.
+pub(super) type ProviderMessages<'i> = BTreeMap<&'i CorrespondentId, Vec<&'i str>>;
 
 /// Inserts jobs, each on its own.
 pub(super) async fn insert(
@@ -109,10 +112,11 @@ impl Desk {
         if new_jobs.is_empty() {
             return Ok(desk);
         }
-        let mut known = store.ask_behind_fence(questions(fence, new_jobs, look)).await?;
+        let (bot_id, messages) = (fence.bot_id.as_str(), messages_of(new_jobs));
+        let questions = questions(bot_id, new_jobs, &messages, look);
+        let mut known = store.ask_behind_fence(questions).await?;
         if known.iter().any(|document| job_changes::part(document) == "holds") {
-            let bot_id = fence.bot_id.as_str();
-            let question = jobs_of_messages(bot_id, HOLDING, "holding", &messages_of(new_jobs));
+            let question = jobs_of_messages(bot_id, HOLDING, "holding", &messages);
             known.extend(store.ask_behind_fence(vec![question]).await?);
         }
         for document in known {
@@ -229,10 +233,8 @@ fn same_provider_message(one: &Job, other: &Job) -> bool {
             == other.placeholder_message.provider_message_id
 }
 
-type Messages<'j> = BTreeMap<&'j CorrespondentId, Vec<&'j str>>;
-
 /// The providers' messages of jobs.
-fn messages_of(new_jobs: &[NewJob]) -> Messages<'_> {
+fn messages_of(new_jobs: &[NewJob]) -> ProviderMessages<'_> {
     by_correspondent(new_jobs.iter().map(|new| {
         let message = &new.job.placeholder_message;
         (&new.job.correspondent_id, message.provider_message_id.as_str())
@@ -241,27 +243,26 @@ fn messages_of(new_jobs: &[NewJob]) -> Messages<'_> {
 
 /// Asks for the rows, jobs and failed copies that have a provider's message or a media of the batch. Of
 /// held jobs by provider's message it asks only whether the bot has any: while it runs, it has none.
-fn questions(fence: &Fence, new_jobs: &[NewJob], look: Look) -> Vec<Question> {
-    let bot_id = fence.bot_id.as_str();
-    let messages = messages_of(new_jobs);
+fn questions(
+    bot_id: &str,
+    new_jobs: &[NewJob],
+    messages: &ProviderMessages<'_>,
+    look: Look,
+) -> Vec<Question> {
     let ids = uuids(new_jobs.iter().map(|new| &new.job.media_id));
     let by_media = |part: &str| {
         marked(part, vec![doc! { "$match": { "_id": { "$in": ids.clone() } } }], Bson::Null)
     };
-    let holds = vec![
-        doc! { "$match": { "bot_id": bot_id } },
-        doc! { "$limit": 1 },
-        doc! { "$project": { "_id": 1 } },
-    ];
+    let holds = marked("holds", any(doc! { "bot_id": bot_id }), Bson::Null);
     let mut of_media = by_media("holding");
-    of_media.push(union(HOLDING, marked("holds", holds, Bson::Null)));
+    of_media.push(union(HOLDING, holds));
     of_media.push(union(FAILED, by_media("failed")));
-    let rows = archive_documents::of_provider_messages(bot_id, &messages);
+    let rows = archive_documents::of_provider_messages(bot_id, messages);
     let rows = vec![doc! { "$match": { "$or": rows } }, archive_documents::row_projection()];
     let mut questions = vec![by_message(ARCHIVE, marked("row", rows, Bson::Null))];
     if look == Look::First {
         of_media.push(union(ACTIVE, by_media("active")));
-        questions.push(jobs_of_messages(bot_id, ACTIVE, "active", &messages));
+        questions.push(jobs_of_messages(bot_id, ACTIVE, "active", messages));
     }
     questions.push(Question { collection: HOLDING, pipeline: of_media, index: None });
     questions
@@ -272,7 +273,7 @@ fn jobs_of_messages(
     bot_id: &str,
     collection: &'static str,
     part: &str,
-    messages: &Messages<'_>,
+    messages: &ProviderMessages<'_>,
 ) -> Question {
     let waiting = vec![doc! { "$match": { "$or": waiting_for(bot_id, messages) } }];
     by_message(collection, marked(part, waiting, Bson::Null))
@@ -283,10 +284,7 @@ fn by_message(collection: &'static str, pipeline: Vec<Document>) -> Question {
 }
 
 /// Filters for the jobs that wait for providers' messages, a filter a correspondent.
-pub(super) fn waiting_for(
-    bot_id: &str,
-    messages: &BTreeMap<&CorrespondentId, Vec<&str>>,
-) -> Vec<Document> {
+pub(super) fn waiting_for(bot_id: &str, messages: &ProviderMessages<'_>) -> Vec<Document> {
     let filters = messages.iter().map(|(correspondent_id, ids)| {
         doc! {
             "bot_id": bot_id,

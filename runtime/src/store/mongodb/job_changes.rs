@@ -45,6 +45,11 @@ pub(super) fn union(collection: &str, pipeline: Vec<Document>) -> Document {
     doc! { "$unionWith": { "coll": collection, "pipeline": pipeline } }
 }
 
+/// The stages that tell whether any document matches.
+pub(super) fn any(filter: Document) -> Vec<Document> {
+    vec![doc! { "$match": filter }, doc! { "$limit": 1 }, doc! { "$project": { "_id": 1 } }]
+}
+
 /// The jobs that `active` finds in active and `holding` in holding, in one snapshot, active first.
 pub(super) async fn find(
     transaction: &mut Transaction<'_>,

@@ -25,6 +25,7 @@ use super::claims::claimable;
 use super::collections::ACTIVE;
 use super::connection::Connection;
 use super::failure::{Answer, explain};
+use super::job_changes::any;
 use crate::store::Hint;
 
 /// Hints that may wait to be taken.
@@ -179,11 +180,7 @@ impl Watcher {
         let mut hints = Vec::new();
         for found in self.connection.aggregate(ACTIVE, pools()).await? {
             let Ok(pool) = found.get_str("_id") else { continue };
-            let waiting = vec![
-                doc! { "$match": claimable(&pool.into()) },
-                doc! { "$limit": 1 },
-                doc! { "$project": { "_id": 1 } },
-            ];
+            let waiting = any(claimable(&pool.into()));
             if !self.connection.aggregate(ACTIVE, waiting).await?.is_empty() {
                 hints.push(Hint::WorkWaiting { pool: pool.into() });
             }
