@@ -9,7 +9,7 @@ use anteroom_core::effect::Effect;
 use anteroom_core::event::Event;
 use anteroom_core::id::{LeaseToken, MessageId, RequestId};
 use anteroom_core::janitor::JanitorEvent;
-use anteroom_core::job::{Lease, Status};
+use anteroom_core::job::Status;
 use anteroom_core::pool::event::PoolEvent;
 use anteroom_core::settings::{NodeSettings, Run};
 use anteroom_core::store::{
@@ -252,20 +252,11 @@ fn a_silent_correspondent_is_let_go() {
 /// is found there as soon as the bot runs.
 #[test]
 fn a_result_during_the_restore_is_applied_after_it() {
-    let mut node = Node::new(settings());
-    node.start();
-    node.open(SESSION);
-    node.step(hello(SESSION, BOT, PROVIDER));
-    node.own(1);
-    let &StoreRequest::Claim { lease, .. } = node.asked("claim") else {
-        panic!("claim asks for jobs")
-    };
-    let (claimed_at, expires_at) = (node.now, node.now + lease.ttl);
-    let held = Lease { worker_id: node_id(1), token: lease.token, claimed_at, expires_at };
-    let held = job("alice", 4, 0xa1, Status::Processing { lease: held });
+    let mut node = Node::restoring(settings());
+    let (held, token) = node.leased("alice", 4, 0xa1);
     node.answer("claim", Ok(claimed(vec![held.clone()])));
     find_no_work(&mut node);
-    let effects = told(&node.step(processed(lease.token)));
+    let effects = told(&node.step(processed(token)));
     assert_eq!(effects[0], "pools: complete [media-a1 under-a-lease text text news]");
     find_no_work(&mut node);
 
@@ -273,8 +264,7 @@ fn a_result_during_the_restore_is_applied_after_it() {
     restored(&mut node, page);
     let effects = node.answer("complete", Ok(StoreReply::Complete(vec![TokenAnswer::Ok])));
     assert_eq!(told(&effects), ["wa-7: completed_jobs after None"]);
-    let status =
-        Status::Completed { outcome: words("news"), token: Some(lease.token), worked: None };
+    let status = Status::Completed { outcome: words("news"), token: Some(token), worked: None };
     let done = anteroom_core::job::Job { status, ..held };
     let page = StoreReply::CompletedJobs(JobPage { jobs: vec![done], more: false });
     assert_eq!(

@@ -5,9 +5,9 @@
 use anteroom_core::bot::event::BotEvent;
 use anteroom_core::effect::Effect;
 use anteroom_core::event::Event;
-use anteroom_core::job::{Lease, Status};
+use anteroom_core::job::Status;
 use anteroom_core::pool::event::PoolEvent;
-use anteroom_core::store::{Claimed, JobPage, StoreError, StoreReply, StoreRequest};
+use anteroom_core::store::{Claimed, JobPage, StoreError, StoreReply};
 
 use crate::script::node::no_jobs;
 use crate::script::trace::shown;
@@ -18,11 +18,7 @@ use crate::script::*;
 /// and would meet it again when it is started anew.
 #[test]
 fn a_bot_that_cannot_be_restored_keeps_nothing() {
-    let mut node = Node::new(node_settings());
-    node.start();
-    node.open(SESSION);
-    node.step(hello(SESSION, BOT, PROVIDER));
-    node.own(1);
+    let mut node = Node::restoring(node_settings());
     let page = || JobPage { jobs: vec![job("alice", 1, 0xa1, Status::Pending)], more: true };
     node.answer("restore_bot", Ok(StoreReply::RestoreBot(page())));
     let refusal = StoreError::Invalid { detail: "no".to_owned() };
@@ -44,23 +40,13 @@ fn a_bot_that_cannot_be_restored_keeps_nothing() {
 /// A node whose bot has one of its jobs restored and is waiting for more; a worker here had claimed it,
 /// and its result has come. With what the machine does about it.
 fn a_result_between_two_pages() -> (Node, Vec<Effect>) {
-    let mut node = Node::new(node_settings());
-    node.start();
-    node.open(SESSION);
-    node.step(hello(SESSION, BOT, PROVIDER));
-    node.own(1);
-    let &StoreRequest::Claim { lease, .. } = node.asked("claim") else {
-        panic!("claim asks for jobs")
-    };
-    let (claimed_at, expires_at) = (node.now, node.now + lease.ttl);
-    let held = Lease { worker_id: node_id(1), token: lease.token, claimed_at, expires_at };
-    let held = job("alice", 4, 0xa1, Status::Processing { lease: held });
+    let mut node = Node::restoring(node_settings());
+    let (held, token) = node.leased("alice", 4, 0xa1);
     let page = JobPage { jobs: vec![held.clone()], more: true };
     node.answer("restore_bot", Ok(StoreReply::RestoreBot(page)));
     let claimed = Claimed { jobs: vec![held], more: false, next_in: None };
     node.answer("claim", Ok(StoreReply::Claim(claimed)));
-    let (media_id, token) = (media(0xa1), lease.token);
-    let ended = PoolEvent::Ended { media_id, token, result: Ok(words("news")) };
+    let ended = PoolEvent::Ended { media_id: media(0xa1), token, result: Ok(words("news")) };
     let effects = node.step(Event::Pools(ended));
     (node, effects)
 }

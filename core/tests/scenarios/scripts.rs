@@ -166,14 +166,9 @@ pub fn lease_expiry() -> Node {
         completed: false,
     };
     node.answer("reclaim_leases", Ok(StoreReply::ReclaimLeases(vec![swept])));
-    let &StoreRequest::Claim { lease, .. } = node.asked("claim") else {
-        panic!("claim asks for jobs")
-    };
-    let (claimed_at, expires_at) = (node.now, node.now + lease.ttl);
-    let lease = Lease { worker_id: node_id(1), token: lease.token, claimed_at, expires_at };
-    let again = job("alice", 1, 0xa1, Status::Processing { lease });
+    let (again, token) = node.leased("alice", 1, 0xa1);
     node.answer("claim", Ok(claimed(vec![again])));
-    node.step(processed(0xa1, lease.token, "good morning"));
+    node.step(processed(0xa1, token, "good morning"));
     node.answer("complete", Ok(StoreReply::Complete(vec![TokenAnswer::Ok])));
     node
 }

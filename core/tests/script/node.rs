@@ -4,9 +4,9 @@ use anteroom_core::Seed;
 use anteroom_core::bot::event::{BotEffect, BotEvent};
 use anteroom_core::effect::Effect;
 use anteroom_core::event::{Event, NodeEvent};
-use anteroom_core::id::{ArchiveSeq, Attempt, BotId, OpId};
+use anteroom_core::id::{ArchiveSeq, Attempt, BotId, LeaseToken, OpId};
 use anteroom_core::janitor::{JanitorEffect, JanitorEvent};
-use anteroom_core::job::Status;
+use anteroom_core::job::{Job, Lease, Status};
 use anteroom_core::machine::Machine;
 use anteroom_core::ownership::{OwnershipEffect, OwnershipEvent};
 use anteroom_core::pool::event::{PoolEffect, PoolEvent};
@@ -20,8 +20,8 @@ use anteroom_trace::words::request_name;
 
 use super::trace::Trace;
 use super::vocabulary::{
-    BOT, PROVIDER, SESSION, epoch, hello, job, message_id, node_settings, record, say, session,
-    text,
+    BOT, PROVIDER, SESSION, epoch, hello, job, message_id, node_id, node_settings, record, say,
+    session, text,
 };
 
 /// When every script begins.
@@ -97,16 +97,23 @@ impl Node {
 
     /// A node whose one bot runs, welcomed on one connection, with nothing owed from before.
     pub fn running(settings: NodeSettings) -> Self {
-        let mut node = Self::new(settings);
-        node.start();
-        node.open(SESSION);
-        node.step(hello(SESSION, BOT, PROVIDER));
-        node.restored(1);
+        let mut node = Self::restoring(settings);
+        node.answer("restore_bot", Ok(no_jobs()));
         node.owes_nothing();
         node
     }
 
-    /// The same without workers.
+    /// The same, while it waits for its jobs.
+    pub fn restoring(settings: NodeSettings) -> Self {
+        let mut node = Self::new(settings);
+        node.start();
+        node.open(SESSION);
+        node.step(hello(SESSION, BOT, PROVIDER));
+        node.own(1);
+        node
+    }
+
+    /// A running node without workers.
     pub fn running_alone(settings: NodeSettings) -> Self {
         let mut node = Self::reading(settings);
         node.owes_nothing();
@@ -186,6 +193,16 @@ impl Node {
     pub fn asked(&self, name: &str) -> &StoreRequest {
         let asked = self.asked.iter().find(|asked| asked.name() == name);
         &asked.unwrap_or_else(|| panic!("{name} was asked: {:?}", self.names())).request
+    }
+
+    /// A job as the oldest claim under way leases it to this node.
+    pub fn leased(&self, correspondent: &str, id: u64, number: u128) -> (Job, LeaseToken) {
+        let &StoreRequest::Claim { lease, .. } = self.asked("claim") else {
+            panic!("claim asks for jobs")
+        };
+        let (token, claimed_at, expires_at) = (lease.token, self.now, self.now + lease.ttl);
+        let lease = Lease { worker_id: node_id(1), token, claimed_at, expires_at };
+        (job(correspondent, id, number, Status::Processing { lease }), token)
     }
 
     /// Whether an operation of that name has no answer.
