@@ -64,10 +64,8 @@ impl World {
                 return self.store.apply(self.now, &StoreRequest::Archive { fence, items });
             }
         }
-        let result = match self.shorter_page(request) {
-            Some(shorter) => self.store.apply(self.now, &shorter),
-            None => self.store.apply(self.now, request),
-        };
+        let shorter = self.shorter_page(request);
+        let result = self.store.apply(self.now, shorter.as_ref().unwrap_or(request));
         if self.is_sabotaged(Sabotage::ResetEpochs)
             && let Ok(StoreReply::AcquireBot(Acquired::Acquired { epoch })) = &result
         {
@@ -81,15 +79,16 @@ impl World {
     /// The question for a page of a bot's jobs, of fewer: worlds have too few jobs to fill a page, and a store
     /// may give less than it is asked for.
     fn shorter_page(&self, request: &StoreRequest) -> Option<StoreRequest> {
+        let is_page =
+            matches!(request, StoreRequest::RestoreBot { .. } | StoreRequest::CompletedJobs { .. });
         let jobs = self.plan.settings.first()?.bot_defaults.limits.insert_batch_jobs;
-        let shorter = |limit: u32| u32::try_from(jobs).map_or(limit, |jobs| jobs.min(limit));
-        if let StoreRequest::RestoreBot { fence, after, limit } = request {
-            let (fence, after, limit) = (fence.clone(), *after, shorter(*limit));
-            return Some(StoreRequest::RestoreBot { fence, after, limit });
+        let mut shorter = is_page.then(|| request.clone())?;
+        if let StoreRequest::RestoreBot { limit, .. } | StoreRequest::CompletedJobs { limit, .. } =
+            &mut shorter
+        {
+            *limit = u32::try_from(jobs).map_or(*limit, |jobs| jobs.min(*limit));
         }
-        let StoreRequest::CompletedJobs { fence, after, limit } = request else { return None };
-        let (fence, after, limit) = (fence.clone(), *after, shorter(*limit));
-        Some(StoreRequest::CompletedJobs { fence, after, limit })
+        Some(shorter)
     }
 }
 

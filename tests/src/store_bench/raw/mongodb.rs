@@ -110,7 +110,11 @@ fn lease(token: Uuid) -> Document {
 }
 
 fn ids(media_ids: impl Iterator<Item = MediaId>) -> Vec<Uuid> {
-    media_ids.map(|id| Uuid::from_bytes(id.as_uuid().into_bytes())).collect()
+    media_ids.map(id).collect()
+}
+
+fn id(media_id: MediaId) -> Uuid {
+    Uuid::from_bytes(media_id.as_uuid().into_bytes())
 }
 
 fn durable() -> WriteConcern {
@@ -236,7 +240,7 @@ fn position(bot_id: &str, correspondent_id: &str, id: u64) -> Bson {
 fn job_document(bot_id: &str, job: &Job, status: &str) -> Result<Document> {
     let message = &job.placeholder_message;
     let now = mongodb::bson::DateTime::now();
-    let media_id = Uuid::from_bytes(job.media_id.as_uuid().into_bytes());
+    let media_id = id(job.media_id);
     let mut document = doc! {
         "_id": media_id,
         "bot_id": bot_id,
@@ -262,7 +266,7 @@ fn message_document(bot_id: &str, seq: i64, item: &Archived) -> Result<Document>
     let message = &*item.message;
     let correspondent_id = item.correspondent_id.as_str();
     let now = mongodb::bson::DateTime::now();
-    let worker_id = item.job.map(|id| Uuid::from_bytes(id.as_uuid().into_bytes()));
+    let worker_id = item.job.map(id);
     Ok(doc! {
         "_id": position(bot_id, correspondent_id, message.id.get()),
         "bot_id": bot_id,
