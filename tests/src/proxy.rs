@@ -2,12 +2,13 @@
 //!
 //! Owns a TCP proxy that knows where the protocol's messages begin and end. It can lose the reply of
 //! one command, so that its sender cannot know whether it was executed; hold a command back before the
-//! server has seen it; or refuse commands that name something. The driver's own conversation about the
+//! server has seen it; delay commands, or refuse commands that name something. The driver's own conversation about the
 //! server's health passes untouched.
 
 use std::io;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
@@ -39,6 +40,8 @@ struct State {
     lose_reply_after: Option<usize>,
     /// What a command names that is held back.
     hold: Option<Vec<u8>>,
+    /// What a command names that comes late, and by how much.
+    delay: Option<(Vec<u8>, Duration)>,
     /// What a command names that is refused.
     refuse: Option<Vec<u8>>,
 }
@@ -46,6 +49,7 @@ struct State {
 /// What becomes of a command.
 enum Fate {
     Passes,
+    IsDelayed(Duration),
     LosesItsReply,
     IsHeld,
     IsRefused,
@@ -94,6 +98,11 @@ impl Proxy {
         self.rules.released.notify_one();
     }
 
+    /// Every command that names `name` reaches the server later by `delay`.
+    pub fn delay(&self, name: &str, delay: Duration) {
+        self.change(|state| state.delay = Some((name.as_bytes().to_vec(), delay)));
+    }
+
     /// Every command that names `name` loses its connection before the server sees it; none does after
     /// `None`.
     pub fn refuse(&self, name: Option<&str>) {
@@ -110,6 +119,11 @@ impl Rules {
         let mut state = self.state.lock().expect("no test panics while it holds the lock");
         if state.refuse.as_ref().is_some_and(|name| names(command, name)) {
             return Fate::IsRefused;
+        }
+        if let Some((name, delay)) = &state.delay
+            && names(command, name)
+        {
+            return Fate::IsDelayed(*delay);
         }
         // Commands of a session are the store's; the rest is the driver's own.
         if !names(command, b"lsid") || names(command, b"endSessions") {
@@ -175,6 +189,10 @@ async fn commands(
         let command = message(&mut client).await?;
         let passes = match rules.judge(&command) {
             Fate::Passes => true,
+            Fate::IsDelayed(delay) => {
+                tokio::time::sleep(delay).await;
+                true
+            }
             Fate::LosesItsReply => false,
             Fate::IsHeld => {
                 rules.held.notify_one();

@@ -14,6 +14,8 @@ mod mongodb_end_to_end;
 mod mongodb_fencing;
 #[path = "store_mongodb/idle.rs"]
 mod mongodb_idle;
+#[path = "store_mongodb/large_bots.rs"]
+mod mongodb_large_bots;
 #[path = "store_mongodb/lost_answers.rs"]
 mod mongodb_lost_answers;
 #[path = "store_mongodb/migrations.rs"]

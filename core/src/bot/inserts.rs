@@ -8,7 +8,7 @@ use super::Bot;
 use crate::context::Context;
 use crate::durable::Durable;
 use crate::id::{CorrespondentId, MediaId, MessageId};
-use crate::job::{Job, Place, Status};
+use crate::job::{Job, LeaseRequest, Place, Status};
 use crate::lane::Lane;
 use crate::message::Message;
 use crate::notice::Notice;
@@ -62,11 +62,13 @@ impl Bot {
             _ => 1,
         };
         self.inserts.singly = self.inserts.singly.saturating_sub(1);
+        // One lease for all of them, as for the jobs of a claim: stores then find them together.
+        let lease = cx.lease_request();
         let mut jobs = Vec::new();
         while jobs.len() < most
             && let Some((correspondent_id, media_id)) = self.inserts.pending.pop_front()
         {
-            jobs.extend(self.new_job(cx, &correspondent_id, media_id));
+            jobs.extend(self.new_job(cx, &correspondent_id, media_id, lease));
         }
         if !jobs.is_empty() {
             self.ask_insert(cx, InsertBatch { jobs, asked_at: cx.now });
@@ -98,12 +100,13 @@ impl Bot {
         cx: &mut Context<'_>,
         correspondent_id: &CorrespondentId,
         media_id: MediaId,
+        lease: LeaseRequest,
     ) -> Option<NewJob> {
         let queue = &self.correspondents.get(correspondent_id)?.queue;
         let (message, excuse) = queue.unconfirmed(media_id)?;
         let media = message.media.as_ref()?;
         let pool = cx.board.route(&media.mime_type).clone();
-        let lease = cx.board.reserve(&pool).then(|| cx.lease_request());
+        let lease = cx.board.reserve(&pool).then_some(lease);
         let job = Job {
             media_id,
             bot_id: self.id.clone(),

@@ -3,12 +3,14 @@
 use std::time::Duration;
 
 use anteroom_core::id::NodeId;
-use anteroom_core::store::{Acquired, ArchiveAnswer, Fence, StoreError, StoreReply, StoreRequest};
+use anteroom_core::store::{
+    Acquired, ArchiveAnswer, Fence, MarkAnswer, StoreError, StoreReply, StoreRequest,
+};
 use anteroom_runtime::store::Store;
 use anteroom_runtime::store::mongodb::{MongoSettings, MongoStore, StoreTime};
 use anteroom_tests::proxy::Proxy;
 use anteroom_tests::store_contract::Rig;
-use anteroom_tests::store_contract::fixtures::{TTL, item, node, text};
+use anteroom_tests::store_contract::fixtures::{TTL, acknowledged, item, key, node, text};
 use mongodb::bson::{Document, doc};
 
 use super::{Place, open};
@@ -96,6 +98,61 @@ async fn a_transaction_that_is_open_at_the_takeover_comes_before_it_or_not_at_al
         other => panic!("{other:?}"),
     }
     assert_eq!(owners.former.execute(owners.archive(2)).await, Err(StoreError::Fenced));
+}
+
+/// Goal: a former owner's mark that is under way while the bot is taken over ends a callback that the next
+/// owner has not been given, and none that it has. Method: the write is held back behind the takeover.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_mark_under_way_at_the_takeover_ends_nothing_that_was_given_out_again() {
+    for is_given in [false, true] {
+        let Some(owners) = Owners::new().await else { return };
+        let former = Rig::new(&owners.former, &owners.place.clock);
+        former.archived(&owners.fence, item("c", text(1))).await;
+        assert_eq!(former.owed(&owners.fence).await.len(), 1, "it is given out");
+        owners.proxy.hold("callback.epoch");
+        let marks = vec![acknowledged(key("c", 1, 0))];
+        let marking = StoreRequest::MarkCalledBack { fence: owners.fence.clone(), marks };
+        let marking = owners.former.execute(marking);
+        let taking_over = async {
+            owners.proxy.holds().await;
+            let next = Rig::new(&owners.next, &owners.place.clock);
+            let fence = next.acquired("b", 2).await;
+            if is_given {
+                assert_eq!(next.owed(&fence).await.len(), 1);
+            }
+            owners.proxy.release();
+            fence
+        };
+        let (marked, fence) = tokio::join!(marking, taking_over);
+        let left = Rig::new(&owners.next, &owners.place.clock).owed(&fence).await.len();
+        if is_given {
+            assert_eq!(marked, Err(StoreError::Fenced));
+            assert_eq!(left, 1, "it is the next owner's");
+        } else {
+            assert_eq!(marked, Ok(StoreReply::MarkCalledBack(vec![MarkAnswer::Ended])));
+            assert_eq!(left, 0, "its consumer has acknowledged it");
+        }
+    }
+}
+
+/// Goal: a former owner ends no callback, whether the next one was given it or not.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_mark_after_the_takeover_is_fenced() {
+    for is_given in [false, true] {
+        let Some(owners) = Owners::new().await else { return };
+        let former = Rig::new(&owners.former, &owners.place.clock);
+        former.archived(&owners.fence, item("c", text(1))).await;
+        former.owed(&owners.fence).await;
+        let next = Rig::new(&owners.next, &owners.place.clock);
+        let fence = next.acquired("b", 2).await;
+        if is_given {
+            next.owed(&fence).await;
+        }
+        let marks = vec![acknowledged(key("c", 1, 0))];
+        let marking = StoreRequest::MarkCalledBack { fence: owners.fence.clone(), marks };
+        assert_eq!(owners.former.execute(marking).await, Err(StoreError::Fenced));
+        assert_eq!(next.owed(&fence).await.len(), 1);
+    }
 }
 
 /// Goal: a transaction that a killed process left open does not keep its bot from the next owner for

@@ -90,6 +90,8 @@ struct Batch<'b> {
     /// Rows that retention kept as the highest of these correspondents.
     retained: Vec<(CorrespondentId, MessageId, Bson)>,
     rows: Vec<RawDocumentBuf>,
+    /// Those of the rows whose callbacks are given out with them.
+    given: Vec<Row>,
     no_longer_highest: Vec<Bson>,
     changes: Changes,
 }
@@ -107,6 +109,7 @@ impl<'b> Batch<'b> {
             waiting: BTreeMap::new(),
             retained: Vec::new(),
             rows: Vec::new(),
+            given: Vec::new(),
             no_longer_highest: Vec::new(),
             changes: Changes::default(),
         }
@@ -306,9 +309,10 @@ impl<'b> Batch<'b> {
         }
         let seq = self.passed.last_seq + 1;
         let (row, document) =
-            archive_documents::write(self.bot_id, &self.provider_name, item, seq, self.passed.now)?;
+            archive_documents::write(self.bot_id, &self.provider_name, item, seq, &self.passed)?;
         self.passed.last_seq = seq;
         self.rows.push(document);
+        self.given.extend((row.attempts > 0).then(|| row.clone()));
         self.remember(row.clone());
         self.retained.retain(|(of, id, position)| {
             let is_highest = *of != row.correspondent_id || *id >= row.id;
@@ -327,7 +331,9 @@ impl<'b> Batch<'b> {
             let filter = doc! { "_id": { "$in": self.no_longer_highest } };
             transaction.update_all(ARCHIVE, filter, change).await?;
         }
-        self.changes.write(transaction).await
+        self.changes.write(transaction).await?;
+        transaction.store.given.add(self.bot_id, self.passed.epoch, &self.given);
+        Ok(())
     }
 
     fn invalid(&self, item: &ArchiveItem, what: &str) -> Failure {

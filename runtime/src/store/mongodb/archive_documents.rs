@@ -7,11 +7,10 @@
 use std::collections::BTreeMap;
 
 use anteroom_core::id::{
-    ArchiveSeq, BotId, CorrespondentId, MediaId, MessageId, ProviderMessageId, ProviderName,
+    ArchiveSeq, BotId, CorrespondentId, Epoch, MediaId, MessageId, ProviderMessageId, ProviderName,
 };
 use anteroom_core::message::Message;
 use anteroom_core::store::{ArchiveItem, CallbackEnd, CallbackPlan};
-use anteroom_core::time::Timestamp;
 use mongodb::bson::oid::ObjectId;
 use mongodb::bson::{
     DateTime, Document, RawDocument, RawDocumentBuf, Uuid, deserialize_from_slice, doc,
@@ -21,12 +20,13 @@ use serde::{Deserialize, Serialize};
 
 use super::connection::Connection;
 use super::failure::Answer;
+use super::fence::Passed;
 use super::inserts::{ProviderMessages, by_correspondent};
 use super::job_changes;
 use super::job_documents::WorkedDocument;
 use super::quarantine;
 use super::transaction::{Transaction, transact};
-use super::values::{AsUuid, date, id_of, message_id, message_number, unsigned};
+use super::values::{AsUuid, date, id_of, message_id, message_number, saturating, unsigned};
 
 /// What a row's `retention` is as long as the sweep may drop the row.
 pub(super) const RETENTION_DUE: &str = "due";
@@ -49,7 +49,7 @@ pub(super) enum CallbackState {
 
 impl CallbackState {
     /// The state and the attempts that a message begins with.
-    pub(super) fn planned(plan: CallbackPlan) -> (Self, u32) {
+    fn planned(plan: CallbackPlan) -> (Self, u32) {
         match plan {
             CallbackPlan::None => (Self::None, 0),
             CallbackPlan::Owed => (Self::Owed, 0),
@@ -76,6 +76,15 @@ impl CallbackState {
     }
 }
 
+impl Callback {
+    /// The callback of a message that was archived, or has got this revision, under an epoch.
+    pub(super) fn new(epoch: Epoch, revision: u32, plan: CallbackPlan) -> Self {
+        let (state, attempts) = CallbackState::planned(plan);
+        let epoch = (attempts > 0).then(|| saturating(epoch.0));
+        Self { state, attempts, failures: 0, revision, epoch }
+    }
+}
+
 /// What is asked of an archived message, short of the message.
 #[derive(Debug, Clone)]
 pub(super) struct Row {
@@ -90,12 +99,16 @@ pub(super) struct Row {
     pub(super) attempts: u32,
 }
 
+/// How far the callback of a row is.
 #[derive(Serialize, Deserialize)]
-struct Callback {
-    state: CallbackState,
+pub(super) struct Callback {
+    pub(super) state: CallbackState,
     attempts: u32,
     failures: u32,
     revision: u32,
+    /// The epoch of the owner that was given it last, to call back; none while nobody was.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    epoch: Option<i64>,
 }
 
 #[derive(Serialize)]
@@ -140,10 +153,12 @@ pub(super) fn write(
     provider_name: &ProviderName,
     item: &ArchiveItem,
     seq: i64,
-    now: Timestamp,
+    passed: &Passed,
 ) -> Answer<(Row, RawDocumentBuf)> {
     let message = &*item.message;
-    let (state, attempts) = CallbackState::planned(item.callback);
+    let now = passed.now;
+    let callback = Callback::new(passed.epoch, 0, item.callback);
+    let (state, attempts) = (callback.state, callback.attempts);
     let position = ObjectId::new();
     let document = ArchiveDocument {
         position,
@@ -154,7 +169,7 @@ pub(super) fn write(
         provider_message_id: message.provider_message_id.as_str(),
         media_id: message.media_id().map(|media_id| media_id.stored()),
         archive_seq: seq,
-        callback: Callback { state, attempts, failures: 0, revision: 0 },
+        callback,
         archived_at: date(now),
         retention: RETENTION_DUE,
         ended_at: (state != CallbackState::Owed).then(|| date(now)),

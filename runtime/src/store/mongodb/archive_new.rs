@@ -6,7 +6,9 @@
 //! are on their way. When one of them does not hold, nothing has happened, and the archive asks what is
 //! known.
 
-use anteroom_core::id::{BotId, LeaseToken, ProviderName};
+use std::collections::BTreeMap;
+
+use anteroom_core::id::{BotId, LeaseToken, MediaId, ProviderName};
 use anteroom_core::store::{ArchiveAnswer, ArchiveItem};
 use mongodb::bson::{Bson, Document, doc};
 
@@ -20,21 +22,16 @@ use super::job_changes::{any, union};
 use super::transaction::Transaction;
 use super::values::{AsUuid, message_number};
 
-/// How many jobs one statement ends: within a transaction a statement costs more than a document, and
-/// each job is compared with all guards of its statement.
-const ENDS_OF_STATEMENT_MAX: usize = 64;
-
 /// Whether each of the messages has no job, or ends one under its lease and leaves no failed copy.
 pub(super) fn applies(items: &[ArchiveItem]) -> bool {
     let is_new = |item: &ArchiveItem| match item.job {
         None => !item.message.is_placeholder(),
-        Some(_) => token(item).is_some() && has_succeeded(item),
+        Some(job) => {
+            let is_of_message = item.message.media_id() == Some(job.media_id);
+            is_of_message && job.token.is_some() && has_succeeded(item)
+        }
     };
     items.iter().all(is_new)
-}
-
-fn token(item: &ArchiveItem) -> Option<LeaseToken> {
-    item.job.and_then(|job| job.token)
 }
 
 fn has_succeeded(item: &ArchiveItem) -> bool {
@@ -52,21 +49,26 @@ pub(super) async fn archive(
     items: &[ArchiveItem],
 ) -> Answer<Vec<ArchiveAnswer>> {
     let mut rows = Vec::with_capacity(items.len());
-    let mut ends = Vec::with_capacity(items.len());
+    let mut ends: BTreeMap<LeaseToken, Ends> = BTreeMap::new();
     let mut answers = Vec::with_capacity(items.len());
+    let mut given = Vec::with_capacity(items.len());
     for (item, seq) in items.iter().zip(passed.last_seq + 1..) {
-        let (row, document) =
-            archive_documents::write(bot_id, provider_name, item, seq, passed.now)?;
-        rows.push(document);
-        ends.extend(held(item)?);
+        let (row, document) = archive_documents::write(bot_id, provider_name, item, seq, passed)?;
         answers.push(ArchiveAnswer::Stored { seq: row.seq });
+        given.extend((row.attempts > 0).then_some(row));
+        rows.push(document);
+        if let Some((media_id, token)) = item.job.and_then(|job| Some((job.media_id, job.token?))) {
+            ends.entry(token).or_default().add(item, media_id)?;
+        }
     }
     let store = transaction.store;
     let inserting = transaction.insert(ARCHIVE, &rows);
     let (inserted, none_waits) = tokio::join!(inserting, none_waits(store, bot_id, items));
     inserted.and(none_waits)?;
-    let filters = ends.chunks(ENDS_OF_STATEMENT_MAX).map(|ends| filter(bot_id, ends));
-    if transaction.delete_all(ACTIVE, filters.collect()).await? == ends.len() as u64 {
+    let asked: usize = ends.values().map(|ends| ends.media_ids.len()).sum();
+    let filters = ends.into_iter().map(|(token, ends)| ends.filter(bot_id, token));
+    if transaction.delete_all(ACTIVE, filters.collect()).await? == asked as u64 {
+        store.given.add(bot_id, passed.epoch, &given);
         return Ok(answers);
     }
     Err(Failure::Changed("a job that was taken to be held under its lease"))
@@ -88,29 +90,36 @@ async fn none_waits(store: &Connection, bot_id: &BotId, items: &[ArchiveItem]) -
     Err(Failure::Changed("a message that was taken to have no job"))
 }
 
-/// A message's own job, and what tells that it is held under the token.
-fn held(item: &ArchiveItem) -> Answer<Option<(Bson, Document)>> {
-    let Some((job, token)) = item.job.and_then(|job| Some((job, job.token?))) else {
-        return Ok(None);
-    };
-    let guard = doc! {
-        "lease.token": token.stored(),
-        "correspondent_id": item.correspondent_id.as_str(),
-        "message_id": message_number(item.message.id)?,
-        "provider_message_id": item.message.provider_message_id.as_str(),
-    };
-    Ok(Some((job.media_id.stored().into(), guard)))
+/// The jobs that end with their messages under one lease.
+#[derive(Default)]
+struct Ends {
+    media_ids: Vec<Bson>,
+    correspondent_ids: Vec<Bson>,
+    message_ids: Vec<Bson>,
+    provider_message_ids: Vec<Bson>,
 }
 
-/// The filter for several jobs. There is one job for a provider's message, so as many guards hold as
-/// jobs are found.
-fn filter(bot_id: &BotId, ends: &[(Bson, Document)]) -> Document {
-    let (ids, guards): (Vec<Bson>, Vec<Document>) = ends.iter().cloned().unzip();
-    doc! {
-        "_id": { "$in": ids },
-        "bot_id": bot_id.as_str(),
-        "revision": 0,
-        "status": "processing",
-        "$or": guards,
+impl Ends {
+    fn add(&mut self, item: &ArchiveItem, media_id: MediaId) -> Answer<()> {
+        self.media_ids.push(media_id.stored().into());
+        self.correspondent_ids.push(item.correspondent_id.as_str().into());
+        self.message_ids.push(message_number(item.message.id)?.into());
+        self.provider_message_ids.push(item.message.provider_message_id.as_str().into());
+        Ok(())
+    }
+
+    /// The filter for all of them. That a job is its message's own is asked of all of them together: a
+    /// filter for each would cost the server more than their deletion.
+    fn filter(self, bot_id: &BotId, token: LeaseToken) -> Document {
+        doc! {
+            "_id": { "$in": self.media_ids },
+            "bot_id": bot_id.as_str(),
+            "revision": 0,
+            "status": "processing",
+            "lease.token": token.stored(),
+            "correspondent_id": { "$in": self.correspondent_ids },
+            "message_id": { "$in": self.message_ids },
+            "provider_message_id": { "$in": self.provider_message_ids },
+        }
     }
 }

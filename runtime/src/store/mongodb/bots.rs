@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use anteroom_core::id::{BotId, Epoch, NodeId};
+use anteroom_core::id::{BotId, Epoch, NodeId, ProviderName};
 use anteroom_core::settings::Run;
 use anteroom_core::store::{Acquired, BotRecord, Fence};
 use anteroom_core::time::{Millis, Timestamp};
@@ -54,6 +54,7 @@ impl BotDocument {
 /// Makes a bot known, and returns the record that stands.
 pub(super) async fn register(store: &Connection, record: BotRecord) -> Answer<BotRecord> {
     let _turn = store.turns.take(&record.bot_id).await;
+    store.known_bots.forget_provider(&record.bot_id);
     transact!(store, |transaction| try_register(transaction, &record))
 }
 
@@ -115,12 +116,13 @@ pub(super) async fn acquire(
     ttl: Millis,
 ) -> Answer<Acquired> {
     let _turn = store.turns.take(bot_id).await;
-    let acquired: Answer<Acquired> =
+    let acquired: Answer<(Acquired, Option<ProviderName>)> =
         transact!(store, |transaction| try_acquire(transaction, bot_id, node_id, ttl));
-    if let Ok(Acquired::Acquired { .. }) = acquired {
-        store.known_bots.add(bot_id);
+    let (acquired, provider_name) = acquired?;
+    if let Acquired::Acquired { .. } = acquired {
+        store.known_bots.add(bot_id, provider_name);
     }
-    acquired
+    Ok(acquired)
 }
 
 async fn try_acquire(
@@ -128,12 +130,14 @@ async fn try_acquire(
     bot_id: &BotId,
     node_id: NodeId,
     ttl: Millis,
-) -> Answer<Acquired> {
+) -> Answer<(Acquired, Option<ProviderName>)> {
     let found = owned(transaction, bot_id).await?;
     let now = found.as_ref().map(|found| timestamp(found.now));
     let stored =
         found.as_ref().and_then(|found| found.epoch).map_or(Epoch(0), |e| Epoch(unsigned(e)));
     let owner = found.as_ref().and_then(|found| found.owner.as_ref());
+    let provider_name = found.as_ref().and_then(|found| found.provider_name.clone());
+    let provider_name = provider_name.map(ProviderName::from);
     let mut at_least = Timestamp::ZERO;
     let epoch = match (owner, now) {
         (Some(owner), Some(_)) if id_of::<NodeId>(owner.node_id) == node_id => {
@@ -142,13 +146,13 @@ async fn try_acquire(
         }
         (Some(owner), Some(now)) if now < timestamp(owner.expires_at) => {
             let remaining = timestamp(owner.expires_at).since(now);
-            return Ok(Acquired::HeldBy { node_id: id_of(owner.node_id), remaining });
+            let node_id = id_of(owner.node_id);
+            return Ok((Acquired::HeldBy { node_id, remaining }, provider_name));
         }
         _ => Epoch(stored.0.saturating_add(1)),
     };
     if epoch != stored {
-        let provider_name = found.and_then(|found| found.provider_name);
-        raise_fence(transaction, bot_id, epoch, provider_name).await?;
+        raise_fence(transaction, bot_id, epoch, provider_name.as_ref()).await?;
     }
     let end = doc! { "$max": [date(at_least), transaction.store.time.ahead(ttl)] };
     let owner = doc! { "$set": { "owner": {
@@ -158,7 +162,7 @@ async fn try_acquire(
     } } };
     let statement = Statement::upsert(doc! { "_id": bot_id.as_str() }, vec![owner])?;
     transaction.update(BOTS, vec![statement]).await?;
-    Ok(Acquired::Acquired { epoch })
+    Ok((Acquired::Acquired { epoch }, provider_name))
 }
 
 /// The bot with its owner and its epoch; none when it was never registered nor owned.
@@ -186,7 +190,7 @@ async fn raise_fence(
     transaction: &mut Transaction<'_>,
     bot_id: &BotId,
     epoch: Epoch,
-    provider_name: Option<String>,
+    provider_name: Option<&ProviderName>,
 ) -> Answer<()> {
     let mut set = doc! {
         "epoch": saturating(epoch.0),
@@ -194,7 +198,7 @@ async fn raise_fence(
         "archive_seq": { "$ifNull": ["$archive_seq", 0_i64] },
     };
     if let Some(provider_name) = provider_name {
-        set.insert("provider_name", doc! { "$literal": provider_name });
+        set.insert("provider_name", doc! { "$literal": provider_name.as_str() });
     }
     let statement = Statement::upsert(doc! { "_id": bot_id.as_str() }, vec![doc! { "$set": set }])?;
     transaction.update(FENCES, vec![statement]).await?;
@@ -228,7 +232,8 @@ pub(super) async fn renew(
         return Ok(Vec::new());
     }
     let kept = kept(store, node_id, &bots).await?;
-    Ok(bots.into_iter().filter(|bot| !kept.contains(bot)).map(|(bot_id, _)| bot_id).collect())
+    let lost = bots.into_iter().filter(|bot| !kept.contains(bot)).map(|(bot_id, _)| bot_id);
+    Ok(lost.inspect(|bot_id| store.given.forget(bot_id)).collect())
 }
 
 /// Those of the bots that the node owns, under which epochs.
@@ -256,6 +261,7 @@ async fn kept(
 /// Gives a bot up; its epoch stays.
 pub(super) async fn release(store: &Connection, fence: &Fence) -> Answer<()> {
     let _turn = store.turns.take(&fence.bot_id).await;
+    store.given.forget(&fence.bot_id);
     transact!(store, |transaction| try_release(transaction, fence))
 }
 

@@ -13,14 +13,16 @@ use anteroom_core::message::Message;
 use anteroom_core::store::{
     CallbackEnd, Fence, Mark, MarkAnswer, OwedCallback, OwedOf, OwedScope, Send, StoreReply,
 };
+use mongodb::bson::oid::ObjectId;
 use mongodb::bson::{Bson, Document, RawDocument, RawDocumentBuf, deserialize_from_slice, doc};
 use serde::Deserialize;
 
 use super::archive_documents::{self, CallbackState, Row};
 use super::collections::ARCHIVE;
 use super::connection::Connection;
-use super::failure::{Answer, Failure};
+use super::failure::Answer;
 use super::fence::{self, Passed};
+use super::given::place;
 use super::inserts::by_correspondent;
 use super::job_changes::union;
 use super::pages::{documents_to_read, page_size};
@@ -29,12 +31,6 @@ use super::sends;
 use super::statements::Statement;
 use super::transaction::{Transaction, transact};
 use super::values::{date, message_number, saturating};
-
-/// How many callbacks one statement ends.
-const MARKS_OF_STATEMENT_MAX: usize = 64;
-
-/// The index that knows a message by its id.
-const MESSAGE_INDEX: &str = "bot_id_provider_name_correspondent_id_id";
 
 /// The stages that find a page of owed callbacks, in the order of their scope.
 pub(super) fn owed_stages(bot_id: &BotId, scope: &OwedScope, limit: i64) -> Vec<Document> {
@@ -106,10 +102,15 @@ async fn try_owed(
         page.take(transaction, found.iter().take(size)).await?;
         found.len() > size
     };
-    if !page.raised.is_empty() {
-        let change = doc! { "$inc": { "callback.attempts": 1_i64 } };
-        transaction.update_all(ARCHIVE, doc! { "_id": { "$in": page.raised } }, change).await?;
+    if !page.rows.is_empty() {
+        let rows: Vec<Bson> = page.rows.iter().map(|row| row.position.into()).collect();
+        let change = doc! {
+            "$inc": { "callback.attempts": 1_i64 },
+            "$set": { "callback.epoch": saturating(fence.epoch.0) },
+        };
+        transaction.update_all(ARCHIVE, doc! { "_id": { "$in": rows } }, change).await?;
     }
+    transaction.store.given.add(bot_id, fence.epoch, &page.rows);
     Ok(StoreReply::OwedCallbacks { callbacks: page.callbacks, more })
 }
 
@@ -117,7 +118,7 @@ async fn try_owed(
 #[derive(Default)]
 struct Page {
     callbacks: Vec<OwedCallback>,
-    raised: Vec<Bson>,
+    rows: Vec<Row>,
 }
 
 impl Page {
@@ -130,7 +131,7 @@ impl Page {
         for document in found {
             match owed_callback(document) {
                 Ok((row, callback)) => {
-                    self.raised.push(row.position.into());
+                    self.rows.push(row);
                     self.callbacks.push(callback);
                 }
                 Err(reason) => {
@@ -233,16 +234,15 @@ async fn try_raise(
         let change = doc! { "$set": {
             "callback.attempts": i64::from(row.attempts),
             "callback.failures": i64::from(*failures),
+            "callback.epoch": saturating(fence.epoch.0),
         } };
         Some(Statement::one(doc! { "_id": row.position }, change))
     });
     let statements = statements.collect::<Answer<Vec<_>>>()?;
     transaction.update(ARCHIVE, statements).await?;
+    let given = raised.keys().filter_map(|place| rows.get(place));
+    transaction.store.given.add(&fence.bot_id, fence.epoch, given);
     Ok(attempts)
-}
-
-fn place(key: &CallbackKey) -> (CorrespondentId, MessageId) {
-    (key.correspondent_id.clone(), key.message_id)
 }
 
 /// Filters for the rows of several callbacks, a filter a correspondent.
@@ -287,58 +287,53 @@ pub(super) async fn mark(
     marks: &[Mark],
 ) -> Answer<Vec<MarkAnswer>> {
     let _turn = store.turns.take(&fence.bot_id).await;
-    let mut transaction = Transaction::new(store).await?;
-    // Marks come once, of callbacks that are owed: only if that proves wrong are the rows read.
-    let mut look_first = marks.iter().any(|mark| mark.reply.is_some());
-    loop {
-        transaction.begin().await?;
-        let tried = if look_first {
-            try_mark(&mut transaction, fence, marks).await
-        } else {
-            try_end(&mut transaction, fence, marks).await
-        };
-        look_first |= tried.is_err();
-        if let Some(answers) = transaction.end(tried).await? {
-            return Ok(answers);
-        }
-    }
-}
-
-/// Ends callbacks without reading their rows; all of them are owed, or nothing happens.
-async fn try_end(
-    transaction: &mut Transaction<'_>,
-    fence: &Fence,
-    marks: &[Mark],
-) -> Answer<Vec<MarkAnswer>> {
-    let passed = fence::pass(transaction, fence, 0).await?;
-    let provider_name = passed.provider_name(&fence.bot_id)?;
-    // Within a transaction a statement costs more than a document, so few statements end them all.
-    let mut alike: BTreeMap<(&str, u32), Vec<&Mark>> = BTreeMap::new();
-    for mark in marks {
-        let state = CallbackState::ended(mark.end).name();
-        alike.entry((state, mark.key.revision)).or_default().push(mark);
-    }
-    let mut statements = Vec::new();
-    for ((state, revision), marks) in alike {
-        for marks in marks.chunks(MARKS_OF_STATEMENT_MAX) {
-            let keys = marks.iter().map(|mark| &mark.key);
-            let filter = doc! {
-                "$or": places(&fence.bot_id, &provider_name, keys)?,
-                "callback.revision": i64::from(revision),
-                "callback.state": "owed",
-                "callback.attempts": { "$gt": 0 },
-            };
-            statements.push(Statement::all_by(MESSAGE_INDEX, filter, ended(state, &passed))?);
-        }
-    }
-    if transaction.update(ARCHIVE, statements).await? == marks.len() as u64 {
+    let known = store.given.take(fence, marks).filter(|_| has_no_reply(marks));
+    if let Some(rows) = known
+        && end(store, fence, marks, &rows).await? == Ends::All
+    {
         return Ok(vec![MarkAnswer::Ended; marks.len()]);
     }
-    Err(Failure::Changed("a callback that was taken to be owed"))
+    transact!(store, |transaction| try_mark(transaction, fence, marks))
 }
 
-fn ended(state: &str, passed: &Passed) -> Document {
-    doc! { "$set": { "callback.state": state, "ended_at": date(passed.now) } }
+fn has_no_reply(marks: &[Mark]) -> bool {
+    marks.iter().all(|mark| mark.reply.is_none())
+}
+
+/// How many of several callbacks were ended.
+#[derive(PartialEq, Eq)]
+enum Ends {
+    /// All of them.
+    All,
+    /// Some, or none: the others are not as they were taken to be.
+    Some,
+}
+
+/// Ends callbacks as marks nearly always come: once, of callbacks that are owed and were given to the
+/// owner under this epoch.
+///
+/// Needs no transaction. Another owner gives such a callback out only once it has written its own epoch
+/// into the row, and from then on this one's update passes the row by.
+async fn end(store: &Connection, fence: &Fence, marks: &[Mark], rows: &[ObjectId]) -> Answer<Ends> {
+    fence::check(store, fence).await?;
+    let mut alike: BTreeMap<(&str, u32), Vec<Bson>> = BTreeMap::new();
+    for (mark, row) in marks.iter().zip(rows) {
+        let state = CallbackState::ended(mark.end).name();
+        alike.entry((state, mark.key.revision)).or_default().push(row.into());
+    }
+    let mut statements = Vec::new();
+    for ((state, revision), rows) in alike {
+        let filter = doc! {
+            "_id": { "$in": rows },
+            "callback.state": "owed",
+            "callback.revision": i64::from(revision),
+            "callback.epoch": saturating(fence.epoch.0),
+        };
+        let change = store.time.set("ended_at", doc! { "callback.state": state });
+        statements.push(Statement::all_of(filter, change)?);
+    }
+    let ended = store.update(ARCHIVE, statements).await?;
+    Ok(if ended == marks.len() as u64 { Ends::All } else { Ends::Some })
 }
 
 /// Ends those of the callbacks that are owed, and tells the rest apart.
@@ -359,7 +354,9 @@ async fn try_mark(
         let (answer, ends) = judge(mark, row.as_deref());
         if let (true, Some(row)) = (ends, row) {
             row.callback = CallbackState::ended(mark.end);
-            let change = ended(row.callback.name(), &passed);
+            let change = doc! { "$set": {
+                "callback.state": row.callback.name(), "ended_at": date(passed.now),
+            } };
             statements.push(Statement::one(doc! { "_id": row.position }, change)?);
             replies.extend(reply(&fence.bot_id, mark));
         }

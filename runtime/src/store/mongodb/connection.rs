@@ -16,10 +16,11 @@ use serde::de::DeserializeOwned;
 
 use super::abandoned::LastLook;
 use super::failure::Answer;
+use super::given::Given;
+use super::known_bots::KnownBots;
 use super::statements::{self, Statement};
 use super::store_time::StoreTime;
 use super::turns::Turns;
-use super::watch::KnownBots;
 
 /// How many documents one answer of the server holds at the most, its own limit on size apart.
 pub(super) const BATCH_DOCUMENTS: u32 = 20_000;
@@ -40,6 +41,7 @@ pub(super) struct Connection {
     pub(super) turns: Turns,
     pub(super) last_look: LastLook,
     pub(super) known_bots: KnownBots,
+    pub(super) given: Given,
     /// How long one call may take.
     pub(super) call_timeout: Duration,
 }

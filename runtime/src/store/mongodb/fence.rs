@@ -5,8 +5,11 @@
 //! over writes the same document. Of two owners, one aborts.
 //!
 //! The same write tells the time, gives out places in the archive, and says what the bot is.
+//!
+//! Marks alone need no such transaction: the rows that they change say under which epoch they were given
+//! to an owner.
 
-use anteroom_core::id::{BotId, ProviderName};
+use anteroom_core::id::{BotId, Epoch, ProviderName};
 use anteroom_core::store::{Fence, StoreError};
 use anteroom_core::time::Timestamp;
 use mongodb::bson::{DateTime, doc};
@@ -22,6 +25,8 @@ use super::values::{saturating, timestamp, unsigned};
 pub(super) struct Passed {
     /// The store's time.
     pub(super) now: Timestamp,
+    /// The epoch under which it passed.
+    pub(super) epoch: Epoch,
     /// The last place given out before this transaction.
     pub(super) last_seq: i64,
     /// Whether retention has kept a row of the bot as its correspondent's highest.
@@ -60,15 +65,13 @@ pub(super) async fn pass(
 ) -> Answer<Passed> {
     let places = i64::try_from(places).unwrap_or(i64::MAX);
     let filter = doc! { "_id": fence.bot_id.as_str(), "epoch": saturating(fence.epoch.0) };
-    let writing = doc! { "$set": {
-        "writes": { "$add": ["$writes", 1_i64] },
-        "archive_seq": { "$add": ["$archive_seq", places] },
-        "written_at": transaction.store.time.now(),
-    } };
-    let passed: Option<FenceDocument> = transaction.change(FENCES, filter, vec![writing]).await?;
+    let mut change = transaction.store.time.set("written_at", doc! {});
+    change.insert("$inc", doc! { "writes": 1_i64, "archive_seq": places });
+    let passed: Option<FenceDocument> = transaction.change(FENCES, filter, change).await?;
     let document = passed.ok_or(Failure::Refused(StoreError::Fenced))?;
     Ok(Passed {
         now: timestamp(document.written_at),
+        epoch: fence.epoch,
         last_seq: document.archive_seq.saturating_sub(places),
         retains: document.retains,
         provider_name: document.provider_name.map(ProviderName::from),

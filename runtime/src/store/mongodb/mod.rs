@@ -36,10 +36,12 @@ mod dispatch;
 mod failed_copies;
 mod failure;
 mod fence;
+mod given;
 mod indexes;
 mod inserts;
 mod job_changes;
 mod job_documents;
+mod known_bots;
 mod leases;
 mod migrations;
 mod moves;
@@ -167,7 +169,13 @@ impl Drop for MongoStore {
 
 impl Store for MongoStore {
     fn execute(&self, request: StoreRequest) -> BoxFuture<'_, StoreResult> {
-        Box::pin(self.call(dispatch::execute(&self.connection, request)))
+        Box::pin(async move {
+            // A bot may have any number of jobs, so each part of its move is a call with its own time.
+            if let StoreRequest::HoldBot(fence) = &request {
+                while self.call(moves::hold_some(&self.connection, fence)).await? {}
+            }
+            self.call(dispatch::execute(&self.connection, request)).await
+        })
     }
 
     fn list_bots(&self) -> BoxFuture<'_, Result<Vec<BotRecord>, StoreError>> {

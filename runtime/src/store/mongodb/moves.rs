@@ -108,6 +108,14 @@ pub(super) async fn completed(
 
 /// Moves all of a bot's active jobs to holding, and returns how many are held.
 pub(super) async fn hold(store: &Connection, fence: &Fence) -> Answer<u32> {
+    while hold_some(store, fence).await? {}
+    let held = store.database.collection::<Document>(HOLDING);
+    let held = held.count_documents(doc! { "bot_id": fence.bot_id.as_str() }).await?;
+    Ok(u32::try_from(held).unwrap_or(u32::MAX))
+}
+
+/// Moves some of a bot's active jobs to holding, and tells whether there may be more.
+pub(super) async fn hold_some(store: &Connection, fence: &Fence) -> Answer<bool> {
     let _turn = store.turns.take(&fence.bot_id).await;
     let mut transaction = Transaction::new(store).await?;
     let mut chunk = HOLD_CHUNK_JOBS;
@@ -115,14 +123,10 @@ pub(super) async fn hold(store: &Connection, fence: &Fence) -> Answer<u32> {
         transaction.begin().await?;
         let tried = try_hold(&mut transaction, fence, chunk).await;
         match transaction.end(tried).await? {
-            Some(moved) if moved < chunk => break,
-            Some(_) => {}
+            Some(moved) => return Ok(moved >= chunk),
             None => chunk = (chunk / 2).max(1),
         }
     }
-    let held = store.database.collection::<Document>(HOLDING);
-    let held = held.count_documents(doc! { "bot_id": fence.bot_id.as_str() }).await?;
-    Ok(u32::try_from(held).unwrap_or(u32::MAX))
 }
 
 /// Moves up to `chunk` jobs, and tells how many there were.

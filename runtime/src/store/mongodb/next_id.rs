@@ -1,6 +1,6 @@
 //! The first free message id of a correspondent.
 
-use anteroom_core::id::{BotId, CorrespondentId, MessageId};
+use anteroom_core::id::{BotId, CorrespondentId, MessageId, ProviderName};
 use mongodb::bson::{Bson, Document, doc};
 use serde::Deserialize;
 
@@ -46,13 +46,8 @@ pub(super) async fn next_id(
     bot_id: &BotId,
     correspondent_id: &CorrespondentId,
 ) -> Answer<MessageId> {
-    #[derive(Deserialize)]
-    struct Provider {
-        provider_name: Option<String>,
-    }
-    let provider: Option<Provider> = store.find(BOTS, bot_id.as_str()).await?;
-    let provider_name = provider.and_then(|provider| provider.provider_name).unwrap_or_default();
-    let mut pipeline = highest_archived(bot_id, &provider_name, correspondent_id);
+    let provider_name = provider_name(store, bot_id).await?;
+    let mut pipeline = highest_archived(bot_id, provider_name.as_str(), correspondent_id);
     pipeline.push(union(ACTIVE, highest_waiting(bot_id, correspondent_id)));
     pipeline.push(union(HOLDING, highest_waiting(bot_id, correspondent_id)));
     let set_aside = vec![
@@ -71,4 +66,18 @@ pub(super) async fn next_id(
         None => Ok(MessageId::FIRST),
         Some(highest) => message_id(highest).map(MessageId::next).map_err(Failure::unavailable),
     }
+}
+
+/// A bot's provider, asked of the server only where nobody here has acquired the bot.
+async fn provider_name(store: &Connection, bot_id: &BotId) -> Answer<ProviderName> {
+    #[derive(Deserialize)]
+    struct Provider {
+        provider_name: Option<String>,
+    }
+    if let Some(provider_name) = store.known_bots.provider_name(bot_id) {
+        return Ok(provider_name);
+    }
+    let provider: Option<Provider> = store.find(BOTS, bot_id.as_str()).await?;
+    let provider_name = provider.and_then(|provider| provider.provider_name).unwrap_or_default();
+    Ok(provider_name.into())
 }

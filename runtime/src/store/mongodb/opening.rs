@@ -14,11 +14,12 @@ use super::abandoned::{APP_NAME, LastLook};
 use super::collections;
 use super::connection::{Connection, reads, write_concern};
 use super::failure::{code_of, explain, is_unauthorized};
+use super::given::Given;
 use super::indexes::indexes;
+use super::known_bots::KnownBots;
 use super::open_error::OpenError;
 use super::store_time::StoreTime;
 use super::turns::Turns;
-use super::watch::KnownBots;
 use super::{MongoSettings, migrations};
 
 /// The database, where the address names none.
@@ -61,6 +62,7 @@ pub(super) async fn open(
         turns: Turns::default(),
         last_look: LastLook::default(),
         known_bots: KnownBots::default(),
+        given: Given::default(),
         call_timeout: settings.call_timeout,
     };
     migrations::migrate(&connection).await.map_err(|failed| place.explain_migration(failed))?;

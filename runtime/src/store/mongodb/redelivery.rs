@@ -76,7 +76,7 @@ async fn decide(
                     "callback.state": CallbackState::Owed.name(),
                     "callback.failures": 0_i64,
                 },
-                "$unset": { "ended_at": "" },
+                "$unset": { "ended_at": "", "callback.epoch": "" },
             };
             let statement = Statement::one(doc! { "_id": row.position }, change)?;
             transaction.update(ARCHIVE, vec![statement]).await?;

@@ -8,7 +8,7 @@ use anteroom_core::message::{Message, Outcome};
 use anteroom_core::store::{CallbackPlan, Fence, ReviseAnswer};
 use mongodb::bson::{doc, serialize_to_bson, serialize_to_raw_document_buf};
 
-use super::archive_documents::{self, CallbackState, Row};
+use super::archive_documents::{self, Callback, CallbackState, Row};
 use super::collections::ARCHIVE;
 use super::connection::Connection;
 use super::failure::{Answer, Failure};
@@ -112,19 +112,14 @@ async fn apply(
     }
     changes.write(transaction).await?;
     let seq = passed.last_seq + 1;
-    let (state, attempts) = CallbackState::planned(revision.callback);
+    let callback = Callback::new(passed.epoch, revision.revision, revision.callback);
     let mut set = doc! {
         "archive_seq": seq,
         "retention": archive_documents::RETENTION_DUE,
-        "callback": {
-            "state": state.name(),
-            "attempts": i64::from(attempts),
-            "failures": 0_i64,
-            "revision": i64::from(revision.revision),
-        },
+        "callback": serialize_to_bson(&callback)?,
     };
     let mut unset = doc! {};
-    if state == CallbackState::Owed {
+    if callback.state == CallbackState::Owed {
         unset.insert("ended_at", "");
     } else {
         set.insert("ended_at", date(passed.now));

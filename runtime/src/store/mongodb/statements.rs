@@ -23,9 +23,9 @@ impl Statement {
         Ok(Self(serialize_to_raw_document_buf(&doc! { "q": filter, "u": change })?))
     }
 
-    /// Changes all documents that match, found by an index: nothing is planned.
-    pub(super) fn all_by(index: &str, filter: Document, change: Document) -> Answer<Self> {
-        let statement = doc! { "q": filter, "u": change, "hint": index, "multi": true };
+    /// Changes all documents that match, found by their ids: nothing is planned.
+    pub(super) fn all_of(filter: Document, change: Document) -> Answer<Self> {
+        let statement = doc! { "q": filter, "u": change, "hint": { "_id": 1 }, "multi": true };
         Ok(Self(serialize_to_raw_document_buf(&statement)?))
     }
 

@@ -4,7 +4,7 @@
 //! executes an operation, so that all nodes share one clock. The contract suite gives a clock of its
 //! own instead; everything else is the same.
 
-use mongodb::bson::{Bson, doc};
+use mongodb::bson::{Bson, Document, doc};
 
 use anteroom_core::time::Millis;
 
@@ -30,6 +30,17 @@ impl StoreTime {
         match self {
             Self::Server => Bson::String("$$NOW".to_owned()),
             Self::Given(clock) => Bson::DateTime(date(clock())),
+        }
+    }
+
+    /// The update that sets a field to the present moment, and other fields with it.
+    pub(super) fn set(&self, field: &str, mut others: Document) -> Document {
+        match self {
+            Self::Server => doc! { "$currentDate": { field: true }, "$set": others },
+            Self::Given(clock) => {
+                others.insert(field, date(clock()));
+                doc! { "$set": others }
+            }
         }
     }
 

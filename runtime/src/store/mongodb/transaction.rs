@@ -231,15 +231,15 @@ impl<'s> Transaction<'s> {
         Ok(())
     }
 
-    /// Changes one document by a pipeline, and returns it as it is afterwards.
+    /// Changes one document, and returns it as it is afterwards.
     pub(super) async fn change<T: serde::de::DeserializeOwned + Send + Sync>(
         &mut self,
         collection: &str,
         filter: Document,
-        pipeline: Vec<Document>,
+        change: Document,
     ) -> Answer<Option<T>> {
         let collection = self.store.database.collection::<T>(collection);
-        let changing = collection.find_one_and_update(filter, pipeline);
+        let changing = collection.find_one_and_update(filter, change);
         let after = mongodb::options::ReturnDocument::After;
         Ok(changing.return_document(after).session(&mut self.session).await?)
     }

@@ -8,7 +8,7 @@
 //! nothing, and an idle system has no changes.
 
 use std::collections::BTreeSet;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use anteroom_core::id::BotId;
@@ -39,25 +39,6 @@ const AWAIT_MAX: Duration = Duration::from_secs(10);
 
 /// How long between two looks while the stream is down: half of it, and a random part of the rest.
 const LOOK_EVERY_MS: u64 = 500;
-
-/// The bots that were acquired here: nobody here waits for the results of others.
-#[derive(Debug, Default)]
-pub(super) struct KnownBots(Mutex<BTreeSet<BotId>>);
-
-impl KnownBots {
-    /// Remembers a bot.
-    pub(super) fn add(&self, bot_id: &BotId) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(bot_id.clone());
-    }
-
-    fn all(&self) -> Vec<BotId> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect()
-    }
-
-    fn contains(&self, bot_id: &BotId) -> bool {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).contains(bot_id)
-    }
-}
 
 /// What is read of a change.
 #[derive(Deserialize)]
@@ -155,6 +136,7 @@ impl Watcher {
         let job = change.job?;
         match job.status.as_str() {
             "pending" => Some(Hint::WorkWaiting { pool: job.pool.into() }),
+            // Nobody here waits for the results of other bots.
             "completed" if self.connection.known_bots.contains(&job.bot_id) => {
                 Some(Hint::ResultsWaiting { bot_id: job.bot_id })
             }

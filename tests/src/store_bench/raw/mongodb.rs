@@ -150,7 +150,7 @@ impl Bot {
     async fn write(mut self) -> Result<()> {
         for batch in std::mem::take(&mut self.batches) {
             // Bots side by side may touch the same page of an index; the driver asks for a repetition then.
-            while let Err(error) = self.transaction(&batch).await {
+            while let Err(error) = self.write_batch(&batch).await {
                 if !error.contains_label(mongodb::error::TRANSIENT_TRANSACTION_ERROR) {
                     return Err(error.into());
                 }
@@ -160,18 +160,10 @@ impl Bot {
         Ok(())
     }
 
-    async fn transaction(&mut self, batch: &Prepared) -> mongodb::error::Result<()> {
-        self.session.start_transaction().write_concern(durable()).await?;
-        let fence = doc! { "_id": &self.bot_id, "epoch": 1_i64 };
-        let step = doc! { "$inc": { "n": 1_i64 } };
-        self.collection("fences").update_one(fence, step).session(&mut self.session).await?;
-        self.write_batch(batch).await?;
-        self.session.commit_transaction().await
-    }
-
     async fn write_batch(&mut self, batch: &Prepared) -> mongodb::error::Result<()> {
         match batch {
             Prepared::Restore(jobs, restored) => {
+                self.begin().await?;
                 let these = doc! { "_id": { "$in": restored } };
                 let holding = self.collection("media_processing_jobs_holding");
                 holding.delete_many(these).session(&mut self.session).await?;
@@ -179,25 +171,38 @@ impl Bot {
                 active.insert_many(jobs).session(&mut self.session).await?;
             }
             Prepared::Insert(jobs) => {
+                self.begin().await?;
                 let collection = self.collection("media_processing_jobs");
                 collection.insert_many(jobs).session(&mut self.session).await?;
             }
             Prepared::Archive(messages, ended) => {
+                self.begin().await?;
                 let collection = self.collection("queues");
                 collection.insert_many(messages).session(&mut self.session).await?;
                 let ended = doc! { "_id": { "$in": ended } };
                 let collection = self.collection("media_processing_jobs");
                 collection.delete_many(ended).session(&mut self.session).await?;
             }
+            // Rows say under which epoch they may be marked, so there is no fence to pass.
             Prepared::Mark(positions) => {
-                let which = doc! { "_id": { "$in": positions } };
+                let which = doc! { "_id": { "$in": positions }, "callback.epoch": 1_i64 };
                 let ended = doc! { "$set": {
                     "callback.state": "acknowledged", "ended_at": mongodb::bson::DateTime::now(),
                 } };
-                let collection = self.collection("queues");
-                collection.update_many(which, ended).session(&mut self.session).await?;
+                let rows = self.collection("queues");
+                let marked = rows.update_many(which, ended).write_concern(durable()).await;
+                return marked.map(|_| ());
             }
         }
+        self.session.commit_transaction().await
+    }
+
+    /// Begins a transaction that passes the bot's fence.
+    async fn begin(&mut self) -> mongodb::error::Result<()> {
+        self.session.start_transaction().write_concern(durable()).await?;
+        let fence = doc! { "_id": &self.bot_id, "epoch": 1_i64 };
+        let step = doc! { "$inc": { "n": 1_i64 } };
+        self.collection("fences").update_one(fence, step).session(&mut self.session).await?;
         Ok(())
     }
 
@@ -275,7 +280,9 @@ fn message_document(bot_id: &str, seq: i64, item: &Archived) -> Result<Document>
         "id": message.id.get().cast_signed(),
         "provider_message_id": message.provider_message_id.as_str(),
         "archive_seq": seq,
-        "callback": { "state": "owed", "attempts": 1, "failures": 0, "revision": 0 },
+        "callback": {
+            "state": "owed", "attempts": 1, "failures": 0, "revision": 0, "epoch": 1_i64,
+        },
         "archived_at": now,
         "retention": "due",
         "worked": { "worker_id": worker_id, "claimed_at": now, "ended_at": now },
