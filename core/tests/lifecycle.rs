@@ -5,11 +5,11 @@
 use anteroom_core::bot::event::BotEvent;
 use anteroom_core::effect::Effect;
 use anteroom_core::event::Event;
-use anteroom_core::job::Status;
+use anteroom_core::job::{Job, Status};
 use anteroom_core::pool::event::PoolEvent;
 use anteroom_core::store::{Claimed, JobPage, StoreError, StoreReply};
 
-use crate::script::node::no_jobs;
+use crate::script::node::{next_id, no_jobs};
 use crate::script::trace::shown;
 use crate::script::*;
 
@@ -84,4 +84,27 @@ fn a_result_that_was_kept_is_not_lost_when_its_bot_does_not_run() {
         let stored = effects.iter().filter(is_stored).count();
         assert_eq!(stored, 1, "{effects:#?}");
     }
+}
+
+/// Goal: the result of a retried job is for its archived message, also while its provider sends that message
+/// again and nobody knows it yet: it is stored in the job, and completes no placeholder. (Seed 14771 of the
+/// simulation: the placeholder's archive was told that the message is known, and the file that the retried job
+/// still needed was deleted.)
+#[test]
+fn a_retried_jobs_result_completes_no_other_placeholder_of_its_media() {
+    let mut node = Node::running(node_settings());
+    let (leased, token) = node.leased("alice", 1, 0xa1);
+    let jobs = vec![Job { revision: 1, ..leased }];
+    node.answer("claim", Ok(StoreReply::Claim(Claimed { jobs, more: false, next_in: None })));
+
+    // The message that the job is a retry of comes again.
+    node.open(1);
+    node.step(say(1, 1, voice("alice", "a1", 0xa1)));
+    node.answer("next_id", Ok(next_id(2)));
+    assert!(node.asks("insert_jobs"), "{:?}", node.names());
+    let done = PoolEvent::Ended { media_id: media(0xa1), token, result: Ok(words("again")) };
+    let effects = shown(&node.step(Event::Pools(done)));
+    assert!(effects[0].ends_with("text text again]"), "{effects:?}");
+    assert!(node.asks("complete") && !node.asks("archive"), "{effects:?}");
+    assert_eq!(effects.len(), 1, "{effects:?}");
 }

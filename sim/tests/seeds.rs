@@ -3,10 +3,10 @@
 use anteroom_sim::campaign::Range;
 
 /// Goal: under faults of every kind, what is promised holds, and every situation that must occur does.
-/// Method: the plans of 2,000 seeds, run to their ends, all rules looking.
+/// Method: the plans of 3,000 seeds, run to their ends, all rules looking.
 #[test]
-fn two_thousand_seeds_run_clean() {
-    let range = Range { from: 1, count: 2_000, threads: 2, canary: false, digest: false };
+fn three_thousand_seeds_run_clean() {
+    let range = Range { from: 1, count: 3_000, threads: 2, canary: false, digest: false };
     let summary = range.run(|summary| !summary.failures.is_empty());
     if let Some((seed, broken)) = summary.failures.first() {
         panic!(

@@ -151,8 +151,8 @@ impl Pools {
             timeout: pool.settings.timeout,
         };
         pool.waiting.push_back(media_id);
-        let (transient, state) = (job.transient, HeldState::Waiting);
-        let held = Held { work, transient, claimed_at, lease_end, state };
+        let (revision, transient, state) = (job.revision, job.transient, HeldState::Waiting);
+        let held = Held { work, revision, transient, claimed_at, lease_end, state };
         self.held.insert(media_id, held);
         self.check_by(lease_end);
         self.schedule_renewal(cx);

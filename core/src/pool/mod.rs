@@ -75,6 +75,8 @@ struct Pool {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 struct Held {
     work: Work,
+    /// More than 0 for the retry of an archived message.
+    revision: u32,
     transient: u32,
     claimed_at: Timestamp,
     /// By the time it was asked for: surely not later than the store's.

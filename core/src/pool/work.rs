@@ -100,11 +100,15 @@ impl Pools {
         }
     }
 
-    /// Hands a result to the job's bot, wherever that is.
+    /// Hands a result to the job's bot, wherever that is. That of a retry goes through the store: its message
+    /// is archived, and a placeholder with the same media is another message to the bot.
     pub(super) fn deliver(&mut self, cx: &mut Context<'_>, media_id: MediaId, outcome: Outcome) {
         let Some(held) = self.held.get_mut(&media_id) else { return };
-        held.state = HeldState::Delivered;
         let token = held.work.token;
+        if held.revision > 0 {
+            return self.undelivered(cx, media_id, token, outcome);
+        }
+        held.state = HeldState::Delivered;
         let bot_id = held.work.bot_id.clone();
         let worker_id = cx.settings.node_id;
         let worked = Worked { worker_id, claimed_at: held.claimed_at, ended_at: cx.now };
