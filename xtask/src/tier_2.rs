@@ -16,7 +16,7 @@ use crate::step;
 const PROFILE: &str = "planted";
 
 /// The seeds of the sample.
-const SAMPLE: &str = "2000";
+const SAMPLE: &str = "3000";
 
 /// Runs all of it, and stops at the first step that fails.
 ///
