@@ -2,8 +2,8 @@
 //!
 //! Owns a TCP proxy that knows where the protocol's messages begin and end. It can lose the reply of
 //! one command, so that its sender cannot know whether it was executed; hold a command back before the
-//! server has seen it; delay commands, or refuse commands that name something. The driver's own conversation about the
-//! server's health passes untouched.
+//! server has seen it; delay or refuse commands that name something. The driver's own conversation about
+//! the server's health passes untouched.
 
 use std::io;
 use std::net::SocketAddr;

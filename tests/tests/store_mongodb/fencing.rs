@@ -40,6 +40,19 @@ impl Owners {
         StoreRequest::Archive { fence: self.fence.clone(), items }
     }
 
+    /// The former owner archives a message and is given its callback.
+    async fn give(&self) {
+        let former = Rig::new(&self.former, &self.place.clock);
+        former.archived(&self.fence, item("c", text(1))).await;
+        assert_eq!(former.owed(&self.fence).await.len(), 1, "it is given out");
+    }
+
+    /// The end of that callback.
+    fn mark(&self) -> StoreRequest {
+        let marks = vec![acknowledged(key("c", 1, 0))];
+        StoreRequest::MarkCalledBack { fence: self.fence.clone(), marks }
+    }
+
     fn acquire(&self) -> StoreRequest {
         let node_id: NodeId = node(2);
         StoreRequest::AcquireBot { bot_id: "b".into(), node_id, ttl: TTL }
@@ -106,13 +119,9 @@ async fn a_transaction_that_is_open_at_the_takeover_comes_before_it_or_not_at_al
 async fn a_mark_under_way_at_the_takeover_ends_nothing_that_was_given_out_again() {
     for is_given in [false, true] {
         let Some(owners) = Owners::new().await else { return };
-        let former = Rig::new(&owners.former, &owners.place.clock);
-        former.archived(&owners.fence, item("c", text(1))).await;
-        assert_eq!(former.owed(&owners.fence).await.len(), 1, "it is given out");
+        owners.give().await;
         owners.proxy.hold("callback.epoch");
-        let marks = vec![acknowledged(key("c", 1, 0))];
-        let marking = StoreRequest::MarkCalledBack { fence: owners.fence.clone(), marks };
-        let marking = owners.former.execute(marking);
+        let marking = owners.former.execute(owners.mark());
         let taking_over = async {
             owners.proxy.holds().await;
             let next = Rig::new(&owners.next, &owners.place.clock);
@@ -140,17 +149,13 @@ async fn a_mark_under_way_at_the_takeover_ends_nothing_that_was_given_out_again(
 async fn a_mark_after_the_takeover_is_fenced() {
     for is_given in [false, true] {
         let Some(owners) = Owners::new().await else { return };
-        let former = Rig::new(&owners.former, &owners.place.clock);
-        former.archived(&owners.fence, item("c", text(1))).await;
-        former.owed(&owners.fence).await;
+        owners.give().await;
         let next = Rig::new(&owners.next, &owners.place.clock);
         let fence = next.acquired("b", 2).await;
         if is_given {
             next.owed(&fence).await;
         }
-        let marks = vec![acknowledged(key("c", 1, 0))];
-        let marking = StoreRequest::MarkCalledBack { fence: owners.fence.clone(), marks };
-        assert_eq!(owners.former.execute(marking).await, Err(StoreError::Fenced));
+        assert_eq!(owners.former.execute(owners.mark()).await, Err(StoreError::Fenced));
         assert_eq!(next.owed(&fence).await.len(), 1);
     }
 }

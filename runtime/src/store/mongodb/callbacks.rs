@@ -289,7 +289,7 @@ pub(super) async fn mark(
     let _turn = store.turns.take(&fence.bot_id).await;
     let known = store.given.take(fence, marks).filter(|_| has_no_reply(marks));
     if let Some(rows) = known
-        && end(store, fence, marks, &rows).await? == Ends::All
+        && end(store, fence, marks, &rows).await? == marks.len() as u64
     {
         return Ok(vec![MarkAnswer::Ended; marks.len()]);
     }
@@ -300,21 +300,12 @@ fn has_no_reply(marks: &[Mark]) -> bool {
     marks.iter().all(|mark| mark.reply.is_none())
 }
 
-/// How many of several callbacks were ended.
-#[derive(PartialEq, Eq)]
-enum Ends {
-    /// All of them.
-    All,
-    /// Some, or none: the others are not as they were taken to be.
-    Some,
-}
-
 /// Ends callbacks as marks nearly always come: once, of callbacks that are owed and were given to the
-/// owner under this epoch.
+/// owner under this epoch. Returns how many there were; the others are not as they were taken to be.
 ///
 /// Needs no transaction. Another owner gives such a callback out only once it has written its own epoch
 /// into the row, and from then on this one's update passes the row by.
-async fn end(store: &Connection, fence: &Fence, marks: &[Mark], rows: &[ObjectId]) -> Answer<Ends> {
+async fn end(store: &Connection, fence: &Fence, marks: &[Mark], rows: &[ObjectId]) -> Answer<u64> {
     fence::check(store, fence).await?;
     let mut alike: BTreeMap<(&str, u32), Vec<Bson>> = BTreeMap::new();
     for (mark, row) in marks.iter().zip(rows) {
@@ -332,8 +323,7 @@ async fn end(store: &Connection, fence: &Fence, marks: &[Mark], rows: &[ObjectId
         let change = store.time.set("ended_at", doc! { "callback.state": state });
         statements.push(Statement::all_of(filter, change)?);
     }
-    let ended = store.update(ARCHIVE, statements).await?;
-    Ok(if ended == marks.len() as u64 { Ends::All } else { Ends::Some })
+    store.update(ARCHIVE, statements).await
 }
 
 /// Ends those of the callbacks that are owed, and tells the rest apart.

@@ -68,7 +68,8 @@ pub(super) async fn execute(store: &Connection, request: StoreRequest) -> Answer
         Request::MarkSent { fence, sent } => {
             sends::mark_sent(store, &fence, &sent).await.map(|()| StoreReply::MarkSent)
         }
-        Request::HoldBot(fence) => moves::hold(store, &fence).await.map(StoreReply::HoldBot),
+        // The jobs have been moved, part by part.
+        Request::HoldBot(fence) => moves::held(store, &fence.bot_id).await.map(StoreReply::HoldBot),
         Request::Claim { pool, after_bot, lease, limit } => {
             claims::claim(store, &pool, after_bot, lease, limit).await.map(StoreReply::Claim)
         }

@@ -106,11 +106,10 @@ pub(super) async fn completed(
     Ok(JobPage { jobs, more: found.len() > size })
 }
 
-/// Moves all of a bot's active jobs to holding, and returns how many are held.
-pub(super) async fn hold(store: &Connection, fence: &Fence) -> Answer<u32> {
-    while hold_some(store, fence).await? {}
+/// How many jobs of a bot are held.
+pub(super) async fn held(store: &Connection, bot_id: &BotId) -> Answer<u32> {
     let held = store.database.collection::<Document>(HOLDING);
-    let held = held.count_documents(doc! { "bot_id": fence.bot_id.as_str() }).await?;
+    let held = held.count_documents(doc! { "bot_id": bot_id.as_str() }).await?;
     Ok(u32::try_from(held).unwrap_or(u32::MAX))
 }
 
