@@ -20,6 +20,8 @@ mod mongodb_large_bots;
 mod mongodb_lost_answers;
 #[path = "store_mongodb/migrations.rs"]
 mod mongodb_migrations;
+#[path = "store_mongodb/next_ids.rs"]
+mod mongodb_next_ids;
 #[path = "store_mongodb/opening.rs"]
 mod mongodb_opening;
 #[path = "store_mongodb/outages.rs"]

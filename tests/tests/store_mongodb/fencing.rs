@@ -6,11 +6,12 @@ use anteroom_core::id::NodeId;
 use anteroom_core::store::{
     Acquired, ArchiveAnswer, Fence, MarkAnswer, StoreError, StoreReply, StoreRequest,
 };
+use anteroom_core::time::Millis;
 use anteroom_runtime::store::Store;
 use anteroom_runtime::store::mongodb::{MongoSettings, MongoStore, StoreTime};
 use anteroom_tests::proxy::Proxy;
-use anteroom_tests::store_contract::Rig;
 use anteroom_tests::store_contract::fixtures::{TTL, acknowledged, item, key, node, text};
+use anteroom_tests::store_contract::{Rig, TestClock};
 use mongodb::bson::{Document, doc};
 
 use super::{Place, open};
@@ -157,6 +158,63 @@ async fn a_mark_after_the_takeover_is_fenced() {
         }
         assert_eq!(owners.former.execute(owners.mark()).await, Err(StoreError::Fenced));
         assert_eq!(next.owed(&fence).await.len(), 1);
+    }
+}
+
+/// Goal: a bot that is taken over long before its owner expects it, for the server's clock was set forward,
+/// is still fenced: the former owner ends a callback that the next one was not given, and none that it was.
+/// Method: each has a clock of its own, and for the former owner no time has passed.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_clock_that_is_set_forward_ends_no_callback_of_the_next_owner() {
+    for is_given in [false, true] {
+        let place = Place::new().await;
+        let late = TestClock::default();
+        let former = open(&place.uri(), late.as_clock()).await;
+        let rig = Rig::new(&former, &late);
+        let old = rig.bot("b").await;
+        rig.archived(&old, item("c", text(1))).await;
+        assert_eq!(rig.owed(&old).await.len(), 1, "it is given out");
+        place.clock.advance(TTL);
+        let store = place.open().await;
+        let next = Rig::new(&store, &place.clock);
+        let fence = next.acquired("b", 2).await;
+        if is_given {
+            assert_eq!(next.owed(&fence).await.len(), 1);
+        }
+        let marks = vec![acknowledged(key("c", 1, 0))];
+        let marked = former.execute(StoreRequest::MarkCalledBack { fence: old, marks }).await;
+        let left = next.owed(&fence).await.len();
+        if is_given {
+            assert_eq!((marked, left), (Err(StoreError::Fenced), 1), "it is the next owner's");
+        } else {
+            let ended = Ok(StoreReply::MarkCalledBack(vec![MarkAnswer::Ended]));
+            assert_eq!((marked, left), (ended, 0), "its consumer has acknowledged it");
+        }
+    }
+}
+
+/// Goal: while its ownership has long to go, an owner's mark is a single command. Method: the server's
+/// record of its commands.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_owner_does_not_ask_whether_it_is_the_owner() {
+    let place = Place::new().await;
+    let store = place.open().await;
+    let rig = Rig::new(&store, &place.clock);
+    let fence = rig.bot("b").await;
+    let profiled = place.database.run_command(doc! { "profile": 2 }).await;
+    profiled.expect("the server keeps a record");
+    let record = place.database.collection::<Document>("system.profile");
+    for (number, asked) in [(1, 0), (2, 1)] {
+        rig.archived(&fence, item("c", text(number))).await;
+        assert_eq!(rig.owed(&fence).await.len(), 1, "it is given out");
+        let marks = vec![acknowledged(key("c", number, 0))];
+        let mark = StoreRequest::MarkCalledBack { fence: fence.clone(), marks };
+        let ended = Ok(StoreReply::MarkCalledBack(vec![MarkAnswer::Ended]));
+        assert_eq!(store.execute(mark).await, ended);
+        let reads = record.count_documents(doc! { "command.find": "fences" }).await;
+        assert_eq!(reads.expect("the server answers"), asked);
+        // Half of its time is not relied on.
+        place.clock.advance(Millis::from_ms(TTL.as_ms() / 2));
     }
 }
 

@@ -19,7 +19,7 @@ use super::collections::{ACTIVE, ARCHIVE, HOLDING};
 use super::connection::Connection;
 use super::failure::{Answer, Failure};
 use super::fence::{self, Passed};
-use super::inserts::{by_correspondent, waiting_for};
+use super::inserts::{by_correspondent, of_provider_messages, waiting_for};
 use super::job_changes::{self, Changes, marked, union};
 use super::job_documents::Shelf;
 use super::transaction::{Look, Transaction};
@@ -52,12 +52,46 @@ async fn try_archive(
     items: &[ArchiveItem],
     look: Look,
 ) -> Answer<Vec<ArchiveAnswer>> {
-    let passed = fence::pass(transaction, fence, items.len()).await?;
-    let provider_name = passed.provider_name(&fence.bot_id)?;
-    if look == Look::AtConflicts && !passed.retains && archive_new::applies(items) {
-        let bot_id = &fence.bot_id;
-        return archive_new::archive(transaction, bot_id, &provider_name, &passed, items).await;
+    if look == Look::First || !archive_new::applies(items) {
+        let passed = fence::pass(transaction, fence, items.len()).await?;
+        return archive_all(transaction, fence, items, look, passed).await;
     }
+    let store = transaction.store;
+    let (archived, none_waits) = tokio::join!(
+        archive_new(transaction, fence, items, look),
+        archive_new::none_waits(store, &fence.bot_id, items)
+    );
+    let (answers, asked) = archived?;
+    if !asked {
+        none_waits?;
+    }
+    Ok(answers)
+}
+
+/// Archives messages that are new by all appearances, and tells whether it was asked nevertheless what is
+/// known of them.
+async fn archive_new(
+    transaction: &mut Transaction<'_>,
+    fence: &Fence,
+    items: &[ArchiveItem],
+    look: Look,
+) -> Answer<(Vec<ArchiveAnswer>, bool)> {
+    let passed = fence::pass(transaction, fence, items.len()).await?;
+    if passed.retains {
+        return Ok((archive_all(transaction, fence, items, look, passed).await?, true));
+    }
+    Ok((archive_new::archive(transaction, &fence.bot_id, &passed, items).await?, false))
+}
+
+/// Archives messages whatever they are.
+async fn archive_all(
+    transaction: &mut Transaction<'_>,
+    fence: &Fence,
+    items: &[ArchiveItem],
+    look: Look,
+    passed: Passed,
+) -> Answer<Vec<ArchiveAnswer>> {
+    let provider_name = passed.provider_name(&fence.bot_id)?;
     let mut batch = Batch::new(&fence.bot_id, provider_name, passed, look);
     batch.read(transaction.store, items).await?;
     let answers = items.iter().map(|item| batch.add(item)).collect::<Answer<Vec<_>>>()?;
@@ -171,7 +205,7 @@ impl<'b> Batch<'b> {
             pipeline.push(union(ARCHIVE, marked("retained", stages, Bson::Null)));
         }
         if self.look == Look::First {
-            let mut rows = archive_documents::of_provider_messages(bot_id, &provider_messages);
+            let mut rows = of_provider_messages(bot_id, &provider_messages);
             let numbers = items
                 .iter()
                 .map(|item| Ok((&item.correspondent_id, message_number(item.message.id)?)))

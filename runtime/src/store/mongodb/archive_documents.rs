@@ -252,18 +252,6 @@ pub(super) fn provider_messages<'i>(
     by_correspondent(items.map(message))
 }
 
-/// Filters for the rows of providers' messages, a filter a correspondent.
-pub(super) fn of_provider_messages(bot_id: &str, messages: &ProviderMessages<'_>) -> Vec<Document> {
-    let filters = messages.iter().map(|(correspondent_id, ids)| {
-        doc! {
-            "bot_id": bot_id,
-            "correspondent_id": correspondent_id.as_str(),
-            "provider_message_id": { "$in": ids.clone() },
-        }
-    });
-    filters.collect()
-}
-
 /// Filters for the rows of messages, a filter a correspondent.
 pub(super) fn of_messages(
     bot_id: &str,

@@ -2,13 +2,13 @@
 //! node that archives them. So nearly all messages come.
 //!
 //! Little is asked. The filter that deletes jobs is the guard of their transition, and the unique keys
-//! tell whether a message is new; only whether a job waits for a text's message is asked, while the rows
-//! are on their way. When one of them does not hold, nothing has happened, and the archive asks what is
+//! tell whether a message is new; only whether a job waits for a text's message is asked, beside the
+//! transaction. When one of them does not hold, nothing has happened, and the archive asks what is
 //! known.
 
 use std::collections::BTreeMap;
 
-use anteroom_core::id::{BotId, LeaseToken, MediaId, ProviderName};
+use anteroom_core::id::{BotId, LeaseToken, MediaId};
 use anteroom_core::store::{ArchiveAnswer, ArchiveItem};
 use mongodb::bson::{Bson, Document, doc};
 
@@ -44,16 +44,16 @@ fn has_succeeded(item: &ArchiveItem) -> bool {
 pub(super) async fn archive(
     transaction: &mut Transaction<'_>,
     bot_id: &BotId,
-    provider_name: &ProviderName,
     passed: &Passed,
     items: &[ArchiveItem],
 ) -> Answer<Vec<ArchiveAnswer>> {
+    let provider_name = passed.provider_name(bot_id)?;
     let mut rows = Vec::with_capacity(items.len());
     let mut ends: BTreeMap<LeaseToken, Ends> = BTreeMap::new();
     let mut answers = Vec::with_capacity(items.len());
     let mut given = Vec::with_capacity(items.len());
     for (item, seq) in items.iter().zip(passed.last_seq + 1..) {
-        let (row, document) = archive_documents::write(bot_id, provider_name, item, seq, passed)?;
+        let (row, document) = archive_documents::write(bot_id, &provider_name, item, seq, passed)?;
         answers.push(ArchiveAnswer::Stored { seq: row.seq });
         given.extend((row.attempts > 0).then_some(row));
         rows.push(document);
@@ -61,21 +61,24 @@ pub(super) async fn archive(
             ends.entry(token).or_default().add(item, media_id)?;
         }
     }
-    let store = transaction.store;
-    let inserting = transaction.insert(ARCHIVE, &rows);
-    let (inserted, none_waits) = tokio::join!(inserting, none_waits(store, bot_id, items));
-    inserted.and(none_waits)?;
+    transaction.insert(ARCHIVE, &rows).await?;
     let asked: usize = ends.values().map(|ends| ends.media_ids.len()).sum();
     let filters = ends.into_iter().map(|(token, ends)| ends.filter(bot_id, token));
     if transaction.delete_all(ACTIVE, filters.collect()).await? == asked as u64 {
-        store.given.add(bot_id, passed.epoch, &given);
+        transaction.store.given.add(bot_id, passed.epoch, &given);
         return Ok(answers);
     }
     Err(Failure::Changed("a job that was taken to be held under its lease"))
 }
 
-/// Refuses messages without a job for which one waits.
-async fn none_waits(store: &Connection, bot_id: &BotId, items: &[ArchiveItem]) -> Answer<()> {
+/// Refuses messages without a job for which one waits. May be asked before the fence is passed, if it is
+/// passed in the end: since the owner acquired the bot nobody else has inserted a job of it, and the owner
+/// does nothing else for it meanwhile.
+pub(super) async fn none_waits(
+    store: &Connection,
+    bot_id: &BotId,
+    items: &[ArchiveItem],
+) -> Answer<()> {
     let without_job = items.iter().filter(|item| item.job.is_none());
     let messages = archive_documents::provider_messages(without_job);
     if messages.is_empty() {

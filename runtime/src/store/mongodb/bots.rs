@@ -18,6 +18,7 @@ use super::collections::{BOTS, FENCES, SINGLETONS};
 use super::connection::Connection;
 use super::failure::{Answer, Failure};
 use super::fence;
+use super::known_bots::Hold;
 use super::statements::Statement;
 use super::transaction::{Transaction, transact};
 use super::values::{AsUuid, date, id_of, saturating, timestamp, unsigned};
@@ -116,11 +117,12 @@ pub(super) async fn acquire(
     ttl: Millis,
 ) -> Answer<Acquired> {
     let _turn = store.turns.take(bot_id).await;
+    let asked_at = store.here();
     let acquired: Answer<(Acquired, Option<ProviderName>)> =
         transact!(store, |transaction| try_acquire(transaction, bot_id, node_id, ttl));
     let (acquired, provider_name) = acquired?;
-    if let Acquired::Acquired { .. } = acquired {
-        store.known_bots.add(bot_id, provider_name);
+    if let Acquired::Acquired { epoch } = acquired {
+        store.known_bots.add(bot_id, provider_name, Hold::new(epoch, asked_at, ttl));
     }
     Ok(acquired)
 }
@@ -228,12 +230,21 @@ pub(super) async fn renew(
         Statement::all(filter, vec![doc! { "$set": { "owner.expires_at": end.clone() } }])
     });
     let statements = statements.collect::<Answer<Vec<_>>>()?;
-    if store.update(BOTS, statements).await? == asked {
-        return Ok(Vec::new());
+    let asked_at = store.here();
+    let all_kept = store.update(BOTS, statements).await? == asked;
+    let kept = if all_kept { None } else { Some(kept(store, node_id, &bots).await?) };
+    let mut lost = Vec::new();
+    for bot in bots {
+        let (bot_id, epoch) = &bot;
+        if kept.as_ref().is_none_or(|kept| kept.contains(&bot)) {
+            store.known_bots.prolong(bot_id, Hold::new(*epoch, asked_at, ttl));
+        } else {
+            store.known_bots.give_up(bot_id);
+            store.given.forget(bot_id);
+            lost.push(bot.0);
+        }
     }
-    let kept = kept(store, node_id, &bots).await?;
-    let lost = bots.into_iter().filter(|bot| !kept.contains(bot)).map(|(bot_id, _)| bot_id);
-    Ok(lost.inspect(|bot_id| store.given.forget(bot_id)).collect())
+    Ok(lost)
 }
 
 /// Those of the bots that the node owns, under which epochs.
@@ -261,6 +272,7 @@ async fn kept(
 /// Gives a bot up; its epoch stays.
 pub(super) async fn release(store: &Connection, fence: &Fence) -> Answer<()> {
     let _turn = store.turns.take(&fence.bot_id).await;
+    store.known_bots.give_up(&fence.bot_id);
     store.given.forget(&fence.bot_id);
     transact!(store, |transaction| try_release(transaction, fence))
 }

@@ -6,6 +6,7 @@
 
 use std::time::Duration;
 
+use anteroom_core::time::Timestamp;
 use futures_util::future::try_join_all;
 use mongodb::bson::{Document, RawDocumentBuf, doc, rawdoc};
 use mongodb::options::{
@@ -18,9 +19,11 @@ use super::abandoned::LastLook;
 use super::failure::Answer;
 use super::given::Given;
 use super::known_bots::KnownBots;
+use super::next_id::NextIds;
 use super::statements::{self, Statement};
 use super::store_time::StoreTime;
 use super::turns::Turns;
+use crate::store::Clock;
 
 /// How many documents one answer of the server holds at the most, its own limit on size apart.
 pub(super) const BATCH_DOCUMENTS: u32 = 20_000;
@@ -38,15 +41,23 @@ pub(super) struct Connection {
     pub(super) client: Client,
     pub(super) database: Database,
     pub(super) time: StoreTime,
+    /// This machine's time, by which it counts how long what it was granted lasts.
+    pub(super) clock: Clock,
     pub(super) turns: Turns,
     pub(super) last_look: LastLook,
     pub(super) known_bots: KnownBots,
+    pub(super) next_ids: NextIds,
     pub(super) given: Given,
     /// How long one call may take.
     pub(super) call_timeout: Duration,
 }
 
 impl Connection {
+    /// The present moment of this machine, which never steps back.
+    pub(super) fn here(&self) -> Timestamp {
+        (self.clock)()
+    }
+
     /// Durable on a majority of the nodes.
     pub(super) fn write_concern(&self) -> WriteConcern {
         write_concern(self.call_timeout)
@@ -71,9 +82,9 @@ impl Connection {
         self.read(collection, pipeline, Some(index), ReadConcern::majority()).await
     }
 
-    /// The same, of the newest state, for a transaction that has written its bot's fence: no other
-    /// transaction of the bot commits before that one ends, and when it is durable, so is what it saw.
-    /// (The server takes no union of collections inside a transaction.)
+    /// The same, of the newest state, for a transaction that writes its bot's fence: since the owner has
+    /// acquired the bot, only its own transactions commit, one after the other, and when this one is
+    /// durable, so is what it saw. (The server takes no union of collections inside a transaction.)
     pub(super) async fn aggregate_behind_fence(
         &self,
         collection: &str,

@@ -1,7 +1,9 @@
 //! New jobs, each on its own: inserted, known, or under a media id that another message has.
 //!
-//! Everything that can speak against a job of the batch is read while the bot's fence is held; the batch
-//! is then decided in memory, job by job, as if each had come alone. What is not new is rare, so the
+//! Everything that can speak against a job of the batch is read beside the bot's fence, which is passed
+//! before anything is decided: since the owner acquired the bot nobody else has written for it, and the
+//! owner does nothing else for it meanwhile. The batch is then decided in memory, job by job, as if each
+//! had come alone. What is not new is rare, so the
 //! active jobs are not asked at first: a unique key that is taken aborts the transaction, and the next
 //! try reads them as well.
 
@@ -22,6 +24,9 @@ use super::job_changes::{self, Changes, any, marked, union};
 use super::job_documents::Shelf;
 use super::transaction::{Look, Transaction};
 use super::values::{message_number, uuids};
+
+/// How many looks into the index a filter for several correspondents may take.
+const LOOKS_MAX: usize = 16;
 
 /// What a provider's message is known by within its bot.
 type ProviderKey = (CorrespondentId, ProviderMessageId);
@@ -56,11 +61,13 @@ async fn try_insert(
     new_jobs: &[NewJob],
     look: Look,
 ) -> Answer<Vec<InsertAnswer>> {
-    let passed = fence::pass(transaction, fence, 0).await?;
+    let reading = Found::read(transaction.store, &fence.bot_id, new_jobs, look);
+    let (passed, found) = tokio::join!(fence::pass(transaction, fence, 0), reading);
+    let passed = passed?;
     for new in new_jobs {
         check_new(fence, &new.job)?;
     }
-    let mut desk = Desk::read(transaction.store, fence, new_jobs, passed, look).await?;
+    let mut desk = Desk { passed, look, found: found?, changes: Changes::default() };
     let answers = new_jobs.iter().map(|new| desk.insert_one(new)).collect::<Answer<_>>()?;
     desk.changes.write(transaction).await?;
     Ok(answers)
@@ -78,41 +85,34 @@ fn check_new(fence: &Fence, job: &Job) -> Answer<()> {
     message_number(job.placeholder_message.id).map(|_| ())
 }
 
-/// All that is known of the jobs of a batch, and what becomes of them.
-struct Desk {
+/// All that is known of the jobs of a batch.
+struct Found {
     bot_id: BotId,
-    passed: Passed,
-    look: Look,
     archived: BTreeMap<ProviderKey, Row>,
     failed: BTreeMap<MediaId, FailedCopy>,
     jobs: BTreeMap<MediaId, Job>,
     /// The jobs that wait for a provider's message.
     waiting: BTreeMap<ProviderKey, (MessageId, MediaId)>,
-    changes: Changes,
 }
 
-impl Desk {
+impl Found {
     async fn read(
         store: &Connection,
-        fence: &Fence,
+        bot_id: &BotId,
         new_jobs: &[NewJob],
-        passed: Passed,
         look: Look,
     ) -> Answer<Self> {
-        let mut desk = Self {
-            bot_id: fence.bot_id.clone(),
-            passed,
-            look,
+        let mut found = Self {
+            bot_id: bot_id.clone(),
             archived: BTreeMap::new(),
             failed: BTreeMap::new(),
             jobs: BTreeMap::new(),
             waiting: BTreeMap::new(),
-            changes: Changes::default(),
         };
         if new_jobs.is_empty() {
-            return Ok(desk);
+            return Ok(found);
         }
-        let (bot_id, messages) = (fence.bot_id.as_str(), messages_of(new_jobs));
+        let (bot_id, messages) = (bot_id.as_str(), messages_of(new_jobs));
         let questions = questions(bot_id, new_jobs, &messages, look);
         let mut known = store.ask_behind_fence(questions).await?;
         if known.iter().any(|document| job_changes::part(document) == "holds") {
@@ -124,25 +124,25 @@ impl Desk {
                 "holds" => {}
                 "row" => {
                     let row = archive_documents::row_aside(store, &document).await?;
-                    desk.archived.extend(row.map(|row| {
+                    found.archived.extend(row.map(|row| {
                         let key = (row.correspondent_id.clone(), row.provider_message_id.clone());
                         (key, row)
                     }));
                 }
                 "failed" => {
                     if let Some(copy) = job_changes::copy_aside(store, &document).await? {
-                        desk.failed.insert(copy.job.media_id, copy);
+                        found.failed.insert(copy.job.media_id, copy);
                     }
                 }
                 part => {
                     let shelf = if part == "holding" { Shelf::Holding } else { Shelf::Active };
                     if let Some(job) = job_changes::job_aside(store, shelf, &document).await? {
-                        desk.remember(job);
+                        found.remember(job);
                     }
                 }
             }
         }
-        Ok(desk)
+        Ok(found)
     }
 
     fn remember(&mut self, job: Job) {
@@ -152,10 +152,20 @@ impl Desk {
         }
         self.jobs.insert(job.media_id, job);
     }
+}
 
+/// A batch under way: what is known of it, and what becomes of it.
+struct Desk {
+    passed: Passed,
+    look: Look,
+    found: Found,
+    changes: Changes,
+}
+
+impl Desk {
     fn insert_one(&mut self, new: &NewJob) -> Answer<InsertAnswer> {
-        let is_archived = self.archived.contains_key(&provider_key(&new.job));
-        let is_failed = self.failed.contains_key(&new.job.media_id);
+        let is_archived = self.found.archived.contains_key(&provider_key(&new.job));
+        let is_failed = self.found.failed.contains_key(&new.job.media_id);
         if !is_archived
             && !is_failed
             && let Some(answer) = self.insert_new(new)?
@@ -172,7 +182,9 @@ impl Desk {
     /// Inserts a job, leased if that was asked for; none when its media or its message has a job.
     fn insert_new(&mut self, new: &NewJob) -> Answer<Option<InsertAnswer>> {
         let job = &new.job;
-        if self.jobs.contains_key(&job.media_id) || self.waiting.contains_key(&provider_key(job)) {
+        if self.found.jobs.contains_key(&job.media_id)
+            || self.found.waiting.contains_key(&provider_key(job))
+        {
             return Ok(None);
         }
         let claimed = new.lease.and_then(|lease| {
@@ -182,7 +194,7 @@ impl Desk {
         let leased = claimed.is_some();
         let stored = claimed.unwrap_or_else(|| job.clone());
         self.changes.insert(&stored)?;
-        self.remember(stored);
+        self.found.remember(stored);
         Ok(Some(InsertAnswer::Inserted { leased }))
     }
 
@@ -190,13 +202,13 @@ impl Desk {
     fn known(&mut self, new: &NewJob) -> Answer<InsertAnswer> {
         let job = &new.job;
         let message = &job.placeholder_message;
-        let stored = self.jobs.get(&job.media_id);
-        let failed = self.failed.get(&job.media_id);
+        let stored = self.found.jobs.get(&job.media_id);
+        let failed = self.found.failed.get(&job.media_id);
         let owner = stored.or(failed.map(|copy| &copy.job));
         if owner.is_some_and(|owner| !same_provider_message(owner, job)) {
             return Ok(InsertAnswer::MediaIdInUse);
         }
-        if let Some(row) = self.archived.get(&provider_key(job)) {
+        if let Some(row) = self.found.archived.get(&provider_key(job)) {
             // The call repeated after all of its job's life: what it asked for has happened.
             let repeated = row.id == message.id && row.media_id == Some(job.media_id);
             return Ok(if repeated {
@@ -205,7 +217,7 @@ impl Desk {
                 InsertAnswer::DuplicateProviderMessage { message_id: row.id }
             });
         }
-        match self.waiting.get(&provider_key(job)) {
+        match self.found.waiting.get(&provider_key(job)) {
             Some((message_id, media_id))
                 if *message_id == message.id && *media_id == job.media_id =>
             {
@@ -257,7 +269,7 @@ fn questions(
     let mut of_media = by_media("holding");
     of_media.push(union(HOLDING, holds));
     of_media.push(union(FAILED, by_media("failed")));
-    let rows = archive_documents::of_provider_messages(bot_id, messages);
+    let rows = of_provider_messages(bot_id, messages);
     let rows = vec![doc! { "$match": { "$or": rows } }, archive_documents::row_projection()];
     let mut questions = vec![by_message(ARCHIVE, marked("row", rows, Bson::Null))];
     if look == Look::First {
@@ -283,17 +295,41 @@ fn by_message(collection: &'static str, pipeline: Vec<Document>) -> Question {
     Question { collection, pipeline, index: Some(PROVIDER_MESSAGE_INDEX) }
 }
 
-/// Filters for the jobs that wait for providers' messages, a filter a correspondent.
+/// Filters for the jobs that wait for providers' messages.
 pub(super) fn waiting_for(bot_id: &str, messages: &ProviderMessages<'_>) -> Vec<Document> {
-    let filters = messages.iter().map(|(correspondent_id, ids)| {
+    let with = |mut filter: Document| {
+        filter.insert("revision", 0);
+        filter
+    };
+    of_provider_messages(bot_id, messages).into_iter().map(with).collect()
+}
+
+/// Filters for whatever has providers' messages, and now and then for one of a correspondent's that has
+/// the id of another correspondent's. A filter costs the server as much as ten looks into the index, so
+/// one is for several correspondents as long as they have few messages: each is looked for at all of
+/// them.
+pub(super) fn of_provider_messages(bot_id: &str, messages: &ProviderMessages<'_>) -> Vec<Document> {
+    let mut groups: Vec<(Vec<&str>, Vec<&str>)> = Vec::new();
+    for (correspondent_id, ids) in messages {
+        let has_room = |(correspondents, group): &&mut (Vec<&str>, Vec<&str>)| {
+            (correspondents.len() + 1) * (group.len() + ids.len()) <= LOOKS_MAX
+        };
+        match groups.last_mut().filter(has_room) {
+            Some((correspondents, group)) => {
+                correspondents.push(correspondent_id.as_str());
+                group.extend(ids);
+            }
+            None => groups.push((vec![correspondent_id.as_str()], ids.clone())),
+        }
+    }
+    let filter = |(correspondents, ids): (Vec<&str>, Vec<&str>)| {
         doc! {
             "bot_id": bot_id,
-            "correspondent_id": correspondent_id.as_str(),
-            "provider_message_id": { "$in": ids.clone() },
-            "revision": 0,
+            "correspondent_id": { "$in": correspondents },
+            "provider_message_id": { "$in": ids },
         }
-    });
-    filters.collect()
+    };
+    groups.into_iter().map(filter).collect()
 }
 
 /// Values, gathered by correspondent.

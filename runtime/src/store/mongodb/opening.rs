@@ -17,6 +17,7 @@ use super::failure::{code_of, explain, is_unauthorized};
 use super::given::Given;
 use super::indexes::indexes;
 use super::known_bots::KnownBots;
+use super::next_id::NextIds;
 use super::open_error::OpenError;
 use super::store_time::StoreTime;
 use super::turns::Turns;
@@ -58,10 +59,12 @@ pub(super) async fn open(
     let connection = Connection {
         client,
         database,
+        clock: time.clock(),
         time,
         turns: Turns::default(),
         last_look: LastLook::default(),
         known_bots: KnownBots::default(),
+        next_ids: NextIds::default(),
         given: Given::default(),
         call_timeout: settings.call_timeout,
     };

@@ -4,11 +4,13 @@
 //! executes an operation, so that all nodes share one clock. The contract suite gives a clock of its
 //! own instead; everything else is the same.
 
-use mongodb::bson::{Bson, Document, doc};
+use std::sync::Arc;
 
 use anteroom_core::time::Millis;
+use mongodb::bson::{Bson, Document, doc};
 
 use super::values::date;
+use crate::clock::{BootClock, Clock as _};
 use crate::store::Clock;
 
 /// The longest time that is added to or taken off a moment: more than anyone waits, and less than
@@ -25,6 +27,17 @@ pub enum StoreTime {
 }
 
 impl StoreTime {
+    /// A clock that counts as this time does, without being asked of the server.
+    pub(super) fn clock(&self) -> Clock {
+        match self {
+            Self::Server => {
+                let clock = BootClock::start();
+                Arc::new(move || clock.now())
+            }
+            Self::Given(clock) => Arc::clone(clock),
+        }
+    }
+
     /// The present moment, as an expression that the server evaluates.
     pub(super) fn now(&self) -> Bson {
         match self {
