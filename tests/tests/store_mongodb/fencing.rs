@@ -3,14 +3,17 @@
 use std::time::Duration;
 
 use anteroom_core::id::NodeId;
+use anteroom_core::message::Message;
 use anteroom_core::store::{
-    Acquired, ArchiveAnswer, Fence, MarkAnswer, StoreError, StoreReply, StoreRequest,
+    Acquired, ArchiveAnswer, Fence, InsertAnswer, MarkAnswer, StoreError, StoreReply, StoreRequest,
 };
 use anteroom_core::time::Millis;
 use anteroom_runtime::store::Store;
 use anteroom_runtime::store::mongodb::{MongoSettings, MongoStore, StoreTime};
 use anteroom_tests::proxy::Proxy;
-use anteroom_tests::store_contract::fixtures::{TTL, acknowledged, item, key, node, text};
+use anteroom_tests::store_contract::fixtures::{
+    TTL, acknowledged, id, item, job, key, node, text, unleased,
+};
 use anteroom_tests::store_contract::{Rig, TestClock};
 use mongodb::bson::{Document, doc};
 
@@ -215,6 +218,53 @@ async fn an_owner_does_not_ask_whether_it_is_the_owner() {
         assert_eq!(reads.expect("the server answers"), asked);
         // Half of its time is not relied on.
         place.clock.advance(Millis::from_ms(TTL.as_ms() / 2));
+    }
+}
+
+/// Goal: what the owner itself has given up waiting for, and is carried out all the same, is seen by what
+/// it asks next. Method: a commit is held back, its caller gives up, and it is let go while the next request
+/// is on its way, whose questions are there long before its fence.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_carried_out_after_its_caller_gave_up_is_seen() {
+    let place = Place::new().await;
+    let Some(port) = place.server.port() else { return };
+    let proxy = Proxy::to(port).await;
+    let store = open(&proxy.uri(&place.name), place.clock.as_clock()).await;
+    let fence = Rig::new(&store, &place.clock).bot("b").await;
+    let archive = |correspondent: &str| StoreRequest::Archive {
+        fence: fence.clone(),
+        items: vec![item(correspondent, Message { id: id(2), ..text(1) })],
+    };
+    let insert = |correspondent: &str| StoreRequest::InsertJobs {
+        fence: fence.clone(),
+        jobs: vec![unleased(job(&fence, correspondent, 1, 7, place.clock.now()))],
+    };
+    for (given_up, next) in [(archive("c"), insert("c")), (insert("d"), archive("d"))] {
+        proxy.hold("commitTransaction");
+        tokio::select! {
+            ended = store.execute(given_up) => panic!("{ended:?}"),
+            () = proxy.holds() => {}
+        }
+        proxy.delay("findAndModify", Duration::from_millis(500));
+        let letting_go = async {
+            tokio::time::sleep(Duration::from_millis(200)).await;
+            proxy.release();
+        };
+        let (answer, ()) = tokio::join!(store.execute(next.clone()), letting_go);
+        let repeated = store.execute(next).await;
+        assert_eq!(answer, repeated, "the request is answered as when all is done");
+        match answer {
+            Ok(StoreReply::InsertJobs(answers)) => {
+                let known = InsertAnswer::DuplicateProviderMessage { message_id: id(2) };
+                assert_eq!(answers, [known]);
+            }
+            Ok(StoreReply::Archive(answers)) => {
+                let known = ArchiveAnswer::DuplicateProviderMessage { message_id: id(1) };
+                assert_eq!(answers, [known]);
+            }
+            other => panic!("{other:?}"),
+        }
+        proxy.delay("findAndModify", Duration::ZERO);
     }
 }
 

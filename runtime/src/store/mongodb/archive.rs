@@ -57,10 +57,13 @@ async fn try_archive(
         return archive_all(transaction, fence, items, look, passed).await;
     }
     let store = transaction.store;
-    let (archived, none_waits) = tokio::join!(
-        archive_new(transaction, fence, items, look),
-        archive_new::none_waits(store, &fence.bot_id, items)
-    );
+    let is_settled = !store.unsettled.contains(&fence.bot_id);
+    let archiving = archive_new(transaction, fence, items, look);
+    let asking = archive_new::none_waits(store, &fence.bot_id, items);
+    let (archived, none_waits) = match is_settled {
+        true => tokio::join!(archiving, asking),
+        false => (archiving.await, asking.await),
+    };
     let (answers, asked) = archived?;
     if !asked {
         none_waits?;

@@ -71,9 +71,9 @@ pub(super) async fn archive(
     Err(Failure::Changed("a job that was taken to be held under its lease"))
 }
 
-/// Refuses messages without a job for which one waits. May be asked before the fence is passed, if it is
-/// passed in the end: since the owner acquired the bot nobody else has inserted a job of it, and the owner
-/// does nothing else for it meanwhile.
+/// Refuses messages without a job for which one waits. Of a bot that is settled it may be asked before the
+/// fence is passed, if it is passed in the end: since the owner acquired the bot nobody else has inserted a
+/// job of it, and the owner does nothing else for it meanwhile.
 pub(super) async fn none_waits(
     store: &Connection,
     bot_id: &BotId,

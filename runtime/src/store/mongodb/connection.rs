@@ -23,6 +23,7 @@ use super::next_id::NextIds;
 use super::statements::{self, Statement};
 use super::store_time::StoreTime;
 use super::turns::Turns;
+use super::unsettled::Unsettled;
 use crate::store::Clock;
 
 /// How many documents one answer of the server holds at the most, its own limit on size apart.
@@ -44,6 +45,7 @@ pub(super) struct Connection {
     /// This machine's time, by which it counts how long what it was granted lasts.
     pub(super) clock: Clock,
     pub(super) turns: Turns,
+    pub(super) unsettled: Unsettled,
     pub(super) last_look: LastLook,
     pub(super) known_bots: KnownBots,
     pub(super) next_ids: NextIds,
@@ -84,7 +86,7 @@ impl Connection {
 
     /// The same, of the newest state, for a transaction that writes its bot's fence: since the owner has
     /// acquired the bot, only its own transactions commit, one after the other, and when this one is
-    /// durable, so is what it saw. (The server takes no union of collections inside a transaction.)
+    /// durable, so is what it saw. Where one may be under way still (`unsettled`), behind the fence. (The server takes no union of collections inside a transaction.)
     pub(super) async fn aggregate_behind_fence(
         &self,
         collection: &str,

@@ -63,12 +63,14 @@ pub(super) async fn pass(
     fence: &Fence,
     places: usize,
 ) -> Answer<Passed> {
+    transaction.store.unsettled.begin(&fence.bot_id);
     let places = i64::try_from(places).unwrap_or(i64::MAX);
     let filter = doc! { "_id": fence.bot_id.as_str(), "epoch": saturating(fence.epoch.0) };
     let mut change = transaction.store.time.set("written_at", doc! {});
     change.insert("$inc", doc! { "writes": 1_i64, "archive_seq": places });
     let passed: Option<FenceDocument> = transaction.change(FENCES, filter, change).await?;
     let document = passed.ok_or(Failure::Refused(StoreError::Fenced))?;
+    transaction.has_passed(&fence.bot_id);
     Ok(Passed {
         now: timestamp(document.written_at),
         epoch: fence.epoch,

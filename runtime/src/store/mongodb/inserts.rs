@@ -2,10 +2,10 @@
 //!
 //! Everything that can speak against a job of the batch is read beside the bot's fence, which is passed
 //! before anything is decided: since the owner acquired the bot nobody else has written for it, and the
-//! owner does nothing else for it meanwhile. The batch is then decided in memory, job by job, as if each
-//! had come alone. What is not new is rare, so the
-//! active jobs are not asked at first: a unique key that is taken aborts the transaction, and the next
-//! try reads them as well.
+//! owner does nothing else for it meanwhile. Where that is not sure, it is read behind the fence. The batch
+//! is then decided in memory, job by job, as if each had come alone. What is not new is rare, so the active
+//! jobs are not asked at first: a unique key that is taken aborts the transaction, and the next try reads
+//! them as well.
 
 use std::collections::BTreeMap;
 
@@ -61,8 +61,13 @@ async fn try_insert(
     new_jobs: &[NewJob],
     look: Look,
 ) -> Answer<Vec<InsertAnswer>> {
+    let is_settled = !transaction.store.unsettled.contains(&fence.bot_id);
     let reading = Found::read(transaction.store, &fence.bot_id, new_jobs, look);
-    let (passed, found) = tokio::join!(fence::pass(transaction, fence, 0), reading);
+    let passing = fence::pass(transaction, fence, 0);
+    let (passed, found) = match is_settled {
+        true => tokio::join!(passing, reading),
+        false => (passing.await, reading.await),
+    };
     let passed = passed?;
     for new in new_jobs {
         check_new(fence, &new.job)?;

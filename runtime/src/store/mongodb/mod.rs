@@ -9,7 +9,7 @@
 //! | module | holds |
 //! |---|---|
 //! | `opening`, `open_error`, `migrations`, `indexes`, `collections` | what must hold of the server and the shape of the database |
-//! | `connection`, `transaction`, `statements`, `turns`, `failure` | how the server is asked |
+//! | `connection`, `transaction`, `statements`, `turns`, `unsettled`, `failure` | how the server is asked |
 //! | `store_time`, `values`, `pages` | time, ids and sizes in documents |
 //! | `fence`, `abandoned` | the one document that all transactions of a bot write, and what a killed process leaves of them |
 //! | `job_documents`, `job_changes`, `archive_documents`, `failed_copies`, `quarantine` | the collections |
@@ -61,6 +61,7 @@ mod store_time;
 mod sweeps;
 mod transaction;
 mod turns;
+mod unsettled;
 mod values;
 mod views;
 mod watch;

@@ -21,6 +21,7 @@ use super::next_id::NextIds;
 use super::open_error::OpenError;
 use super::store_time::StoreTime;
 use super::turns::Turns;
+use super::unsettled::Unsettled;
 use super::{MongoSettings, migrations};
 
 /// The database, where the address names none.
@@ -62,6 +63,7 @@ pub(super) async fn open(
         clock: time.clock(),
         time,
         turns: Turns::default(),
+        unsettled: Unsettled::default(),
         last_look: LastLook::default(),
         known_bots: KnownBots::default(),
         next_ids: NextIds::default(),

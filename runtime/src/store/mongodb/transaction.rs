@@ -10,6 +10,7 @@
 
 use std::time::Duration;
 
+use anteroom_core::id::BotId;
 use mongodb::ClientSession;
 use mongodb::bson::{Document, RawDocumentBuf, doc};
 use mongodb::options::{ReadConcern, ReadPreference, SelectionCriteria};
@@ -63,18 +64,21 @@ pub(super) struct Transaction<'s> {
     pub(super) store: &'s Connection,
     session: ClientSession,
     tries: u32,
+    /// Whose fence this try has passed.
+    passed: Option<BotId>,
 }
 
 impl<'s> Transaction<'s> {
     /// One that has not begun.
     pub(super) async fn new(store: &'s Connection) -> Answer<Self> {
         let session = store.client.start_session().await?;
-        Ok(Self { store, session, tries: 0 })
+        Ok(Self { store, session, tries: 0, passed: None })
     }
 
     /// Begins the next try.
     pub(super) async fn begin(&mut self) -> Answer<()> {
         self.tries += 1;
+        self.passed = None;
         let primary = SelectionCriteria::ReadPreference(ReadPreference::Primary);
         self.session
             .start_transaction()
@@ -84,6 +88,11 @@ impl<'s> Transaction<'s> {
             .max_commit_time(self.store.call_timeout)
             .await?;
         Ok(())
+    }
+
+    /// Remembers that the bot's fence is passed in this try.
+    pub(super) fn has_passed(&mut self, bot_id: &BotId) {
+        self.passed = Some(bot_id.clone());
     }
 
     /// Ends a try: commits what succeeded and gives its answer, or aborts. None when it is to be
@@ -99,6 +108,9 @@ impl<'s> Transaction<'s> {
         };
         match ended {
             Ok(answer) => {
+                if let Some(bot_id) = self.passed.take() {
+                    self.store.unsettled.end(&bot_id);
+                }
                 self.tries = 0;
                 Ok(Some(answer))
             }
