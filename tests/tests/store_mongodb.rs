@@ -7,6 +7,7 @@ use anteroom_runtime::store::{Clock, Store};
 use anteroom_tests::mongod::{Mongod, SharedMongod};
 use anteroom_tests::store_contract::{TestClock, backlog};
 use mongodb::Database;
+use mongodb::bson::{Document, doc};
 
 #[path = "store_mongodb/end_to_end.rs"]
 mod mongodb_end_to_end;
@@ -95,6 +96,19 @@ impl Place {
 
     async fn open(&self) -> MongoStore {
         open(&self.uri(), self.clock.as_clock()).await
+    }
+
+    /// Makes the server keep a record of every command from now on, or of none.
+    async fn record_commands(&self, all: bool) {
+        let level = if all { 2 } else { 0 };
+        let switched = self.database.run_command(doc! { "profile": level }).await;
+        switched.expect("the server's profiler can be switched");
+    }
+
+    /// How many of the recorded commands match.
+    async fn count_commands(&self, filter: Document) -> u64 {
+        let record = self.database.collection::<Document>("system.profile");
+        record.count_documents(filter).await.expect("the server answers")
     }
 }
 

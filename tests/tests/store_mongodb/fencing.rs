@@ -46,21 +46,30 @@ impl Owners {
 
     /// The former owner archives a message and is given its callback.
     async fn give(&self) {
-        let former = Rig::new(&self.former, &self.place.clock);
-        former.archived(&self.fence, item("c", text(1))).await;
-        assert_eq!(former.owed(&self.fence).await.len(), 1, "it is given out");
+        give(&Rig::new(&self.former, &self.place.clock), &self.fence, 1).await;
     }
 
     /// The end of that callback.
     fn mark(&self) -> StoreRequest {
-        let marks = vec![acknowledged(key("c", 1, 0))];
-        StoreRequest::MarkCalledBack { fence: self.fence.clone(), marks }
+        mark(&self.fence, 1)
     }
 
     fn acquire(&self) -> StoreRequest {
         let node_id: NodeId = node(2);
         StoreRequest::AcquireBot { bot_id: "b".into(), node_id, ttl: TTL }
     }
+}
+
+/// An owner archives a message and is given its callback.
+async fn give(owner: &Rig<'_>, fence: &Fence, number: u64) {
+    owner.archived(fence, item("c", text(number))).await;
+    assert_eq!(owner.owed(fence).await.len(), 1, "it is given out");
+}
+
+/// The end of that callback.
+fn mark(fence: &Fence, number: u64) -> StoreRequest {
+    let marks = vec![acknowledged(key("c", number, 0))];
+    StoreRequest::MarkCalledBack { fence: fence.clone(), marks }
 }
 
 /// Goal: a former owner whose transaction begins before the bot is taken over and writes after it
@@ -175,8 +184,7 @@ async fn a_clock_that_is_set_forward_ends_no_callback_of_the_next_owner() {
         let former = open(&place.uri(), late.as_clock()).await;
         let rig = Rig::new(&former, &late);
         let old = rig.bot("b").await;
-        rig.archived(&old, item("c", text(1))).await;
-        assert_eq!(rig.owed(&old).await.len(), 1, "it is given out");
+        give(&rig, &old, 1).await;
         place.clock.advance(TTL);
         let store = place.open().await;
         let next = Rig::new(&store, &place.clock);
@@ -184,8 +192,7 @@ async fn a_clock_that_is_set_forward_ends_no_callback_of_the_next_owner() {
         if is_given {
             assert_eq!(next.owed(&fence).await.len(), 1);
         }
-        let marks = vec![acknowledged(key("c", 1, 0))];
-        let marked = former.execute(StoreRequest::MarkCalledBack { fence: old, marks }).await;
+        let marked = former.execute(mark(&old, 1)).await;
         let left = next.owed(&fence).await.len();
         if is_given {
             assert_eq!((marked, left), (Err(StoreError::Fenced), 1), "it is the next owner's");
@@ -204,18 +211,12 @@ async fn an_owner_does_not_ask_whether_it_is_the_owner() {
     let store = place.open().await;
     let rig = Rig::new(&store, &place.clock);
     let fence = rig.bot("b").await;
-    let profiled = place.database.run_command(doc! { "profile": 2 }).await;
-    profiled.expect("the server keeps a record");
-    let record = place.database.collection::<Document>("system.profile");
+    place.record_commands(true).await;
     for (number, asked) in [(1, 0), (2, 1)] {
-        rig.archived(&fence, item("c", text(number))).await;
-        assert_eq!(rig.owed(&fence).await.len(), 1, "it is given out");
-        let marks = vec![acknowledged(key("c", number, 0))];
-        let mark = StoreRequest::MarkCalledBack { fence: fence.clone(), marks };
+        give(&rig, &fence, number).await;
         let ended = Ok(StoreReply::MarkCalledBack(vec![MarkAnswer::Ended]));
-        assert_eq!(store.execute(mark).await, ended);
-        let reads = record.count_documents(doc! { "command.find": "fences" }).await;
-        assert_eq!(reads.expect("the server answers"), asked);
+        assert_eq!(store.execute(mark(&fence, number)).await, ended);
+        assert_eq!(place.count_commands(doc! { "command.find": "fences" }).await, asked);
         // Half of its time is not relied on.
         place.clock.advance(Millis::from_ms(TTL.as_ms() / 2));
     }

@@ -7,7 +7,7 @@ use anteroom_tests::store_contract::Rig;
 use anteroom_tests::store_contract::fixtures::{id, item, job, text, unleased};
 use futures_util::future::{BoxFuture, join_all};
 use futures_util::poll;
-use mongodb::bson::{Document, doc};
+use mongodb::bson::doc;
 
 use super::Place;
 
@@ -38,8 +38,7 @@ async fn what_is_asked_together_is_one_question() {
             rig.insert(&fence, vec![unleased(waiting)]).await;
         }
     }
-    let profiled = place.database.run_command(doc! { "profile": 2 }).await;
-    profiled.expect("the server keeps a record");
+    place.record_commands(true).await;
     let asked = (0..=21).chain([4]).map(|n| ask(&store, &format!("c{n}")));
     let answers = join_all(asked).await;
     let expected = |n: u64| match n {
@@ -49,9 +48,7 @@ async fn what_is_asked_together_is_one_question() {
     };
     let expected: Vec<_> = (0..=21).chain([4]).map(|n| answer(expected(n))).collect();
     assert_eq!(answers, expected);
-    let questions = doc! { "command.aggregate": "queues" };
-    let record = place.database.collection::<Document>("system.profile");
-    let count = record.count_documents(questions).await.expect("the server answers");
+    let count = place.count_commands(doc! { "command.aggregate": "queues" }).await;
     assert_eq!(count, 2, "one for whoever came first, and one for all others");
 }
 

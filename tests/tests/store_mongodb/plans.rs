@@ -205,11 +205,10 @@ async fn what_runs_often_uses_an_index_for_search_and_order() {
     rig.archived(&fence, item_of_lease("c", ended(4, 4, failure()), 4)).await;
     fill_all(&place).await;
 
-    let profile = |level: i32| doc! { "profile": level };
-    place.database.run_command(profile(2)).await.expect("the profiler can be switched");
+    place.record_commands(true).await;
     run_everything(&place, &store).await;
     look_at_everything(&store).await;
-    place.database.run_command(profile(0)).await.expect("the profiler can be switched");
+    place.record_commands(false).await;
     let mut explained = 0;
     for entry in recorded(&place).await {
         check(&place, &entry).await;

@@ -57,33 +57,18 @@ async fn try_archive(
         return archive_all(transaction, fence, items, look, passed).await;
     }
     let store = transaction.store;
-    let is_settled = !store.unsettled.contains(&fence.bot_id);
-    let archiving = archive_new(transaction, fence, items, look);
-    let asking = archive_new::none_waits(store, &fence.bot_id, items);
-    let (archived, none_waits) = match is_settled {
-        true => tokio::join!(archiving, asking),
-        false => (archiving.await, asking.await),
+    let archiving = async {
+        let passed = fence::pass(transaction, fence, items.len()).await?;
+        if passed.retains {
+            archive_all(transaction, fence, items, look, passed).await
+        } else {
+            archive_new::archive(transaction, &fence.bot_id, &passed, items).await
+        }
     };
-    let (answers, asked) = archived?;
-    if !asked {
-        none_waits?;
-    }
-    Ok(answers)
-}
-
-/// Archives messages that are new by all appearances, and tells whether it was asked nevertheless what is
-/// known of them.
-async fn archive_new(
-    transaction: &mut Transaction<'_>,
-    fence: &Fence,
-    items: &[ArchiveItem],
-    look: Look,
-) -> Answer<(Vec<ArchiveAnswer>, bool)> {
-    let passed = fence::pass(transaction, fence, items.len()).await?;
-    if passed.retains {
-        return Ok((archive_all(transaction, fence, items, look, passed).await?, true));
-    }
-    Ok((archive_new::archive(transaction, &fence.bot_id, &passed, items).await?, false))
+    let asking = archive_new::none_waits(store, &fence.bot_id, items);
+    let (archived, none_waits) = fence::beside(store, &fence.bot_id, archiving, asking).await;
+    let answers = archived?;
+    none_waits.map(|()| answers)
 }
 
 /// Archives messages whatever they are.

@@ -239,8 +239,7 @@ pub(super) async fn renew(
         if kept.as_ref().is_none_or(|kept| kept.contains(&bot)) {
             store.known_bots.prolong(bot_id, Hold::new(*epoch, asked_at, ttl));
         } else {
-            store.known_bots.give_up(bot_id);
-            store.given.forget(bot_id);
+            store.give_up(bot_id);
             lost.push(bot.0);
         }
     }
@@ -272,8 +271,7 @@ async fn kept(
 /// Gives a bot up; its epoch stays.
 pub(super) async fn release(store: &Connection, fence: &Fence) -> Answer<()> {
     let _turn = store.turns.take(&fence.bot_id).await;
-    store.known_bots.give_up(&fence.bot_id);
-    store.given.forget(&fence.bot_id);
+    store.give_up(&fence.bot_id);
     transact!(store, |transaction| try_release(transaction, fence))
 }
 

@@ -6,6 +6,7 @@
 
 use std::time::Duration;
 
+use anteroom_core::id::BotId;
 use anteroom_core::time::Timestamp;
 use futures_util::future::try_join_all;
 use mongodb::bson::{Document, RawDocumentBuf, doc, rawdoc};
@@ -58,6 +59,12 @@ impl Connection {
     /// The present moment of this machine, which never steps back.
     pub(super) fn here(&self) -> Timestamp {
         (self.clock)()
+    }
+
+    /// Forgets what only the owner of a bot may rely on.
+    pub(super) fn give_up(&self, bot_id: &BotId) {
+        self.known_bots.give_up(bot_id);
+        self.given.forget(bot_id);
     }
 
     /// Durable on a majority of the nodes.

@@ -80,6 +80,20 @@ pub(super) async fn pass(
     })
 }
 
+/// Asks a question beside what passes the fence of a bot; behind it, where a transaction of the bot may be
+/// carried out yet that the question would miss.
+pub(super) async fn beside<P, A>(
+    store: &Connection,
+    bot_id: &BotId,
+    passing: impl Future<Output = P>,
+    asking: impl Future<Output = A>,
+) -> (P, A) {
+    if store.unsettled.contains(bot_id) {
+        return (passing.await, asking.await);
+    }
+    tokio::join!(passing, asking)
+}
+
 /// Gives places back that were reserved in this transaction and not needed.
 pub(super) async fn give_back(
     transaction: &mut Transaction<'_>,

@@ -61,13 +61,10 @@ async fn try_insert(
     new_jobs: &[NewJob],
     look: Look,
 ) -> Answer<Vec<InsertAnswer>> {
-    let is_settled = !transaction.store.unsettled.contains(&fence.bot_id);
-    let reading = Found::read(transaction.store, &fence.bot_id, new_jobs, look);
+    let store = transaction.store;
+    let reading = Found::read(store, &fence.bot_id, new_jobs, look);
     let passing = fence::pass(transaction, fence, 0);
-    let (passed, found) = match is_settled {
-        true => tokio::join!(passing, reading),
-        false => (passing.await, reading.await),
-    };
+    let (passed, found) = fence::beside(store, &fence.bot_id, passing, reading).await;
     let passed = passed?;
     for new in new_jobs {
         check_new(fence, &new.job)?;
