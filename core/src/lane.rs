@@ -101,6 +101,14 @@ impl<T> Lane<T> {
         }
     }
 
+    /// The operation that is in flight, with its payload.
+    pub fn in_flight(&self) -> Option<(OpId, &T)> {
+        match &self.state {
+            State::InFlight { op, payload } => Some((*op, payload)),
+            State::Idle | State::Waiting { .. } => None,
+        }
+    }
+
     /// When an operation is due again.
     pub fn retry_at(&self) -> Option<Timestamp> {
         match &self.state {

@@ -328,7 +328,7 @@ impl Ownership {
                     return self.give_up(cx, bot_id, epoch, 0, wanted);
                 }
                 self.tenures.insert(bot_id.clone(), Tenure::Owned { epoch, valid_until });
-                self.schedule_renewal(cx.now + ownership.renew_every);
+                self.schedule_renewal(cx.now.max(asked_at + ownership.renew_every));
                 cx.tell_bot(&bot_id, BotSignal::Owned { epoch, valid_until });
             }
             _ if !wanted => {}

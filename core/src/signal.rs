@@ -21,7 +21,7 @@ pub(crate) enum Signal {
     Ownership(OwnershipSignal),
     /// A bot is to be made known.
     Register(BotRecord),
-    /// A staged file that a resend brought and nothing here needs, to the janitor.
+    /// A staged file that nothing here needs, to the janitor: a resend brought it, or its job has ended.
     FileUnneeded(MediaId),
     /// A provider still speaks of a file: it may yet be needed.
     FileMentioned(MediaId),

@@ -5,11 +5,13 @@
 use anteroom_core::bot::event::BotEvent;
 use anteroom_core::effect::Effect;
 use anteroom_core::event::Event;
+use anteroom_core::id::ArchiveSeq;
 use anteroom_core::job::{Job, Status};
 use anteroom_core::pool::event::PoolEvent;
-use anteroom_core::store::{Claimed, JobPage, StoreError, StoreReply};
+use anteroom_core::store::{Claimed, JobPage, ReviseAnswer, StoreError, StoreReply};
+use anteroom_core::time::Millis;
 
-use crate::script::node::{next_id, no_jobs};
+use crate::script::node::{Asked, next_id, no_jobs, nothing_owed, stored, unavailable};
 use crate::script::trace::shown;
 use crate::script::*;
 
@@ -107,4 +109,49 @@ fn a_retried_jobs_result_completes_no_other_placeholder_of_its_media() {
     assert!(effects[0].ends_with("text text again]"), "{effects:?}");
     assert!(node.asks("complete") && !node.asks("archive"), "{effects:?}");
     assert_eq!(effects.len(), 1, "{effects:?}");
+}
+
+/// Goal: what was given up while it was being made durable, and was carried out all the same, leaves no file
+/// behind: the file is looked up once the store has answered, and deleted if no job knows it. Without an answer
+/// that it was carried out nothing is looked up: its job, or the sweep, has the file. Method: the result of a
+/// message, and that of a retried one, are on their way when the ownership is lost.
+#[test]
+fn what_is_carried_out_after_its_bot_was_lost_leaves_no_file() {
+    let revised = || StoreReply::Revise(ReviseAnswer::Revised { seq: ArchiveSeq(1) });
+    for (revision, name, reply) in [(0, "archive", stored([1])), (1, "revise", revised())] {
+        for (known, said) in
+            [(vec![], vec!["janitor: delete file media-a1"]), (vec![media(0xa1)], vec![])]
+        {
+            let (mut node, given_up) = lost_while(name, revision);
+            let late = given_up.asker.event(given_up.op, Ok(reply.clone()));
+            let effects = shown(&node.step(late));
+            assert!(
+                effects.iter().any(|effect| effect.contains("known_media [media-a1]")),
+                "{effects:#?}"
+            );
+            let effects = node.answer("known_media", Ok(StoreReply::KnownMedia(known)));
+            assert_eq!(shown(&effects), said);
+        }
+        let (mut node, given_up) = lost_while(name, revision);
+        node.step(given_up.asker.event(given_up.op, Err(unavailable())));
+        assert!(!node.asks("known_media"), "{:?}", node.names());
+    }
+}
+
+/// A node that has lost its bot while the result of a job was on its way to the store under that name.
+fn lost_while(name: &str, revision: u32) -> (Node, Asked) {
+    let mut node = Node::restoring(node_settings());
+    let status = Status::Completed { outcome: words("news"), token: None, worked: None };
+    let done = Job { revision, ..job("alice", 1, 0xa1, status) };
+    node.answer(
+        "restore_bot",
+        Ok(StoreReply::RestoreBot(JobPage { jobs: vec![done], more: false })),
+    );
+    if node.asks("owed_callbacks") {
+        node.answer("owed_callbacks", Ok(nothing_owed()));
+    }
+    let given_up = node.take(name);
+    node.wait(Millis::from_secs(5));
+    node.answer("renew_bots", Ok(StoreReply::RenewBots(vec![BOT.into()])));
+    (node, given_up)
 }

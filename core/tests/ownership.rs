@@ -252,6 +252,24 @@ fn a_renewal_prolongs_from_when_it_was_asked_for() {
     assert_eq!(passing(&mut node, 1), [RELEASE, FENCED]);
 }
 
+/// Goal: an ownership that was long in coming is renewed as early as any other: by when it was asked for, at once
+/// when that is over. (A store that was three of four seconds late cost a bot that had just started.)
+#[test]
+fn a_first_renewal_counts_from_when_the_ownership_was_asked_for() {
+    for (late_ms, due_in_ms) in [(3_000, 2_000), (9_000, 0)] {
+        let mut node = asking();
+        node.sleep(Millis::from_ms(late_ms));
+        node.own(1);
+        restored(&mut node);
+        if due_in_ms > 0 {
+            assert_eq!(passing(&mut node, due_in_ms - 1), [""; 0]);
+            node.sleep(Millis::from_ms(1));
+        }
+        assert_eq!(told(&node.step(Event::Tick)), [RENEW], "late by {late_ms} ms");
+        assert_eq!(told(&node.answer("renew_bots", renewed(&[]))), [""; 0]);
+    }
+}
+
 /// Goal: a bot that the store says is lost is given up at once; the next ownership is another one.
 #[test]
 fn a_lost_bot_is_given_up() {

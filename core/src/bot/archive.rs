@@ -15,7 +15,7 @@ use super::lifecycle::Phase;
 use crate::context::Context;
 use crate::durable::Durable;
 use crate::effect::Effect;
-use crate::id::{ArchiveSeq, Attempt, CorrespondentId, MediaId, MessageId};
+use crate::id::{ArchiveSeq, Attempt, CorrespondentId, MediaId, MessageId, OpId};
 use crate::lane::Lane;
 use crate::message::{Message, Outcome};
 use crate::notice::Notice;
@@ -65,6 +65,13 @@ impl Archive {
             entry.listed_ready = true;
             self.ready.push_back(correspondent_id.clone());
         }
+    }
+
+    /// The batch in flight: its operation, and the media whose jobs it ends.
+    pub fn in_flight(&self) -> Option<(OpId, Vec<MediaId>)> {
+        let (op, batch) = self.lane.in_flight()?;
+        let jobs = batch.messages.iter().filter_map(|archiving| archiving.job);
+        Some((op, jobs.map(|job| job.media_id).collect()))
     }
 
     /// Gives everything up; returns the messages that were asked for, which may or may not be durable.

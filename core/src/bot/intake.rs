@@ -160,7 +160,7 @@ impl Bot {
         });
     }
 
-    /// A resend's own file is deleted, once the store has said that no job knows it.
+    /// A file that nothing here needs is deleted, once the store has said that no job knows it.
     pub(super) fn drop_file(&self, cx: &mut Context<'_>, media_id: MediaId) {
         if !self.media.contains_key(&media_id) {
             cx.signals.push_back(Signal::FileUnneeded(media_id));

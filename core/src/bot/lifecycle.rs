@@ -422,6 +422,7 @@ impl Bot {
 
     /// Empties the memory. Returns the origins of all messages that have no receipt.
     fn clear(&mut self, cx: &mut Context<'_>) -> Vec<Origin> {
+        self.give_up_in_flight();
         let mut origins = self.echo_origins();
         for archiving in self.archive.clear() {
             origins.extend(archiving.origin);

@@ -4,7 +4,7 @@
 //! inside: [`intake`] lets messages in, [`inserts`] makes media jobs durable, [`results`] applies what
 //! became of them, [`archive`] makes ready messages durable, [`outbox`] calls back, [`redeliveries`]
 //! owe anew what was given up, [`sends`] carries messages the other way, [`lifecycle`] starts and stops
-//! it all, [`view`] shows it to operators.
+//! it all, [`given_up`] knows what a stop leaves in flight, [`view`] shows it to operators.
 //!
 //! Invariants: no outward effect without ownership; a receipt of `accepted` or `duplicate` and a
 //! callback only with the store's word; of each kind of store operation one at a time.
@@ -12,6 +12,7 @@
 mod archive;
 mod correspondent;
 pub mod event;
+mod given_up;
 mod inserts;
 mod intake;
 mod invariants;
@@ -30,6 +31,7 @@ use serde::{Deserialize, Serialize};
 use self::archive::Archive;
 use self::correspondent::{Correspondent, IdReads, SilentList};
 use self::event::{BotEffect, BotEvent};
+use self::given_up::GivenUp;
 use self::inserts::Inserts;
 use self::lifecycle::{Attachment, Phase, Start};
 use self::outbox::Outbox;
@@ -82,6 +84,7 @@ pub(crate) struct Bot {
     archive: Archive,
     outbox: Outbox,
     sends: Sends,
+    given_up: GivenUp,
 }
 
 impl Bot {
@@ -110,6 +113,7 @@ impl Bot {
             redeliveries: Redeliveries::default(),
             archive: Archive::default(),
             sends: Sends::default(),
+            given_up: GivenUp::default(),
         }
     }
 
@@ -286,8 +290,7 @@ impl Bot {
         } else if self.sends.awaits(op) {
             self.on_sends(cx, op, result);
         } else {
-            // The reply to an operation that a stop or a fence has given up.
-            cx.unexpected(format!("bot {}: reply to operation {op}", self.id));
+            self.on_given_up(cx, op, &result);
         }
     }
 

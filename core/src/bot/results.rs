@@ -79,6 +79,11 @@ impl Results {
         !self.revise.is_idle()
     }
 
+    /// The revision in flight: its operation, and the medium whose job it ends.
+    pub fn in_flight(&self) -> Option<(OpId, Vec<MediaId>)> {
+        self.revise.in_flight().map(|(op, job)| (op, vec![job.media_id]))
+    }
+
     pub fn clear(&mut self) {
         *self = Self::default();
     }
