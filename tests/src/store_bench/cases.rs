@@ -96,12 +96,12 @@ pub async fn live(ground: &Ground, jobs: usize, of_correspondent: usize) -> Resu
             Ok(provider)
         })
         .collect();
-    let providers = all(sending).await?;
+    let staying = staying(all(sending).await?);
     all(consumers).await?;
     let took = begun.elapsed();
     let used = ground.used_since(meter).await?;
     let writes = Writes::of(store.take());
-    drop(providers);
+    drop(staying);
     node.stop().await?;
     bed.clear().await?;
     beside(ground, jobs, took, used, writes).await
@@ -127,12 +127,12 @@ pub async fn backlog(ground: &Ground, jobs: usize) -> Result<Jobs> {
         let handle = node.handle.clone();
         connecting.spawn(async move { Provider::connect(&handle, &bot(number)).await });
     }
-    let providers = all(connecting).await?;
+    let staying = staying(all(connecting).await?);
     all(consumers).await?;
     let took = begun.elapsed();
     let used = ground.used_since(meter).await?;
     let writes = Writes::of(store.take());
-    drop(providers);
+    drop(staying);
     node.stop().await?;
     bed.clear().await?;
     beside(ground, jobs, took, used, writes).await
@@ -170,6 +170,10 @@ async fn beside(
     let raw = writes.make(ground, &bed).await?;
     bed.clear().await?;
     Ok(Jobs { count: jobs as f64, took, used, raw, batches })
+}
+
+fn staying(providers: Vec<Provider>) -> JoinSet<Result<()>> {
+    providers.into_iter().map(Provider::stay).collect()
 }
 
 fn consumers(node: &Node, jobs: usize, bots: usize) -> JoinSet<Result<()>> {

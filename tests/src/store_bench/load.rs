@@ -1,7 +1,9 @@
 //! What a node is given to do: messages with media by a provider, callbacks to a consumer.
 
+use std::time::Duration;
+
 use anteroom_core::bot::event::Callback;
-use anteroom_core::id::{BotId, SessionId};
+use anteroom_core::id::{BotId, CallbackKey, SessionId};
 use anteroom_core::protocol::{ProviderFrame, parse_provider_frame};
 use anteroom_core::receipt::Receipt;
 use anteroom_core::session::event::{SessionEffect, SessionEvent};
@@ -9,6 +11,7 @@ use anteroom_runtime::driver::{Attached, Handle, StreamItem};
 use anyhow::{Context, Result, bail};
 use serde_json::json;
 use tokio::sync::mpsc;
+use tokio::time::timeout;
 use uuid::Uuid;
 
 use crate::frames;
@@ -22,6 +25,9 @@ pub const MESSAGES_OF_CORRESPONDENT_MAX: usize = 50;
 
 /// Callbacks that are acknowledged at once.
 const ACKNOWLEDGED_AT_ONCE_MAX: usize = 256;
+
+/// For how long no callback may come.
+const STUCK_AFTER: Duration = Duration::from_secs(60);
 
 /// Messages without a receipt.
 const WINDOW: usize = 256;
@@ -138,10 +144,20 @@ impl Provider {
         Ok(self.handle.session_event(self.session_id, event).await?)
     }
 
+    /// Stays connected, until it is dropped: a node takes a silent peer for gone, and stops its bot.
+    ///
+    /// # Errors
+    /// When the node says anything but pings.
+    pub async fn stay(mut self) -> Result<()> {
+        bail!("a provider that is waiting was told {:?}", self.next().await?)
+    }
+
     async fn next(&mut self) -> Result<SessionEffect> {
         loop {
             match self.effects.recv().await {
-                Some(SessionEffect::Ping) => {}
+                Some(SessionEffect::Ping) => {
+                    self.handle.session_event(self.session_id, SessionEvent::Heard).await?;
+                }
                 other => return other.context("the node has closed the connection"),
             }
         }
@@ -176,10 +192,11 @@ pub async fn consume(handle: Handle, bot_id: BotId, count: usize) -> Result<()> 
 /// The callbacks that are there, one at least.
 ///
 /// # Errors
-/// When the stream has ended.
-pub async fn next(stream: &mut Attached) -> Result<Vec<anteroom_core::id::CallbackKey>> {
+/// When the stream has ended, or none comes.
+pub async fn next(stream: &mut Attached) -> Result<Vec<CallbackKey>> {
     let mut items = Vec::new();
-    stream.items.recv_many(&mut items, ACKNOWLEDGED_AT_ONCE_MAX).await;
+    let reading = stream.items.recv_many(&mut items, ACKNOWLEDGED_AT_ONCE_MAX);
+    timeout(STUCK_AFTER, reading).await.context("the node is stuck: no callback comes")?;
     if items.is_empty() {
         bail!("the stream has ended");
     }
