@@ -9,8 +9,8 @@ use super::{About, Violation};
 use crate::torture::account::{Account, At};
 use crate::torture::ledger::{Fact, Verdict, Way};
 
-/// How long the deletion of a file may take after it is no longer needed. A process that dies
-/// meanwhile leaves the file to the sweep for orphans, hours later.
+/// How long the deletion of a file may take after it is no longer needed, or its upload was broken off. A
+/// process that dies meanwhile leaves the file to the sweep for orphans, hours later.
 const DELETION_TIME_MAX: Duration = Duration::from_secs(2);
 
 /// No media job is left when everybody has had all the time they need.
@@ -101,19 +101,27 @@ fn duplicates(account: &Account, media_id: Uuid) -> impl Iterator<Item = (Durati
     })
 }
 
-/// Whether something died while the file was uploaded.
+/// Whether something died while the file was uploaded, or before the end of an upload that was broken off
+/// can have been noticed.
 fn died_during_an_upload(account: &Account, media_id: Uuid) -> bool {
-    let uploads = account.all(|fact| match fact {
-        Fact::Staging { media_id: id, way: Way::Uploaded | Way::BrokenOff, .. } => {
-            (*id == media_id).then_some(())
-        }
-        _ => None,
-    });
+    let uploads = |wanted: &'static [Way]| {
+        let uploads = account.all(move |fact| match fact {
+            Fact::Staging { media_id: id, way, .. } => {
+                (*id == media_id && wanted.contains(way)).then_some(())
+            }
+            _ => None,
+        });
+        uploads.map(|upload| upload.at)
+    };
+    let unnoticed = |at| account.died_between(at, at + DELETION_TIME_MAX);
+    if uploads(&[Way::BrokenOff]).any(unnoticed) {
+        return true;
+    }
     let staged = account.all(|fact| match fact {
         Fact::Staged { media_id: id, .. } => (*id == media_id).then_some(()),
         _ => None,
     });
-    let first = uploads.map(|upload| upload.at).min();
+    let first = uploads(&[Way::Uploaded, Way::BrokenOff]).min();
     let last = staged.map(|staged| staged.at).max();
     first.zip(last).is_some_and(|(first, last)| account.died_between(first, last))
 }
@@ -178,8 +186,8 @@ mod tests {
         story.keeps(no_file_is_left);
     }
 
-    /// Goal: an unfinished upload that is left is found, unless something died during the upload; a
-    /// file with a name of its own always is.
+    /// Goal: an unfinished upload that is left is found, unless something died during the upload, or soon after
+    /// it was broken off (seed 77007 of three nodes); a file with a name of its own always is.
     #[test]
     fn an_unfinished_file_that_is_left_is_found() {
         let mut story = Story::new();
@@ -191,9 +199,20 @@ mod tests {
         died.death();
         died.staged(medium);
         died.keeps(no_file_is_left);
-        story.staged(medium);
-        story.death();
-        assert_eq!(broken_by(&story, no_file_is_left), format!("a file is left: {name}"));
+        let mut broken_off = story.clone();
+        broken_off.breaking_off(medium);
+        for story in [&mut story, &mut broken_off] {
+            story.staged(medium);
+        }
+        let mut late = broken_off.clone();
+        late.pass(10);
+        for story in [&mut story, &mut broken_off, &mut late] {
+            story.death();
+        }
+        broken_off.keeps(no_file_is_left);
+        for story in [&story, &late] {
+            assert_eq!(broken_by(story, no_file_is_left), format!("a file is left: {name}"));
+        }
         died.keeps(the_sweep_leaves_no_file);
         died.remains.unswept.push("core.1234".to_owned());
         let what = "the sweep has left a file: core.1234";

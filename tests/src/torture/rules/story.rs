@@ -126,8 +126,16 @@ impl Story {
     }
 
     pub fn uploading(&mut self, number: MessageNumber) {
+        self.staging(number, Way::Uploaded);
+    }
+
+    pub fn breaking_off(&mut self, number: MessageNumber) {
+        self.staging(number, Way::BrokenOff);
+    }
+
+    fn staging(&mut self, number: MessageNumber, way: Way) {
         let media_id = self.media_id(number);
-        self.tell(Fact::Staging { number, media_id, way: Way::Uploaded });
+        self.tell(Fact::Staging { number, media_id, way });
     }
 
     pub fn staged(&mut self, number: MessageNumber) {
