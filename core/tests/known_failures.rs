@@ -19,7 +19,6 @@ use anteroom_core::store::{
 use anteroom_core::time::Millis;
 
 use crate::script::node::{no_jobs, nothing_owed, start};
-use crate::script::trace::shown;
 use crate::script::*;
 
 /// The defaults, with two pools, and leases that outlast every test.
@@ -109,11 +108,8 @@ fn processed(token: LeaseToken) -> Event {
 
 /// Effects as a trace shows them, but operations without their numbers and leases without theirs.
 fn told(effects: &[Effect]) -> Vec<String> {
-    let plain = |line: String| {
-        let words = line.split(' ').filter(|word| !word.starts_with('#'));
-        words.map(without_lease).collect::<Vec<_>>().join(" ")
-    };
-    shown(effects).into_iter().map(plain).collect()
+    let plain = |line: String| line.split(' ').map(without_lease).collect::<Vec<_>>().join(" ");
+    trace::told(effects).into_iter().map(plain).collect()
 }
 
 fn without_lease(word: &str) -> &str {
@@ -390,7 +386,7 @@ fn a_file_that_its_provider_speaks_of_is_kept() {
         node.step(closed(SESSION));
         node.open(SESSION);
         node.step(hello(SESSION, BOT, PROVIDER));
-        let refused = shown(&node.step(say(SESSION, 1, voice("alice", "p1", 0xa1))));
+        let refused = trace::shown(&node.step(say(SESSION, 1, voice("alice", "p1", 0xa1))));
         assert!(refused[0].contains("retry_later"), "{refused:?}");
         assert_eq!(sweep_files(&mut node, Vec::new()), [""; 0], "in hour {hour}");
     }

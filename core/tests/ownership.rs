@@ -15,7 +15,6 @@ use anteroom_core::store::{
 use anteroom_core::time::{Millis, Timestamp};
 
 use crate::script::node::{acquired, no_jobs, nothing_owed, start, unavailable};
-use crate::script::trace::shown;
 use crate::script::*;
 
 const ACQUIRE: &str = "ownership: acquire_bot wa-7";
@@ -53,11 +52,8 @@ fn passing(node: &mut Node, ms: u64) -> Vec<String> {
 }
 
 fn told(effects: &[Effect]) -> Vec<String> {
-    let plain = |line: String| {
-        let words: Vec<_> = line.split(' ').filter(|word| !word.starts_with('#')).collect();
-        words.join(" ")
-    };
-    shown(effects).into_iter().filter(|line| !line.starts_with("janitor")).map(plain).collect()
+    let all = trace::told(effects).into_iter();
+    all.filter(|line| !line.starts_with("janitor")).collect()
 }
 
 fn held_elsewhere(remaining: Millis) -> StoreResult {

@@ -19,7 +19,7 @@ use anteroom_core::store::{EnqueueAnswer, Send, StoreReply};
 use anteroom_core::time::Millis;
 
 use crate::script::node::{acquired, no_jobs, nothing_owed, start, stored};
-use crate::script::trace::shown;
+use crate::script::trace::told;
 use crate::script::*;
 
 const OTHER: &str = "wa-8";
@@ -70,14 +70,6 @@ fn run_bot(node: &mut Node) -> Vec<Effect> {
 
 fn passing(node: &mut Node, ms: u64) -> Vec<String> {
     told(&node.wait(Millis::from_ms(ms)))
-}
-
-fn told(effects: &[Effect]) -> Vec<String> {
-    let plain = |line: String| {
-        let words: Vec<_> = line.split(' ').filter(|word| !word.starts_with('#')).collect();
-        words.join(" ")
-    };
-    shown(effects).into_iter().map(plain).collect()
 }
 
 /// A frame that is none, as far as it could be read.

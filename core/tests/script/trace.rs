@@ -48,3 +48,12 @@ pub fn shown(effects: &[Effect]) -> Vec<String> {
     };
     effects.iter().map(line).collect()
 }
+
+/// The same without the numbers of store operations.
+pub fn told(effects: &[Effect]) -> Vec<String> {
+    let plain = |line: String| {
+        let words: Vec<_> = line.split(' ').filter(|word| !word.starts_with('#')).collect();
+        words.join(" ")
+    };
+    shown(effects).into_iter().map(plain).collect()
+}

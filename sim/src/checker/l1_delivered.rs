@@ -47,11 +47,6 @@ impl Ends for Delivered {
             if !seen.insert((&row.bot_id, &row.correspondent_id, provider_message_id)) {
                 return Err(format!("{named} is archived twice"));
             }
-            let key = CallbackKey {
-                correspondent_id: row.correspondent_id.clone(),
-                message_id: message.id,
-                revision: row.revision,
-            };
             match row.callback {
                 CallbackState::Owed => {
                     let revised = if row.revision > 0 { " of revision" } else { "" };
@@ -61,7 +56,7 @@ impl Ends for Delivered {
                     ));
                 }
                 CallbackState::Ended { end: CallbackEnd::Acknowledged, .. }
-                    if !self.got.contains(&(row.bot_id.clone(), key)) =>
+                    if !self.got.contains(&(row.bot_id.clone(), row.callback_key())) =>
                 {
                     return Err(format!("{named} counts as called back, and nobody got it"));
                 }

@@ -6,7 +6,6 @@
 
 use anteroom_core::bot::event::BotEvent;
 use anteroom_core::event::Event;
-use anteroom_core::id::CallbackKey;
 
 use super::provider::Provider;
 use super::rules::{Broken, has_ended};
@@ -151,15 +150,10 @@ impl World {
             let Some(row) = self.store.archive_row(bot_id, correspondent_id, *id) else {
                 return Some(format!("accepted {said:?} is not archived as {id}"));
             };
-            let callback = CallbackKey {
-                correspondent_id: correspondent_id.clone(),
-                message_id: *id,
-                revision: row.revision,
-            };
             if !has_ended(row.callback) {
                 return Some(format!("accepted {said:?} is owed: {:?}", row.callback));
             }
-            let called = self.rules.attempts.contains_key(&(bot_id.clone(), callback));
+            let called = self.rules.attempts.contains_key(&(bot_id.clone(), row.callback_key()));
             (!called).then(|| format!("accepted {said:?} was never called back"))
         })
     }

@@ -8,7 +8,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 use std::sync::Arc;
 
-use anteroom_core::id::{ArchiveSeq, Attempt, BotId, CorrespondentId, MediaId, MessageId};
+use anteroom_core::id::{
+    ArchiveSeq, Attempt, BotId, CallbackKey, CorrespondentId, MediaId, MessageId,
+};
 use anteroom_core::message::Message;
 use anteroom_core::store::{CallbackEnd, CallbackPlan};
 use anteroom_core::time::{Millis, Timestamp};
@@ -35,6 +37,15 @@ pub struct ArchiveRow {
     pub attempts: Attempt,
     /// How often the consumer refused it.
     pub failures: u32,
+}
+
+impl ArchiveRow {
+    /// What the callback of the latest revision is known by.
+    #[must_use]
+    pub fn callback_key(&self) -> CallbackKey {
+        let (correspondent_id, message_id) = (self.correspondent_id.clone(), self.message.id);
+        CallbackKey { correspondent_id, message_id, revision: self.revision }
+    }
 }
 
 /// How far a callback is.

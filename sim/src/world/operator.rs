@@ -80,12 +80,7 @@ impl World {
                 | CallbackState::NotOwed { .. } => false,
             };
             if given_up || self.dice.operator.below(20) == 0 {
-                let key = CallbackKey {
-                    correspondent_id: row.correspondent_id.clone(),
-                    message_id: row.message.id,
-                    revision: row.revision,
-                };
-                wanted.push((given_up, key, row.attempts));
+                wanted.push((given_up, row.callback_key(), row.attempts));
             }
         }
         for (given_up, key, attempts) in wanted {

@@ -143,7 +143,7 @@ impl<'b> Batch<'b> {
             return Ok(());
         }
         let question = self.question(items)?;
-        for document in store.aggregate_behind_fence(ACTIVE, question).await? {
+        for document in store.aggregate_newest(ACTIVE, question).await? {
             match job_changes::part(&document) {
                 "row" => {
                     if let Some(row) = archive_documents::row_aside(store, &document).await? {
@@ -334,7 +334,7 @@ impl<'b> Batch<'b> {
             archive_documents::write(self.bot_id, &self.provider_name, item, seq, &self.passed)?;
         self.passed.last_seq = seq;
         self.rows.push(document);
-        self.given.extend((row.attempts > 0).then(|| row.clone()));
+        self.given.extend(row.is_given().then(|| row.clone()));
         self.remember(row.clone());
         self.retained.retain(|(of, id, position)| {
             let is_highest = *of != row.correspondent_id || *id >= row.id;

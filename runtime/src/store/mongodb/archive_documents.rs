@@ -99,6 +99,13 @@ pub(super) struct Row {
     pub(super) attempts: u32,
 }
 
+impl Row {
+    /// Whether its callback has been given out.
+    pub(super) fn is_given(&self) -> bool {
+        self.attempts > 0
+    }
+}
+
 /// How far the callback of a row is.
 #[derive(Serialize, Deserialize)]
 pub(super) struct Callback {

@@ -55,7 +55,7 @@ pub(super) async fn archive(
     for (item, seq) in items.iter().zip(passed.last_seq + 1..) {
         let (row, document) = archive_documents::write(bot_id, &provider_name, item, seq, passed)?;
         answers.push(ArchiveAnswer::Stored { seq: row.seq });
-        given.extend((row.attempts > 0).then_some(row));
+        given.extend(row.is_given().then_some(row));
         rows.push(document);
         if let Some((media_id, token)) = item.job.and_then(|job| Some((job.media_id, job.token?))) {
             ends.entry(token).or_default().add(item, media_id)?;
@@ -87,7 +87,7 @@ pub(super) async fn none_waits(
     let waiting = any(doc! { "$or": waiting_for(bot_id.as_str(), &messages) });
     let mut question = waiting.clone();
     question.push(union(HOLDING, waiting));
-    if store.aggregate_behind_fence(ACTIVE, question).await?.is_empty() {
+    if store.aggregate_newest(ACTIVE, question).await?.is_empty() {
         return Ok(());
     }
     Err(Failure::Changed("a message that was taken to have no job"))

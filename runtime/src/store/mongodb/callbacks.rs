@@ -151,7 +151,7 @@ async fn take_of_several(
     page: &mut Page,
 ) -> Answer<bool> {
     let question = stages_of_several(bot_id, of);
-    let found = transaction.store.aggregate_behind_fence(ARCHIVE, question).await?;
+    let found = transaction.store.aggregate_newest(ARCHIVE, question).await?;
     page.take(transaction, found.iter()).await?;
     let mut read = found.len();
     // In the place of what cannot be read come the next ones, for fewer would mean that there are no

@@ -93,8 +93,9 @@ impl Connection {
 
     /// The same, of the newest state, for a transaction that writes its bot's fence: since the owner has
     /// acquired the bot, only its own transactions commit, one after the other, and when this one is
-    /// durable, so is what it saw. Where one may be under way still (`unsettled`), behind the fence. (The server takes no union of collections inside a transaction.)
-    pub(super) async fn aggregate_behind_fence(
+    /// durable, so is what it saw. Asked beside the fence; behind it where one may be under way still
+    /// (`unsettled`). (The server takes no union of collections inside a transaction.)
+    pub(super) async fn aggregate_newest(
         &self,
         collection: &str,
         pipeline: Vec<Document>,
@@ -103,10 +104,7 @@ impl Connection {
     }
 
     /// The same for several questions, side by side.
-    pub(super) async fn ask_behind_fence(
-        &self,
-        questions: Vec<Question>,
-    ) -> Answer<Vec<RawDocumentBuf>> {
+    pub(super) async fn ask_newest(&self, questions: Vec<Question>) -> Answer<Vec<RawDocumentBuf>> {
         let asked = questions.into_iter().map(|Question { collection, pipeline, index }| {
             self.read(collection, pipeline, index, ReadConcern::local())
         });

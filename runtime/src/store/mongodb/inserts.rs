@@ -116,10 +116,10 @@ impl Found {
         }
         let (bot_id, messages) = (bot_id.as_str(), messages_of(new_jobs));
         let questions = questions(bot_id, new_jobs, &messages, look);
-        let mut known = store.ask_behind_fence(questions).await?;
+        let mut known = store.ask_newest(questions).await?;
         if known.iter().any(|document| job_changes::part(document) == "holds") {
             let question = jobs_of_messages(bot_id, HOLDING, "holding", &messages);
-            known.extend(store.ask_behind_fence(vec![question]).await?);
+            known.extend(store.ask_newest(vec![question]).await?);
         }
         for document in known {
             match job_changes::part(&document) {

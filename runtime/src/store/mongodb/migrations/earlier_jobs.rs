@@ -83,7 +83,7 @@ pub(super) async fn set_duplicates_aside(store: &Connection) -> Answer<u64> {
         for position in cursor.deserialize_current()?.jobs.into_iter().skip(1) {
             let collection = if position.is_held { HOLDING } else { ACTIVE };
             let this = vec![doc! { "$match": { "_id": position.id } }];
-            for document in store.aggregate_behind_fence(collection, this).await? {
+            for document in store.aggregate_newest(collection, this).await? {
                 let reason = "another job waits for its provider's message";
                 quarantine::set_aside_alone(store, collection, &document, reason).await?;
                 changed += 1;

@@ -179,7 +179,7 @@ pub(super) async fn set_duplicates_aside(store: &Connection) -> Answer<u64> {
     let everything = doc! { "message": { "$exists": true } };
     for position in duplicates(store, everything, identity).await? {
         let this = vec![doc! { "$match": { "_id": position } }];
-        for document in store.aggregate_behind_fence(ARCHIVE, this).await? {
+        for document in store.aggregate_newest(ARCHIVE, this).await? {
             let reason = "another message has its id";
             quarantine::set_aside_alone(store, ARCHIVE, &document, reason).await?;
             changed += 1;
