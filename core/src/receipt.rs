@@ -102,6 +102,14 @@ impl Receipt {
         Self::Evicted { reason, retry_after: Millis::from_secs(5) }
     }
 
+    /// Whether the message is durable.
+    pub fn is_durable(&self) -> bool {
+        match self {
+            Self::Accepted { .. } | Self::Duplicate { .. } => true,
+            Self::Rejected { .. } | Self::Evicted { .. } => false,
+        }
+    }
+
     /// Whether the provider may forget the message.
     pub fn is_final_for_provider(&self) -> bool {
         match self {

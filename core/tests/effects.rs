@@ -171,6 +171,41 @@ fn a_resends_file_goes_only_if_nobody_knows_it() {
     }
 }
 
+/// Goal: the file that a resend brought while its message's fate was open goes when the message is durable, now or
+/// from before, and stays when it is refused: its provider will send it again. A resend with the message's own
+/// medium brings no other. (Seed 77030 of three nodes' torture left such a file.)
+#[test]
+fn a_waiting_resends_file_goes_with_its_messages_fate() {
+    let inserted = InsertAnswer::Inserted { leased: false };
+    let duplicate = InsertAnswer::DuplicateProviderMessage { message_id: message_id(7) };
+    for (answer, receipts, unneeded) in [
+        (inserted, "message_id 1 accepted", vec![media(0xa2)]),
+        (duplicate, "message_id 7 duplicate", vec![media(0xa2), media(0xa1)]),
+        (InsertAnswer::MediaIdInUse, "rejected reason invalid", vec![]),
+    ] {
+        let mut node = running(settings());
+        node.step(say(SESSION, 1, voice("alice", "p1", 0xa1)));
+        node.answer("next_id", Ok(next_id(1)));
+        for (seq, number) in [(2, 0xa2), (3, 0xa1)] {
+            let effects = node.step(say(SESSION, seq, voice("alice", "p1", number)));
+            assert_eq!(shown(&effects), [""; 0]);
+        }
+        let effects = node.answer("insert_jobs", Ok(StoreReply::InsertJobs(vec![answer])));
+        let effects = shown(&effects);
+        let answered = |effect: &&String| effect.contains("receipt") && effect.contains(receipts);
+        assert_eq!(effects.iter().filter(answered).count(), 3, "{effects:#?}");
+        let mut looked_up = Vec::new();
+        while node.asks("known_media") {
+            let StoreRequest::KnownMedia { media_ids } = node.asked("known_media") else {
+                panic!("known_media asks for media")
+            };
+            looked_up.extend(media_ids.clone());
+            node.answer("known_media", Ok(StoreReply::KnownMedia(Vec::new())));
+        }
+        assert_eq!(looked_up, unneeded);
+    }
+}
+
 /// Goal: a `hello` with another provider's name, or without the right token, ends the connection.
 #[test]
 fn a_wrong_hello_is_refused() {

@@ -23,6 +23,14 @@ pub(crate) struct Waiting {
     pub draft: Box<Draft>,
 }
 
+/// A resend that waits for the fate of its message.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct Resend {
+    pub origin: Origin,
+    /// The medium that it brought, if that is not the message's own.
+    pub media_id: Option<MediaId>,
+}
+
 impl Bot {
     pub(super) fn intake(&mut self, cx: &mut Context<'_>, origin: Origin, draft: Box<Draft>) {
         if let Some(media) = &draft.media {
@@ -102,7 +110,9 @@ impl Bot {
                 }
             }
             Verdict::Joined { id } => {
-                self.joined.entry((correspondent_id, id)).or_default().push(origin);
+                let media_id = media_id.filter(|media_id| !self.media.contains_key(media_id));
+                let resend = Resend { origin, media_id };
+                self.joined.entry((correspondent_id, id)).or_default().push(resend);
             }
             Verdict::Duplicate { id } => {
                 self.notice_duplicate(cx, &correspondent_id, *id.get());

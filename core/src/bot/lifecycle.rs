@@ -443,7 +443,8 @@ impl Bot {
                 }
             }
         }
-        origins.extend(std::mem::take(&mut self.joined).into_values().flatten());
+        let joined = std::mem::take(&mut self.joined).into_values().flatten();
+        origins.extend(joined.map(|resend| resend.origin));
         self.media.clear();
         self.id_reads.clear();
         self.silent.clear();

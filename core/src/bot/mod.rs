@@ -33,6 +33,7 @@ use self::correspondent::{Correspondent, IdReads, SilentList};
 use self::event::{BotEffect, BotEvent};
 use self::given_up::GivenUp;
 use self::inserts::Inserts;
+use self::intake::Resend;
 use self::lifecycle::{Attachment, Phase, Start};
 use self::outbox::Outbox;
 use self::redeliveries::Redeliveries;
@@ -77,7 +78,7 @@ pub(crate) struct Bot {
     media: Lookup<MediaId, CorrespondentId>,
     /// Resends that wait for the fate of a message in memory.
     #[serde(with = "crate::lookup::pairs")]
-    joined: BTreeMap<(CorrespondentId, MessageId), Vec<Origin>>,
+    joined: BTreeMap<(CorrespondentId, MessageId), Vec<Resend>>,
     inserts: Inserts,
     results: Results,
     redeliveries: Redeliveries,
@@ -369,8 +370,12 @@ impl Bot {
             return;
         }
         let waiting = self.joined.remove(&(correspondent_id.clone(), message_id));
-        for origin in waiting.into_iter().flatten() {
+        for Resend { origin, media_id } in waiting.into_iter().flatten() {
             self.answer(cx, origin, receipt.clone());
+            // What is refused is sent again, with its file.
+            if let Some(media_id) = media_id.filter(|_| receipt.is_durable()) {
+                self.drop_file(cx, media_id);
+            }
         }
     }
 
