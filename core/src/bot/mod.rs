@@ -31,7 +31,6 @@ use serde::{Deserialize, Serialize};
 use self::archive::Archive;
 use self::correspondent::{Correspondent, IdReads, SilentList};
 use self::event::{BotEffect, BotEvent};
-use self::given_up::GivenUp;
 use self::inserts::Inserts;
 use self::intake::Resend;
 use self::lifecycle::{Attachment, Phase, Start};
@@ -85,7 +84,8 @@ pub(crate) struct Bot {
     archive: Archive,
     outbox: Outbox,
     sends: Sends,
-    given_up: GivenUp,
+    /// The operation in flight that was given up, and the media whose jobs it ends.
+    given_up: Option<(OpId, Vec<MediaId>)>,
 }
 
 impl Bot {
@@ -114,7 +114,7 @@ impl Bot {
             redeliveries: Redeliveries::default(),
             archive: Archive::default(),
             sends: Sends::default(),
-            given_up: GivenUp::default(),
+            given_up: None,
         }
     }
 

@@ -104,24 +104,22 @@ fn duplicates(account: &Account, media_id: Uuid) -> impl Iterator<Item = (Durati
 /// Whether something died while the file was uploaded, or before the end of an upload that was broken off
 /// can have been noticed.
 fn died_during_an_upload(account: &Account, media_id: Uuid) -> bool {
-    let uploads = |wanted: &'static [Way]| {
-        let uploads = account.all(move |fact| match fact {
-            Fact::Staging { media_id: id, way, .. } => {
-                (*id == media_id && wanted.contains(way)).then_some(())
-            }
-            _ => None,
-        });
-        uploads.map(|upload| upload.at)
-    };
-    let unnoticed = |at| account.died_between(at, at + DELETION_TIME_MAX);
-    if uploads(&[Way::BrokenOff]).any(unnoticed) {
+    let uploads = account.all(|fact| match fact {
+        Fact::Staging { media_id: id, way: way @ (Way::Uploaded | Way::BrokenOff), .. } => {
+            (*id == media_id).then_some(*way)
+        }
+        _ => None,
+    });
+    let uploads: Vec<At<Way>> = uploads.collect();
+    let mut broken_off = uploads.iter().filter(|upload| upload.what == Way::BrokenOff);
+    if broken_off.any(|At { at, .. }| account.died_between(*at, *at + DELETION_TIME_MAX)) {
         return true;
     }
     let staged = account.all(|fact| match fact {
         Fact::Staged { media_id: id, .. } => (*id == media_id).then_some(()),
         _ => None,
     });
-    let first = uploads(&[Way::Uploaded, Way::BrokenOff]).min();
+    let first = uploads.iter().map(|upload| upload.at).min();
     let last = staged.map(|staged| staged.at).max();
     first.zip(last).is_some_and(|(first, last)| account.died_between(first, last))
 }
