@@ -138,8 +138,33 @@ fn what_is_carried_out_after_its_bot_was_lost_leaves_no_file() {
     }
 }
 
+/// Goal: the same when the bot's end takes two steps: it has waited for the store as long as it may, its jobs are
+/// being held, and it is lost meanwhile. Method: as before, with a stop; ownership is renewed until then.
+#[test]
+fn what_a_bot_gave_up_before_it_was_lost_leaves_no_file() {
+    let (mut node, given_up) = on_its_way("archive", 0);
+    node.step(bot(BotEvent::Stop));
+    while !node.asks("hold_bot") {
+        node.wait(Millis::from_secs(1));
+        if node.asks("renew_bots") {
+            node.answer("renew_bots", Ok(StoreReply::RenewBots(Vec::new())));
+        }
+    }
+    node.answer("hold_bot", Err(StoreError::Fenced));
+    node.step(given_up.asker.event(given_up.op, Ok(stored([1]))));
+    assert!(node.asks("known_media"), "{:?}", node.names());
+}
+
 /// A node that has lost its bot while the result of a job was on its way to the store under that name.
 fn lost_while(name: &str, revision: u32) -> (Node, Asked) {
+    let (mut node, given_up) = on_its_way(name, revision);
+    node.wait(Millis::from_secs(5));
+    node.answer("renew_bots", Ok(StoreReply::RenewBots(vec![BOT.into()])));
+    (node, given_up)
+}
+
+/// A node with the result of a job on its way to the store under that name.
+fn on_its_way(name: &str, revision: u32) -> (Node, Asked) {
     let mut node = Node::restoring(node_settings());
     let status = Status::Completed { outcome: words("news"), token: None, worked: None };
     let done = Job { revision, ..job("alice", 1, 0xa1, status) };
@@ -150,8 +175,6 @@ fn lost_while(name: &str, revision: u32) -> (Node, Asked) {
     if node.asks("owed_callbacks") {
         node.answer("owed_callbacks", Ok(nothing_owed()));
     }
-    let given_up = node.take(name);
-    node.wait(Millis::from_secs(5));
-    node.answer("renew_bots", Ok(StoreReply::RenewBots(vec![BOT.into()])));
-    (node, given_up)
+    let asked = node.take(name);
+    (node, asked)
 }

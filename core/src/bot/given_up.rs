@@ -12,7 +12,11 @@ use crate::store::StoreResult;
 impl Bot {
     /// Remembers what is in flight, before the memory is emptied: an archive batch and a revision never overlap.
     pub(super) fn give_up_in_flight(&mut self) {
-        self.given_up = self.archive.in_flight().or_else(|| self.results.in_flight());
+        let in_flight = self.archive.in_flight().or_else(|| self.results.in_flight());
+        // An end may take two steps: of the second nothing is in flight, and what the first gave up still is.
+        if in_flight.is_some() {
+            self.given_up = in_flight;
+        }
     }
 
     /// The reply to an operation that a stop or a fence has given up.
