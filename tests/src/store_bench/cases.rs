@@ -71,14 +71,34 @@ impl Jobs {
     }
 }
 
+/// How a store is looked at.
+type Look = fn(Arc<dyn Store>) -> Watched;
+
+/// What a node took for its jobs, and the durable writes that it made if they were kept.
+struct Ran {
+    took: Duration,
+    used: Used,
+    writes: Writes,
+}
+
 /// Gives a node `jobs` new jobs, so many of a correspondent, as fast as its window takes them; then makes
 /// the same durable writes without it.
 ///
 /// # Errors
 /// When the node does not do them.
 pub async fn live(ground: &Ground, jobs: usize, of_correspondent: usize) -> Result<Jobs> {
+    let run = async |look| run_live(ground, jobs, of_correspondent, look).await;
+    beside(ground, jobs, run(Watched::counting).await?, run(Watched::keeping).await?).await
+}
+
+async fn run_live(
+    ground: &Ground,
+    jobs: usize,
+    of_correspondent: usize,
+    look: Look,
+) -> Result<Ran> {
     let bed = ground.bed()?;
-    let store = Arc::new(Watched::keeping(bed.open().await?));
+    let store = Arc::new(look(bed.open().await?));
     let node = Node::start(Arc::clone(&store) as Arc<dyn Store>, true).await?;
     let mut providers = Vec::new();
     for number in 0..BOTS {
@@ -104,7 +124,7 @@ pub async fn live(ground: &Ground, jobs: usize, of_correspondent: usize) -> Resu
     drop(staying);
     node.stop().await?;
     bed.clear().await?;
-    beside(ground, jobs, took, used, writes).await
+    Ok(Ran { took, used, writes })
 }
 
 /// Starts a node on `jobs` jobs that wait for it: from its start to the last acknowledgement; then makes
@@ -115,9 +135,14 @@ pub async fn live(ground: &Ground, jobs: usize, of_correspondent: usize) -> Resu
 pub async fn backlog(ground: &Ground, jobs: usize) -> Result<Jobs> {
     let bots = BOTS.min(jobs / 50);
     let jobs = jobs / bots * bots;
+    let run = async |look| run_backlog(ground, jobs, bots, look).await;
+    beside(ground, jobs, run(Watched::counting).await?, run(Watched::keeping).await?).await
+}
+
+async fn run_backlog(ground: &Ground, jobs: usize, bots: usize, look: Look) -> Result<Ran> {
     let bed = ground.bed()?;
     fill(&bed, jobs, bots).await?;
-    let store = Arc::new(Watched::keeping(bed.open().await?));
+    let store = Arc::new(look(bed.open().await?));
     let meter = ground.meter().await?;
     let begun = Instant::now();
     let node = Node::start(Arc::clone(&store) as Arc<dyn Store>, true).await?;
@@ -135,7 +160,7 @@ pub async fn backlog(ground: &Ground, jobs: usize) -> Result<Jobs> {
     drop(staying);
     node.stop().await?;
     bed.clear().await?;
-    beside(ground, jobs, took, used, writes).await
+    Ok(Ran { took, used, writes })
 }
 
 /// How long a bot with `jobs` held jobs takes to run again, from the node's start to its welcome.
@@ -157,17 +182,13 @@ pub async fn recovery(ground: &Ground, jobs: usize) -> Result<Duration> {
     Ok(took)
 }
 
-/// Makes the same writes without the node.
-async fn beside(
-    ground: &Ground,
-    jobs: usize,
-    took: Duration,
-    used: Used,
-    writes: Writes,
-) -> Result<Jobs> {
-    let batches = writes.batches();
+/// Makes the same writes without the node. They are those of a second run: keeping every record costs
+/// memory and processor time that are not the node's.
+async fn beside(ground: &Ground, jobs: usize, measured: Ran, kept: Ran) -> Result<Jobs> {
+    let Ran { took, used, .. } = measured;
+    let batches = kept.writes.batches();
     let bed = ground.bed()?;
-    let raw = writes.make(ground, &bed).await?;
+    let raw = kept.writes.make(ground, &bed).await?;
     bed.clear().await?;
     Ok(Jobs { count: jobs as f64, took, used, raw, batches })
 }
