@@ -7,6 +7,8 @@ use anteroom_tests::store_contract::{TestClock, backlog};
 use rusqlite::Connection;
 use tempfile::TempDir;
 
+#[path = "store_sqlite/keys.rs"]
+mod keys;
 #[path = "store_sqlite/opening.rs"]
 mod opening;
 #[path = "store_sqlite/quarantine.rs"]

@@ -74,13 +74,17 @@ fn fill_sqlite(server: &Server) {
     let database = Sqlite::open(file).expect("the store's file is there");
     let script = format!(
         "BEGIN;
+         WITH RECURSIVE copies(n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM copies WHERE n < 999)
+         INSERT INTO correspondents (bot_id, correspondent_id) SELECT '{BOT}', 'c' || n FROM copies;
          WITH RECURSIVE copies(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM copies WHERE n < {ARCHIVED}),
               model AS (SELECT * FROM archive WHERE media_id IS NULL LIMIT 1)
-         INSERT INTO archive (bot_id, provider_name, correspondent_id, id, provider_message_id, seq, revision,
-                              callback, attempts, failures, archived_at, ended_at, retained, body)
-         SELECT bot_id, provider_name, 'c' || (n % 1000), n + 100, 'p' || n, n + 100, revision,
-                callback, attempts, failures, archived_at, ended_at, retained, body
-         FROM copies, model;
+         INSERT INTO archive (bot_id, provider_name, correspondent_id, correspondent, id, provider_message_id,
+                              seq, revision, callback, attempts, failures, archived_at, ended_at, retained, body)
+         SELECT model.bot_id, provider_name, named.correspondent_id, named.correspondent, n + 100, 'p' || n,
+                n + 100, revision, callback, attempts, failures, archived_at, ended_at, retained, body
+         FROM copies, model
+         JOIN correspondents AS named
+            ON named.bot_id = model.bot_id AND named.correspondent_id = 'c' || (n % 1000);
          WITH RECURSIVE copies(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM copies WHERE n < {FAILED}),
               ids(n, id) AS (SELECT n, printf('%032x', n) FROM copies),
               model AS (SELECT * FROM failed LIMIT 1)

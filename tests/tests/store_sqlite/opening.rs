@@ -2,12 +2,12 @@
 
 use anteroom_core::job::LOST_MAX;
 use anteroom_core::message::{FailureKind, Outcome};
-use anteroom_core::store::{StoreReply, StoreRequest};
+use anteroom_core::store::{ArchiveAnswer, InsertAnswer, StoreReply, StoreRequest};
 use anteroom_runtime::store::Store;
 use anteroom_runtime::store::sqlite::{OpenError, SqliteSettings, SqliteStore};
 use anteroom_tests::store_contract::Rig;
 use anteroom_tests::store_contract::fixtures::{
-    POOL, TTL, id, item, job, lease, media, node, text, token, words,
+    POOL, TTL, id, item, job, lease, media, node, text, token, unleased, words,
 };
 
 use crate::{Place, refusal};
@@ -177,6 +177,29 @@ async fn migrations_are_recorded_once() {
 /// Makes the database one of version 2.
 const BACK_TO_VERSION_2: &str = "
     DELETE FROM schema_migrations WHERE version > 2;
+    DROP INDEX jobs_provider_message;
+    DROP INDEX archive_identity;
+    DROP INDEX archive_provider_message;
+    DROP INDEX archive_owed_bot;
+    DROP INDEX archive_owed_correspondent;
+    DROP INDEX jobs_bot;
+    DROP INDEX jobs_listed;
+    CREATE INDEX jobs_bot ON jobs (bot_id, media_id);
+    CREATE INDEX jobs_listed ON jobs (created_at, media_id, place, bot_id, pool);
+    DROP INDEX archive_media;
+    CREATE INDEX archive_media ON archive (media_id) WHERE media_id IS NOT NULL;
+    DROP TABLE correspondents;
+    ALTER TABLE jobs DROP COLUMN correspondent;
+    ALTER TABLE archive DROP COLUMN correspondent;
+    CREATE UNIQUE INDEX jobs_provider_message
+        ON jobs (bot_id, correspondent_id, provider_message_id) WHERE revision = 0;
+    CREATE UNIQUE INDEX archive_identity ON archive (bot_id, provider_name, correspondent_id, id);
+    CREATE UNIQUE INDEX archive_provider_message
+        ON archive (bot_id, correspondent_id, provider_message_id);
+    CREATE INDEX archive_owed_bot
+        ON archive (bot_id, seq, correspondent_id) WHERE callback = 'owed';
+    CREATE INDEX archive_owed_correspondent
+        ON archive (bot_id, correspondent_id, seq, id) WHERE callback = 'owed';
     ALTER TABLE archive DROP COLUMN worker_id;
     ALTER TABLE archive DROP COLUMN claimed_at;
     ALTER TABLE archive DROP COLUMN work_ended_at;
@@ -216,7 +239,7 @@ async fn a_database_of_version_2_is_upgraded() {
     for _ in 0..2 {
         place.open().shutdown().await;
         assert_eq!(schema(&place), newest);
-        assert_eq!(place.count("SELECT count(*) FROM schema_migrations WHERE version > 2"), 2);
+        assert_eq!(place.count("SELECT count(*) FROM schema_migrations WHERE version > 2"), 3);
         let whole = "SELECT count(*) FROM pragma_integrity_check WHERE integrity_check = 'ok'";
         assert_eq!(place.count(whole), 1);
     }
@@ -228,6 +251,13 @@ async fn a_database_of_version_2_is_upgraded() {
     let rig = Rig::new(&store, &place.clock);
     let fence = rig.acquired("b", 2).await;
     assert_eq!(rig.owed(&fence).await.len(), 1);
+    let answers = rig.archive(&fence, vec![item("c", text(1))]).await;
+    assert!(matches!(answers[..], [ArchiveAnswer::AlreadyStored { .. }]), "{answers:?}");
+    let mut again = job(&fence, "c", 3, 3, place.clock.now());
+    again.placeholder_message.provider_message_id = "p2".into();
+    let known = InsertAnswer::DuplicateProviderMessage { message_id: id(2) };
+    assert_eq!(rig.insert(&fence, vec![unleased(again)]).await, [known]);
+    assert_eq!(rig.next_id(&fence, "c").await, id(3));
     let claimed = rig.claim(POOL, None, lease(3), 9).await;
     assert_eq!(claimed.jobs.iter().map(|job| job.media_id).collect::<Vec<_>>(), [media(2)]);
     assert_eq!(rig.claim(POOL, None, lease(3), 9).await.jobs, claimed.jobs, "the token finds it");

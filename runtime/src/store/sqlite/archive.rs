@@ -13,7 +13,7 @@ use super::archive_rows::CallbackState;
 use super::columns::{AsBlob, message_number, moment, to_body, unsigned};
 use super::failure::{Answer, Failure};
 use super::work::Work;
-use super::{archive_rows, bots, job_rows};
+use super::{archive_rows, bots, correspondents, job_rows};
 
 /// Whether retention keeps a row of a bot as its correspondent's highest.
 pub(super) const RETAINED: &str = "SELECT 1 FROM archive INDEXED BY archive_retained
@@ -28,15 +28,14 @@ pub(super) const GIVE_UP_RETAINED: &str = "UPDATE archive INDEXED BY archive_ret
 
 /// Ends a job that is held under a token.
 pub(super) const END_HELD: &str = "DELETE FROM jobs
-     WHERE media_id = ?1 AND bot_id = ?2 AND correspondent_id = ?3 AND message_id = ?4
-        AND provider_message_id = ?5 AND revision = 0 AND status = 'processing'
-        AND lease_token = ?6";
+     WHERE media_id = ?1 AND correspondent = ?2 AND message_id = ?3 AND provider_message_id = ?4
+        AND revision = 0 AND status = 'processing' AND lease_token = ?5";
 
 /// Writes a message, unless its id or its provider's message is known.
 pub(super) const INSERT: &str = "INSERT INTO archive (bot_id, provider_name, correspondent_id, id,
         provider_message_id, media_id, seq, callback, attempts, archived_at, ended_at, body,
-        worker_id, claimed_at, work_ended_at)
-     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)
+        worker_id, claimed_at, work_ended_at, correspondent)
+     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)
      ON CONFLICT DO NOTHING";
 
 /// Archives messages in their order.
@@ -199,8 +198,7 @@ impl Shelf<'_> {
             END_HELD,
             (
                 media_id.blob(),
-                self.bot_id.as_str(),
-                item.correspondent_id.as_str(),
+                correspondents::number(self.work, self.bot_id, &item.correspondent_id)?,
                 message_number(message.id)?,
                 message.provider_message_id.as_str(),
                 token.blob(),
@@ -219,6 +217,8 @@ impl Shelf<'_> {
         let ended_at = (callback != CallbackState::Owed).then_some(now);
         let worked = item.job.and_then(|job| job.worked);
         let (worker_id, claimed_at, work_ended_at) = archive_rows::worked(worked);
+        let correspondent =
+            correspondents::number_for_writing(self.work, self.bot_id, &item.correspondent_id)?;
         let inserted = self.work.run(
             INSERT,
             (
@@ -237,6 +237,7 @@ impl Shelf<'_> {
                 worker_id,
                 claimed_at,
                 work_ended_at,
+                correspondent,
             ),
         )?;
         if inserted == 0 {

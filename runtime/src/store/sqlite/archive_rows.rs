@@ -10,6 +10,7 @@ use rusqlite::{Params, Row};
 use uuid::Uuid;
 
 use super::columns::{AsBlob, StoredMessageId, message_number, moment};
+use super::correspondents;
 use super::failure::Answer;
 use super::work::Work;
 
@@ -17,13 +18,13 @@ use super::work::Work;
 pub(super) const BY_ID: &str = "SELECT position, id, provider_message_id, media_id, seq, revision,
         callback, attempts
      FROM archive
-     WHERE bot_id = ?1 AND provider_name = (SELECT provider_name FROM bots WHERE bot_id = ?1)
-        AND correspondent_id = ?2 AND id = ?3";
+     WHERE correspondent = ?2 AND id = ?3
+        AND provider_name = (SELECT provider_name FROM bots WHERE bot_id = ?1)";
 
 /// The message that its provider knows by an id.
 pub(super) const BY_PROVIDER_MESSAGE: &str = "SELECT position, id, provider_message_id, media_id,
         seq, revision, callback, attempts
-     FROM archive WHERE bot_id = ?1 AND correspondent_id = ?2 AND provider_message_id = ?3";
+     FROM archive WHERE correspondent = ?1 AND provider_message_id = ?2";
 
 /// What is asked of an archived message, short of its body.
 pub(super) struct ArchiveRow {
@@ -112,7 +113,8 @@ pub(super) fn find(
     message_id: MessageId,
 ) -> Answer<Option<ArchiveRow>> {
     let number = message_number(message_id)?;
-    first(work, BY_ID, (bot_id.as_str(), correspondent_id.as_str(), number))
+    let correspondent = correspondents::number(work, bot_id, correspondent_id)?;
+    first(work, BY_ID, (bot_id.as_str(), correspondent, number))
 }
 
 /// The archived message that its provider knows by an id.
@@ -122,8 +124,8 @@ pub(super) fn find_by_provider_message(
     correspondent_id: &CorrespondentId,
     provider_message_id: &ProviderMessageId,
 ) -> Answer<Option<ArchiveRow>> {
-    let key = (bot_id.as_str(), correspondent_id.as_str(), provider_message_id.as_str());
-    first(work, BY_PROVIDER_MESSAGE, key)
+    let correspondent = correspondents::number(work, bot_id, correspondent_id)?;
+    first(work, BY_PROVIDER_MESSAGE, (correspondent, provider_message_id.as_str()))
 }
 
 fn first(work: &Work<'_>, sql: &str, params: impl Params) -> Answer<Option<ArchiveRow>> {

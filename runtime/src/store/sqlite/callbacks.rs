@@ -18,30 +18,30 @@ use super::archive_rows::{ArchiveRow, CallbackState};
 use super::columns::{message_number, moment, read_body, saturating, to_body, unsigned};
 use super::failure::Answer;
 use super::work::{Work, page_size, rows_to_read};
-use super::{archive_rows, bots, quarantine, sends};
+use super::{archive_rows, bots, correspondents, quarantine, sends};
 
-/// A page of a bot, less some correspondents (a JSON array).
+/// A page of a bot, less some correspondents (a JSON array of their numbers).
 pub(super) const OWED_BOT: &str =
     "SELECT position, seq, correspondent_id, revision, attempts, failures, body
      FROM archive INDEXED BY archive_owed_bot
      WHERE bot_id = ?1 AND callback = 'owed' AND seq > ?2
-        AND correspondent_id NOT IN (SELECT value FROM json_each(?3))
+        AND correspondent NOT IN (SELECT value FROM json_each(?3))
      ORDER BY seq LIMIT ?4";
 
 /// A page of a correspondent, in archive order.
 pub(super) const OWED_CORRESPONDENT: &str =
     "SELECT position, seq, correspondent_id, revision, attempts, failures, body
      FROM archive INDEXED BY archive_owed_correspondent
-     WHERE bot_id = ?1 AND callback = 'owed' AND correspondent_id = ?2 AND seq > ?3
-     ORDER BY seq LIMIT ?4";
+     WHERE correspondent = ?1 AND callback = 'owed' AND seq > ?2
+     ORDER BY seq LIMIT ?3";
 
 /// A page of a correspondent, in the order of message ids. Sorted are entries of the index, not bodies.
 pub(super) const OWED_MESSAGE: &str =
     "SELECT position, seq, correspondent_id, revision, attempts, failures, body
      FROM archive WHERE position IN (
          SELECT position FROM archive INDEXED BY archive_owed_correspondent
-         WHERE bot_id = ?1 AND callback = 'owed' AND correspondent_id = ?2 AND id > ?3
-         ORDER BY id LIMIT ?4)
+         WHERE correspondent = ?1 AND callback = 'owed' AND id > ?2
+         ORDER BY id LIMIT ?3)
      ORDER BY id";
 
 /// An owed callback as it is stored.
@@ -63,18 +63,21 @@ pub(super) fn owed(
     limit: u32,
 ) -> Answer<StoreReply> {
     bots::pass_fence(work, fence)?;
-    let bot_id = fence.bot_id.as_str();
+    let bot_id = &fence.bot_id;
     let size = page_size(limit);
     let limit = rows_to_read(size);
     let mut rows = match scope {
         OwedScope::Bot { after, except } => {
-            let except = to_body(except)?;
-            rows(work, OWED_BOT, (bot_id, saturating(after.0), except, limit))?
+            let number = |of| correspondents::number(work, bot_id, of).transpose();
+            let except: Vec<i64> = except.iter().filter_map(number).collect::<Answer<_>>()?;
+            let except = to_body(&except)?;
+            rows(work, OWED_BOT, (bot_id.as_str(), saturating(after.0), except, limit))?
         }
         OwedScope::Correspondents(of) => return owed_of_several(work, bot_id, of),
         OwedScope::CorrespondentById { correspondent_id, after } => {
             let after = saturating(after.map_or(0, |id| id.get()));
-            rows(work, OWED_MESSAGE, (bot_id, correspondent_id.as_str(), after, limit))?
+            let correspondent = correspondents::number(work, bot_id, correspondent_id)?;
+            rows(work, OWED_MESSAGE, (correspondent, after, limit))?
         }
     };
     let more = rows.len() > size;
@@ -84,16 +87,17 @@ pub(super) fn owed(
     Ok(StoreReply::OwedCallbacks { callbacks, more })
 }
 
-fn owed_of_several(work: &Work<'_>, bot_id: &str, of: &[OwedOf]) -> Answer<StoreReply> {
+fn owed_of_several(work: &Work<'_>, bot_id: &BotId, of: &[OwedOf]) -> Answer<StoreReply> {
     let mut callbacks = Vec::new();
     let mut more = false;
     for OwedOf { correspondent_id, after, limit } in of {
         let mut size = page_size(*limit);
         let mut after = saturating(after.0);
+        let correspondent = correspondents::number(work, bot_id, correspondent_id)?;
         // In the place of those that cannot be read come the next ones: fewer would mean that there are
         // no more.
         loop {
-            let key = (bot_id, correspondent_id.as_str(), after, rows_to_read(size) - 1);
+            let key = (correspondent, after, rows_to_read(size) - 1);
             let rows = rows(work, OWED_CORRESPONDENT, key)?;
             let Some(last) = rows.last() else { break };
             after = last.seq;
@@ -204,10 +208,10 @@ fn raise_one(work: &Work<'_>, position: i64, attempts: u32, failures: u32) -> An
 }
 
 /// Ends a callback that was sent and is owed.
-pub(super) const END: &str = "UPDATE archive SET callback = ?6, ended_at = ?7
-     WHERE bot_id = ?1 AND provider_name = ?2 AND correspondent_id = ?3 AND id = ?4
-        AND revision = ?5 AND attempts > 0
-        AND (callback = 'owed' OR callback = 'undeliverable' AND ?6 = 'acknowledged')";
+pub(super) const END: &str = "UPDATE archive SET callback = ?5, ended_at = ?6
+     WHERE correspondent = ?1 AND id = ?2 AND provider_name = ?3
+        AND revision = ?4 AND attempts > 0
+        AND (callback = 'owed' OR callback = 'undeliverable' AND ?5 = 'acknowledged')";
 
 /// Ends owed callbacks, and makes the consumers' replies durable. What was given up may be acknowledged yet.
 pub(super) fn mark(work: &Work<'_>, fence: &Fence, marks: &[Mark]) -> Answer<Vec<MarkAnswer>> {
@@ -226,10 +230,9 @@ fn mark_one(
     let ended = work.run(
         END,
         (
-            bot_id.as_str(),
-            provider_name.as_str(),
-            key.correspondent_id.as_str(),
+            correspondents::number(work, bot_id, &key.correspondent_id)?,
             message_number(key.message_id)?,
+            provider_name.as_str(),
             key.revision,
             CallbackState::ended(mark.end),
             moment(work.now),

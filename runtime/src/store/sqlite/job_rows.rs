@@ -5,16 +5,16 @@
 
 use anteroom_core::id::{BotId, CorrespondentId, MediaId, MessageId, ProviderMessageId};
 use anteroom_core::job::{Applied, Command, Job, Place, Rejection, Status};
-use rusqlite::{Params, Row};
+use rusqlite::{Params, Row, params};
 
 use super::columns::{AsBlob, StoredMessageId, id_at, message_number, moment, read_body, to_body};
 use super::failure::Answer;
 use super::work::Work;
-use super::{failed_copies, quarantine};
+use super::{correspondents, failed_copies, quarantine};
 
 /// The job that waits for a provider's message.
 pub(super) const BY_PROVIDER_MESSAGE: &str = "SELECT message_id, media_id FROM jobs
-     WHERE bot_id = ?1 AND correspondent_id = ?2 AND provider_message_id = ?3 AND revision = 0";
+     WHERE correspondent = ?1 AND provider_message_id = ?2 AND revision = 0";
 
 /// What a query for jobs found.
 pub(super) struct FoundJobs {
@@ -22,6 +22,16 @@ pub(super) struct FoundJobs {
     pub(super) jobs: Vec<Job>,
     /// How many rows there were, unreadable ones included.
     pub(super) rows: usize,
+}
+
+impl FoundJobs {
+    /// These and others, in the order of media ids.
+    pub(super) fn and(mut self, others: Self) -> Self {
+        self.jobs.extend(others.jobs);
+        self.jobs.sort_by_key(|job| job.media_id);
+        self.rows += others.rows;
+        self
+    }
 }
 
 /// The job of a media.
@@ -59,32 +69,30 @@ pub(super) fn find_by_provider_message(
     correspondent_id: &CorrespondentId,
     provider_message_id: &ProviderMessageId,
 ) -> Answer<Option<(MessageId, MediaId)>> {
-    work.first(
-        BY_PROVIDER_MESSAGE,
-        (bot_id.as_str(), correspondent_id.as_str(), provider_message_id.as_str()),
-        |row| {
-            let StoredMessageId(message_id) = row.get(0)?;
-            Ok((message_id, id_at(row, 1)?))
-        },
-    )
+    let correspondent = correspondents::number(work, bot_id, correspondent_id)?;
+    work.first(BY_PROVIDER_MESSAGE, (correspondent, provider_message_id.as_str()), |row| {
+        let StoredMessageId(message_id) = row.get(0)?;
+        Ok((message_id, id_at(row, 1)?))
+    })
 }
 
 /// Writes a job whose media and message nothing else knows. It is one row: there is nothing to undo
 /// when a check fails, and with `OR FAIL` SQLite does not copy every page in order to be able to.
 pub(super) const INSERT_UNKNOWN: &str = "INSERT OR FAIL INTO jobs (media_id, bot_id,
         correspondent_id, message_id, provider_message_id, revision, pool, created_at, place,
-        status, active_since, held_at, not_before, lease_token, lease_expires_at, body)
-     SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16
+        status, active_since, held_at, not_before, lease_token, lease_expires_at, body,
+        correspondent)
+     SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17
      WHERE NOT EXISTS (SELECT 1 FROM archive
-            WHERE bot_id = ?2 AND correspondent_id = ?3 AND provider_message_id = ?5)
+            WHERE correspondent = ?17 AND provider_message_id = ?5)
         AND NOT EXISTS (SELECT 1 FROM failed WHERE media_id = ?1)
      ON CONFLICT DO NOTHING";
 
 /// Writes a job whose media and message have no other.
 const INSERT: &str = "INSERT INTO jobs (media_id, bot_id, correspondent_id, message_id,
         provider_message_id, revision, pool, created_at, place, status, active_since, held_at,
-        not_before, lease_token, lease_expires_at, body)
-     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)
+        not_before, lease_token, lease_expires_at, body, correspondent)
+     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)
      ON CONFLICT DO NOTHING";
 
 /// Writes a new job, unless its media or its provider's message already has a job, its media a failed
@@ -100,9 +108,11 @@ pub(super) fn insert(work: &Work<'_>, job: &Job) -> Answer<bool> {
 
 fn insert_by(work: &Work<'_>, sql: &str, job: &Job) -> Answer<bool> {
     let columns = Columns::of(job);
+    let correspondent =
+        correspondents::number_for_writing(work, &job.bot_id, &job.correspondent_id)?;
     let inserted = work.run(
         sql,
-        (
+        params![
             job.media_id.blob(),
             job.bot_id.as_str(),
             job.correspondent_id.as_str(),
@@ -119,7 +129,8 @@ fn insert_by(work: &Work<'_>, sql: &str, job: &Job) -> Answer<bool> {
             columns.lease_token,
             columns.lease_expires_at,
             to_body(job)?,
-        ),
+            correspondent,
+        ],
     )?;
     Ok(inserted > 0)
 }

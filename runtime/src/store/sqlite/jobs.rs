@@ -10,18 +10,35 @@ use super::columns::{AsBlob, StoredMessageId};
 use super::failure::{Answer, Failure};
 use super::job_rows::FoundJobs;
 use super::work::{Work, page_size, rows_to_read};
-use super::{archive_rows, bots, failed_copies, job_rows};
+use super::{archive_rows, bots, correspondents, failed_copies, job_rows};
 
 /// How many jobs are moved to holding at a time.
 const HOLD_CHUNK_JOBS: usize = 1_000;
 
-/// A page of all jobs of a bot.
+/// A page of all jobs of a bot that nobody works on.
 pub(super) const RESTORE: &str = "SELECT media_id, body FROM jobs
-     WHERE bot_id = ?1 AND media_id > ?2 ORDER BY media_id LIMIT ?3";
+     WHERE bot_id = ?1 AND media_id > ?2 AND lease_expires_at IS NULL ORDER BY media_id LIMIT ?3";
 
-/// A page of the active jobs of a bot.
+/// Those of a bot's that are worked on. There are no more leases than workers' slots, so all are looked
+/// through.
+pub(super) const RESTORE_LEASED: &str = "SELECT media_id, body FROM jobs INDEXED BY jobs_leased
+     WHERE lease_expires_at IS NOT NULL AND bot_id = ?1 AND media_id > ?2";
+
+/// A page of the active jobs of a bot that nobody works on.
 pub(super) const HOLD: &str = "SELECT media_id, body FROM jobs
-     WHERE bot_id = ?1 AND media_id > ?2 AND place = 'active' ORDER BY media_id LIMIT ?3";
+     WHERE bot_id = ?1 AND media_id > ?2 AND place = 'active' AND lease_expires_at IS NULL
+     ORDER BY media_id LIMIT ?3";
+
+/// Those that are worked on.
+pub(super) const HOLD_LEASED: &str = "SELECT media_id, body FROM jobs INDEXED BY jobs_leased
+     WHERE lease_expires_at IS NOT NULL AND bot_id = ?1 AND media_id > ?2 AND place = 'active'";
+
+/// How many jobs of a bot are held.
+pub(super) const HELD: &str = "SELECT
+     (SELECT count(*) FROM jobs INDEXED BY jobs_bot
+         WHERE bot_id = ?1 AND place = 'holding' AND lease_expires_at IS NULL)
+     + (SELECT count(*) FROM jobs INDEXED BY jobs_leased
+         WHERE lease_expires_at IS NOT NULL AND bot_id = ?1 AND place = 'holding')";
 
 /// A page of the results of a bot.
 pub(super) const COMPLETED: &str = "SELECT media_id, body FROM jobs
@@ -32,11 +49,11 @@ pub(super) const COMPLETED: &str = "SELECT media_id, body FROM jobs
 /// has few jobs, so all of them are looked at; a retried one's message is in the archive.
 pub(super) const HIGHEST_ID: &str = "SELECT max(
      coalesce((SELECT id FROM archive
-         WHERE bot_id = ?1 AND provider_name = (SELECT provider_name FROM bots WHERE bot_id = ?1)
-             AND correspondent_id = ?2
+         WHERE correspondent = ?3
+             AND provider_name = (SELECT provider_name FROM bots WHERE bot_id = ?1)
          ORDER BY id DESC LIMIT 1), 0),
      coalesce((SELECT max(message_id) FROM jobs
-         WHERE bot_id = ?1 AND correspondent_id = ?2 AND revision = 0), 0),
+         WHERE correspondent = ?3 AND revision = 0), 0),
      coalesce((SELECT message_id FROM quarantine WHERE bot_id = ?1 AND correspondent_id = ?2
          ORDER BY message_id DESC LIMIT 1), 0))";
 
@@ -161,7 +178,10 @@ pub(super) fn restore(
     limit: u32,
 ) -> Answer<JobPage> {
     bots::pass_fence(work, fence)?;
-    let mut page = page(work, RESTORE, &fence.bot_id, after, page_size(limit))?;
+    let size = page_size(limit);
+    let bot_id = &fence.bot_id;
+    let waiting = found(work, RESTORE, bot_id, after, size)?;
+    let mut page = page(waiting.and(leased(work, RESTORE_LEASED, bot_id, after)?), size);
     for job in &mut page.jobs {
         // Activating has no guard and never removes a job.
         if let Ok(Some(activated)) = job_rows::apply(work, job, &Command::Activate)? {
@@ -179,15 +199,18 @@ pub(super) fn completed(
     limit: u32,
 ) -> Answer<JobPage> {
     bots::pass_fence(work, fence)?;
-    page(work, COMPLETED, &fence.bot_id, after, page_size(limit))
+    let size = page_size(limit);
+    Ok(page(found(work, COMPLETED, &fence.bot_id, after, size)?, size))
 }
 
 /// Moves all of a bot's active jobs to holding, and returns how many are held.
 pub(super) fn hold(work: &Work<'_>, fence: &Fence) -> Answer<u32> {
     bots::pass_fence(work, fence)?;
+    let bot_id = &fence.bot_id;
     let mut after = None;
     loop {
-        let page = page(work, HOLD, &fence.bot_id, after, HOLD_CHUNK_JOBS)?;
+        let waiting = found(work, HOLD, bot_id, after, HOLD_CHUNK_JOBS)?;
+        let page = page(waiting.and(leased(work, HOLD_LEASED, bot_id, after)?), HOLD_CHUNK_JOBS);
         for job in &page.jobs {
             // Holding has no guard: there is no rejection to tell.
             let _held = job_rows::apply(work, job, &Command::Hold)?;
@@ -197,28 +220,36 @@ pub(super) fn hold(work: &Work<'_>, fence: &Fence) -> Answer<u32> {
             break;
         }
     }
-    let held = work.first(
-        "SELECT count(*) FROM jobs WHERE bot_id = ?1 AND place = 'holding'",
-        [fence.bot_id.as_str()],
-        |row| row.get(0),
-    )?;
+    let held = work.first(HELD, [bot_id.as_str()], |row| row.get(0))?;
     Ok(held.unwrap_or_default())
 }
 
-/// One page of a query over a bot's media ids. Unreadable jobs of it are set aside, so a page that
-/// lost some still makes progress.
-fn page(
+/// What a page of a query over a bot's media ids finds, and one more.
+fn found(
     work: &Work<'_>,
     sql: &str,
     bot_id: &BotId,
     after: Option<MediaId>,
     size: usize,
-) -> Answer<JobPage> {
-    let after = Value::Blob(after.map(|media_id| media_id.blob().to_vec()).unwrap_or_default());
-    let FoundJobs { mut jobs, rows } =
-        job_rows::select(work, sql, (bot_id.as_str(), after, rows_to_read(size)))?;
+) -> Answer<FoundJobs> {
+    job_rows::select(work, sql, (bot_id.as_str(), behind(after), rows_to_read(size)))
+}
+
+/// All that a query over a bot's leased jobs finds.
+fn leased(work: &Work<'_>, sql: &str, bot_id: &BotId, after: Option<MediaId>) -> Answer<FoundJobs> {
+    job_rows::select(work, sql, (bot_id.as_str(), behind(after)))
+}
+
+/// Before all media ids when there is none.
+fn behind(after: Option<MediaId>) -> Value {
+    Value::Blob(after.map(|media_id| media_id.blob().to_vec()).unwrap_or_default())
+}
+
+/// A page of what was found. Unreadable jobs were set aside, so a page that lost some still makes progress.
+fn page(found: FoundJobs, size: usize) -> JobPage {
+    let FoundJobs { mut jobs, rows } = found;
     jobs.truncate(size);
-    Ok(JobPage { jobs, more: rows > size })
+    JobPage { jobs, more: rows > size }
 }
 
 /// The first free message id of a correspondent.
@@ -227,11 +258,11 @@ pub(super) fn next_id(
     bot_id: &BotId,
     correspondent_id: &CorrespondentId,
 ) -> Answer<MessageId> {
-    let highest = work.first(HIGHEST_ID, (bot_id.as_str(), correspondent_id.as_str()), |row| {
-        match row.get::<_, i64>(0)? {
-            0 => Ok(None),
-            _ => row.get(0).map(|StoredMessageId(id)| Some(id)),
-        }
+    let correspondent = correspondents::number(work, bot_id, correspondent_id)?;
+    let names = (bot_id.as_str(), correspondent_id.as_str(), correspondent);
+    let highest = work.first(HIGHEST_ID, names, |row| match row.get::<_, i64>(0)? {
+        0 => Ok(None),
+        _ => row.get(0).map(|StoredMessageId(id)| Some(id)),
     })?;
     Ok(highest.flatten().map_or(MessageId::FIRST, MessageId::next))
 }

@@ -13,7 +13,7 @@
 //! | `bots`, `jobs`, `claims`, `leases`, `archive`, `revision`, `callbacks`, `sends`, `sweeps`, `operator` | one function a request |
 //! | `backlog` | what waits, for those who look |
 //! | `views` | what operators look at |
-//! | `job_rows`, `archive_rows`, `failed_copies`, `quarantine` | the tables under them |
+//! | `job_rows`, `archive_rows`, `failed_copies`, `correspondents`, `quarantine` | the tables under them |
 //!
 //! **Invariants.** A lock on the directory makes its holder the only node, so opening takes over every
 //! ownership and every lease. Columns beside a JSON body exist to be searched; where they disagree
@@ -26,6 +26,7 @@ mod bots;
 mod callbacks;
 mod claims;
 mod columns;
+mod correspondents;
 mod directory;
 mod dispatch;
 mod failed_copies;

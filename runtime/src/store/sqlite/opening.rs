@@ -10,6 +10,7 @@ use std::time::Duration;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
+use super::correspondents::Correspondents;
 use super::failure::Failure;
 use super::work::Work;
 use super::{Clock, SqliteSettings, schema, takeover};
@@ -118,8 +119,9 @@ pub(super) fn open(settings: &SqliteSettings, clock: &Clock) -> Result<Connectio
     let file = settings.directory.join(DATABASE_FILE);
     let write = open_writer(settings, &file).map_err(|error| explain(&file, error))?;
     schema::migrate(&write, &file, clock())?;
-    takeover::take_over(&Work { connection: &write, now: clock() })
-        .map_err(|failure| explain_failure(&file, failure))?;
+    let correspondents = Correspondents::default();
+    let work = Work { connection: &write, correspondents: &correspondents, now: clock() };
+    takeover::take_over(&work).map_err(|failure| explain_failure(&file, failure))?;
     let reader = || open_reader(settings, &file).map_err(|error| explain(&file, error));
     Ok(Connections { read: reader()?, look: reader()?, write })
 }

@@ -8,7 +8,8 @@ use rusqlite::Connection;
 use crate::store::views::{CallbackFilter, CallbackQuery, JobFilter, JobQuery, JobState};
 
 use super::{
-    archive, archive_rows, callbacks, claims, job_rows, jobs, schema, sends, sweeps, views,
+    archive, archive_rows, callbacks, claims, correspondents, job_rows, jobs, schema, sends,
+    sweeps, views,
 };
 
 /// Goal: what runs often never reads a whole table, and never sorts. Method: SQLite's own plan of each
@@ -24,12 +25,17 @@ fn frequent_statements_use_an_index_for_search_and_order() {
         (claims::NEXT_BACK_OFF, "jobs_backing_off"),
         (claims::HELD, "jobs_leased"),
         (jobs::RESTORE, "jobs_bot"),
+        (jobs::RESTORE_LEASED, "jobs_leased"),
         (jobs::HOLD, "jobs_bot"),
+        (jobs::HOLD_LEASED, "jobs_leased"),
+        (jobs::HELD, "jobs_bot"),
+        (jobs::HELD, "jobs_leased"),
         (jobs::COMPLETED, "jobs_completed"),
         (jobs::HIGHEST_ID, "jobs_provider_message"),
         (job_rows::INSERT_UNKNOWN, "archive_provider_message"),
         (jobs::HIGHEST_ID, "archive_identity"),
         (jobs::HIGHEST_ID, "quarantine_message"),
+        (correspondents::NUMBER, "correspondents_name"),
         (job_rows::BY_PROVIDER_MESSAGE, "jobs_provider_message"),
         (archive_rows::BY_ID, "archive_identity"),
         (archive_rows::BY_PROVIDER_MESSAGE, "archive_provider_message"),
@@ -48,16 +54,18 @@ fn frequent_statements_use_an_index_for_search_and_order() {
         (sweeps::KEPT_SENDS, "sends_sent"),
         (sweeps::KNOWN, "quarantine_media"),
         (views::BY_MEDIA, "archive_media"),
+        (views::LAST_BEFORE, "PRIMARY"),
         (views::BY_MESSAGE, "archive_identity"),
         (views::WAITING_MESSAGE, "jobs_provider_message"),
         (views::LEASED, "jobs_leased"),
     ] {
         let plan = plan_of(&connection, sql);
         assert!(plan.iter().any(|step| uses(step, index)), "{index} unused\n{sql}\n{plan:#?}");
-        let in_small = sql == views::LEASED;
+        // There are no more leases than workers' slots.
+        let in_small = |step: &str| step.split(' ').any(|word| word == "jobs_leased");
         for step in plan {
             let reads_a_table = step.starts_with("SCAN") && !is_of_a_parameter(&step);
-            assert!(!reads_a_table || in_small, "{step}\n{sql}");
+            assert!(!reads_a_table || in_small(&step), "{step}\n{sql}");
             assert!(!step.contains("TEMP B-TREE"), "{step}\n{sql}");
         }
     }
@@ -116,9 +124,13 @@ fn operators_lists_go_by_an_index() {
             for newest_first in [false, true] {
                 let filter = filter.clone();
                 let query = JobQuery { filter, newest_first, after, limit: 50 };
-                by_index(&connection, &views::Asked::page_of_jobs(&query).sql);
+                for asked in views::Asked::page_of_jobs(&query) {
+                    by_index(&connection, &asked.sql);
+                }
             }
-            by_index(&connection, &views::Asked::jobs("count(*)", &filter).sql);
+            for asked in views::Asked::jobs("count(*)", &filter) {
+                by_index(&connection, &asked.sql);
+            }
         }
     }
     for state in [CallbackFilter::Owed, CallbackFilter::Undeliverable] {

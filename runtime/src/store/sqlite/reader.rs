@@ -9,6 +9,7 @@ use anteroom_core::store::{BotRecord, StoreError, StoreRequest, StoreResult};
 use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot};
 
+use super::correspondents::Correspondents;
 use super::failure::Answer;
 use super::work::Work;
 use super::{Clock, backlog, bots, dispatch, views};
@@ -50,8 +51,9 @@ pub(super) fn run(
     clock: &Clock,
     directory: &Path,
 ) {
+    let correspondents = Correspondents::default();
     while let Some(read) = queue.blocking_recv() {
-        let work = Work { connection, now: clock() };
+        let work = Work { connection, correspondents: &correspondents, now: clock() };
         // Who does not listen has timed out, and will ask again.
         match read {
             Read::Request { answer, .. } if answer.is_closed() => {}

@@ -37,9 +37,8 @@ pub(super) const KEPT_FAILED: &str = "SELECT media_id FROM failed WHERE failed_a
 /// Archived messages that ended before a moment, and whether each is its correspondent's highest.
 pub(super) const KEPT_ARCHIVED: &str =
     "SELECT position, NOT EXISTS (SELECT 1 FROM archive AS higher
-            WHERE higher.bot_id = archive.bot_id
+            WHERE higher.correspondent = archive.correspondent
                 AND higher.provider_name = archive.provider_name
-                AND higher.correspondent_id = archive.correspondent_id
                 AND higher.id > archive.id)
      FROM archive WHERE ended_at < ?1 AND retained = 0 ORDER BY ended_at LIMIT ?2";
 

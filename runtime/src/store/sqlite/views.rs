@@ -15,6 +15,7 @@ use super::archive_rows::CallbackState;
 use super::columns::{
     AsBlob, id_at, message_number, moment, read_body, saturating, timestamp, unsigned,
 };
+use super::correspondents;
 use super::failure::Answer;
 use super::work::{Work, page_size, rows_to_read};
 use crate::store::views::{
@@ -57,26 +58,29 @@ impl Asked {
         self.values.extend(values);
     }
 
-    /// The statement of `select` over the jobs that a filter finds.
-    pub(super) fn jobs(select: &str, filter: &JobFilter) -> Self {
+    /// The statements of `select` over the jobs that a filter finds: of those that nobody works on, and of
+    /// the leased ones, which are no more than there are workers' slots.
+    pub(super) fn jobs(select: &str, filter: &JobFilter) -> Vec<Self> {
+        let from: &[&str] = match (filter.state, &filter.bot_id) {
+            (JobState::Active | JobState::Holding, _) => &[WAITING_JOBS, LEASED_JOBS],
+            (JobState::Failed, Some(_)) => &["failed INDEXED BY failed_listed_bot WHERE 1"],
+            (JobState::Failed, None) => &["failed INDEXED BY failed_listed WHERE 1"],
+        };
+        let asked = |from: &&str| Self::filtered(format!("SELECT {select} FROM {from}"), filter);
+        from.iter().map(asked).collect()
+    }
+
+    fn filtered(sql: String, filter: &JobFilter) -> Self {
         let JobFilter { state, bot_id, pool, status, reason, before } = filter;
+        let mut asked = Self { sql, values: Vec::new() };
         let place = match state {
             JobState::Active => Some("active"),
             JobState::Holding => Some("holding"),
             JobState::Failed => None,
         };
-        let mut asked = match (place, bot_id) {
-            (Some(place), _) => Self {
-                sql: format!("SELECT {select} FROM jobs INDEXED BY jobs_listed WHERE place = ?"),
-                values: vec![place.to_owned().into()],
-            },
-            (None, Some(_)) => {
-                Self::all(format!("SELECT {select} FROM failed INDEXED BY failed_listed_bot"))
-            }
-            (None, None) => {
-                Self::all(format!("SELECT {select} FROM failed INDEXED BY failed_listed"))
-            }
-        };
+        if let Some(place) = place {
+            asked.and("place = ?", [place.to_owned().into()]);
+        }
         if let Some(bot_id) = bot_id {
             asked.and("bot_id = ?", [bot_id.as_str().to_owned().into()]);
         }
@@ -101,22 +105,24 @@ impl Asked {
         asked
     }
 
-    fn all(select: String) -> Self {
-        Self { sql: format!("{select} WHERE 1"), values: Vec::new() }
-    }
-
-    /// The statement of a page of jobs; it selects `media_id`, the time and the body.
-    pub(super) fn page_of_jobs(query: &JobQuery) -> Self {
+    /// The statements of a page of jobs; they select `media_id`, the time and the body. The leased jobs are
+    /// found in no order, and all of them.
+    pub(super) fn page_of_jobs(query: &JobQuery) -> Vec<Self> {
         let time = time_column(query.filter.state);
-        let mut asked = Self::jobs(&format!("media_id, {time}, body"), &query.filter);
         let (than, order) = if query.newest_first { ("<", "DESC") } else { (">", "ASC") };
-        if let Some((at, media_id)) = &query.after {
-            let values = [moment(*at).into(), media_id.blob().to_vec().into()];
-            asked.and(&format!("({time}, media_id) {than} (?, ?)"), values);
-        }
         let limit = rows_to_read(page_size(query.limit));
-        asked.sql.push_str(&format!(" ORDER BY {time} {order}, media_id {order} LIMIT {limit}"));
-        asked
+        let mut statements = Self::jobs(&format!("media_id, {time}, body"), &query.filter);
+        for asked in &mut statements {
+            if let Some((at, media_id)) = &query.after {
+                let values = [moment(*at).into(), media_id.blob().to_vec().into()];
+                asked.and(&format!("({time}, media_id) {than} (?, ?)"), values);
+            }
+        }
+        if let Some(listed) = statements.first_mut() {
+            let end = format!(" ORDER BY {time} {order}, media_id {order} LIMIT {limit}");
+            listed.sql.push_str(&end);
+        }
+        statements
     }
 
     /// The statement of a page of callbacks.
@@ -161,51 +167,73 @@ fn status_name(status: StatusName) -> &'static str {
 }
 
 fn jobs(work: &Work<'_>, query: &JobQuery) -> Answer<(Vec<ListedJob>, bool)> {
-    let Asked { sql, values } = Asked::page_of_jobs(query);
     let is_failed = query.filter.state == JobState::Failed;
-    let mut rows = work.all(&sql, params_from_iter(values), |row| {
-        let listed = if is_failed {
-            let copy = read_body::<FailedCopy>(row, 2);
-            copy.map(|copy| ListedJob { job: copy.job, failed_at: Some(copy.failed_at) })
-        } else {
-            read_body::<Job>(row, 2).map(|job| ListedJob { job, failed_at: None })
-        };
-        Ok(listed)
-    })?;
+    let mut rows = Vec::new();
+    for Asked { sql, values } in Asked::page_of_jobs(query) {
+        rows.extend(work.all(&sql, params_from_iter(values), |row| {
+            let listed = if is_failed {
+                let copy = read_body::<FailedCopy>(row, 2);
+                copy.map(|copy| ListedJob { job: copy.job, failed_at: Some(copy.failed_at) })
+            } else {
+                read_body::<Job>(row, 2).map(|job| ListedJob { job, failed_at: None })
+            };
+            Ok(((row.get::<_, i64>(1)?, id_at::<MediaId>(row, 0)?), listed))
+        })?);
+    }
+    rows.sort_by_key(|(place, _)| *place);
+    if query.newest_first {
+        rows.reverse();
+    }
     let size = page_size(query.limit);
     let more = rows.len() > size;
     rows.truncate(size);
-    Ok((rows.into_iter().filter_map(Result::ok).collect(), more))
+    Ok((rows.into_iter().filter_map(|(_, listed)| listed.ok()).collect(), more))
 }
 
 fn count(work: &Work<'_>, filter: &JobFilter) -> Answer<u64> {
-    let Asked { sql, values } = Asked::jobs("count(*)", filter);
-    let count = work.first(&sql, params_from_iter(values), |row| row.get::<_, i64>(0))?;
-    Ok(count.map_or(0, unsigned))
+    let mut sum = 0;
+    for Asked { sql, values } in Asked::jobs("count(*)", filter) {
+        let count = work.first(&sql, params_from_iter(values), |row| row.get::<_, i64>(0))?;
+        sum += count.map_or(0, unsigned);
+    }
+    Ok(sum)
 }
+
+/// Jobs that nobody works on, by their age.
+const WAITING_JOBS: &str = "jobs INDEXED BY jobs_listed WHERE lease_expires_at IS NULL";
+
+/// Jobs that are worked on.
+const LEASED_JOBS: &str = "jobs INDEXED BY jobs_leased WHERE lease_expires_at IS NOT NULL";
 
 pub(super) const ARCHIVED_COLUMNS: &str = "bot_id, correspondent_id, seq, revision, callback, \
      attempts, failures, archived_at, ended_at, body, worker_id, claimed_at, work_ended_at";
 
-/// The archived message of a medium.
+/// How many neighbouring rows of the archive have their media in one block of the index.
+const MEDIA_BLOCK_ROWS: i64 = 4_096;
+
+/// The archived message of a medium, if it is in a block.
 pub(super) const BY_MEDIA: &str =
     "SELECT bot_id, correspondent_id, seq, revision, callback, attempts,
         failures, archived_at, ended_at, body, worker_id, claimed_at, work_ended_at
-     FROM archive INDEXED BY archive_media WHERE media_id = ?1 LIMIT 1";
+     FROM archive INDEXED BY archive_media WHERE position / 4096 = ?1 AND media_id = ?2 LIMIT 1";
+
+/// The last row before a position.
+pub(super) const LAST_BEFORE: &str =
+    "SELECT position FROM archive WHERE position < ?1 ORDER BY position DESC LIMIT 1";
 
 /// The archived message with an id.
 pub(super) const BY_MESSAGE: &str =
     "SELECT bot_id, correspondent_id, seq, revision, callback, attempts,
         failures, archived_at, ended_at, body, worker_id, claimed_at, work_ended_at
      FROM archive
-     WHERE bot_id = ?1 AND provider_name = (SELECT provider_name FROM bots WHERE bot_id = ?1)
-        AND correspondent_id = ?2 AND id = ?3";
+     WHERE correspondent = ?2 AND id = ?3
+        AND provider_name = (SELECT provider_name FROM bots WHERE bot_id = ?1)";
 
 /// The media of the message that waits under an id. Of a correspondent there are at most as many jobs
 /// as placeholders may wait.
 pub(super) const WAITING_MESSAGE: &str =
     "SELECT media_id FROM jobs INDEXED BY jobs_provider_message
-     WHERE bot_id = ?1 AND correspondent_id = ?2 AND revision = 0 AND message_id = ?3";
+     WHERE correspondent = ?1 AND revision = 0 AND message_id = ?2";
 
 fn archived(row: &Row<'_>) -> rusqlite::Result<Option<Archived>> {
     let Ok(message) = read_body::<Message>(row, 9) else { return Ok(None) };
@@ -239,8 +267,21 @@ fn worked(row: &Row<'_>) -> rusqlite::Result<Option<Worked>> {
 
 fn medium(work: &Work<'_>, media_id: MediaId) -> Answer<Kept> {
     let (open, failed) = copies(work, media_id)?;
-    let archived = work.first(BY_MEDIA, [media_id.blob()], archived)?.flatten();
+    let archived = archived_medium(work, media_id)?;
     Ok(Kept { open, failed, archived })
+}
+
+/// Looks through the blocks that have rows, from the newest to the oldest.
+fn archived_medium(work: &Work<'_>, media_id: MediaId) -> Answer<Option<Archived>> {
+    let mut before = i64::MAX;
+    while let Some(last) = work.first(LAST_BEFORE, [before], |row| row.get::<_, i64>(0))? {
+        let block = last / MEDIA_BLOCK_ROWS;
+        if let Some(found) = work.first(BY_MEDIA, (block, media_id.blob()), archived)? {
+            return Ok(found);
+        }
+        before = block * MEDIA_BLOCK_ROWS;
+    }
+    Ok(None)
 }
 
 fn copies(work: &Work<'_>, media_id: MediaId) -> Answer<(Option<Job>, Option<FailedCopy>)> {
@@ -261,11 +302,15 @@ fn message(
     correspondent_id: &CorrespondentId,
     message_id: MessageId,
 ) -> Answer<Kept> {
-    let key = (bot_id.as_str(), correspondent_id.as_str(), message_number(message_id)?);
+    let correspondent = correspondents::number(work, bot_id, correspondent_id)?;
+    let number = message_number(message_id)?;
+    let key = (bot_id.as_str(), correspondent, number);
     let archived = work.first(BY_MESSAGE, key, archived)?.flatten();
     let media_id = match archived.as_ref().map(|row| row.message.media_id()) {
         Some(media_id) => media_id,
-        None => work.first(WAITING_MESSAGE, key, |row| id_at::<MediaId>(row, 0))?,
+        None => {
+            work.first(WAITING_MESSAGE, (correspondent, number), |row| id_at::<MediaId>(row, 0))?
+        }
     };
     let (open, failed) = match media_id {
         Some(media_id) => copies(work, media_id)?,

@@ -6,6 +6,7 @@
 use anteroom_core::time::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Params, Row};
 
+use super::correspondents::Correspondents;
 use super::failure::Answer;
 
 /// How many records one page, claim or sweep may hold, whatever was asked for.
@@ -15,6 +16,8 @@ const PAGE_RECORDS_MAX: u32 = 10_000;
 pub(super) struct Work<'c> {
     /// The connection, within a transaction.
     pub(super) connection: &'c Connection,
+    /// What the connection has met.
+    pub(super) correspondents: &'c Correspondents,
     /// The store's time.
     pub(super) now: Timestamp,
 }

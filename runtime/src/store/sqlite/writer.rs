@@ -12,6 +12,7 @@ use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot};
 
 use super::Clock;
+use super::correspondents::Correspondents;
 use super::dispatch;
 use super::failure::{Answer, Failure, store_error};
 use super::work::Work;
@@ -41,6 +42,7 @@ pub(super) fn run(
     clock: &Clock,
     directory: &Path,
 ) {
+    let correspondents = Correspondents::default();
     while let Some(first) = queue.blocking_recv() {
         // A caller that has given up does not expect the operation to happen.
         if first.answer.is_closed() {
@@ -51,13 +53,19 @@ pub(super) fn run(
             answer_all(vec![Executed { write: first, result }]);
             continue;
         }
-        let members = Vec::new();
-        let mut group =
-            Group { connection: &connection, clock, directory, members, guarded: false };
+        let mut group = Group {
+            connection: &connection,
+            correspondents: &correspondents,
+            clock,
+            directory,
+            members: Vec::new(),
+            guarded: false,
+        };
         match group.execute(first, &mut queue) {
             Ok(()) => answer_all(group.members),
             Err(failure) => {
                 roll_back(&connection);
+                correspondents.forget();
                 refuse_all(group.members, &failure.into_store_error(directory));
             }
         }
@@ -75,6 +83,7 @@ pub(super) fn run(
 /// savepoints.
 struct Group<'c> {
     connection: &'c Connection,
+    correspondents: &'c Correspondents,
     clock: &'c Clock,
     directory: &'c Path,
     members: Vec<Executed>,
@@ -122,6 +131,7 @@ impl Group<'_> {
     fn begin_again(&mut self) -> Answer<()> {
         self.guarded = true;
         self.connection.execute_batch("ROLLBACK")?;
+        self.correspondents.forget();
         begin(self.connection)?;
         for at in 0..self.members.len() {
             let (result, transaction) = self.guarded(&self.members[at].write.request);
@@ -149,7 +159,11 @@ impl Group<'_> {
     }
 
     fn work(&self) -> Work<'_> {
-        Work { connection: self.connection, now: (self.clock)() }
+        Work {
+            connection: self.connection,
+            correspondents: self.correspondents,
+            now: (self.clock)(),
+        }
     }
 }
 
@@ -164,6 +178,7 @@ fn undo(work: &Work<'_>) -> Answer<()> {
         return Err(lost());
     }
     work.run("ROLLBACK TO request", [])?;
+    work.correspondents.forget();
     work.run("RELEASE request", [])?;
     Ok(())
 }

@@ -1,5 +1,7 @@
 //! The writes by `rusqlite`.
 
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -21,9 +23,10 @@ pub(super) fn make(writes: &Writes, file: &Path) -> Result<Duration> {
     connection.pragma_update(None, "synchronous", "FULL")?;
     connection.set_prepared_statement_cache_capacity(16);
     let mut prepared = Vec::new();
+    let mut given = Given::default();
     for (bot_id, pages) in &writes.restored {
         for page in pages {
-            hold(&connection, bot_id, page)?;
+            hold(&connection, bot_id, page, &mut given)?;
             prepared.push((bot_id.as_str(), Prepared::Restore(bodies(page)?)));
         }
     }
@@ -36,22 +39,27 @@ pub(super) fn make(writes: &Writes, file: &Path) -> Result<Duration> {
         }
     }
     let begun = Instant::now();
-    let mut seq = 0;
     for (bot_id, batch) in &prepared {
         let transaction = connection.unchecked_transaction()?;
-        batch.write(&connection, bot_id, &mut seq)?;
+        batch.write(&connection, bot_id, &mut given)?;
         transaction.commit()?;
     }
     Ok(begun.elapsed())
 }
 
 /// Stores jobs that a batch is going to restore.
-fn hold(connection: &Connection, bot_id: &str, jobs: &[Job]) -> Result<()> {
+fn hold<'w>(
+    connection: &Connection,
+    bot_id: &'w str,
+    jobs: &'w [Job],
+    given: &mut Given<'w>,
+) -> Result<()> {
     let transaction = connection.unchecked_transaction()?;
-    Prepared::Insert(bodies(jobs)?).write(connection, bot_id, &mut 0)?;
+    Prepared::Insert(bodies(jobs)?).write(connection, bot_id, given)?;
     connection.execute(
         "UPDATE jobs SET place = 'holding', status = 'pending', held_at = created_at,
-            lease_token = NULL, lease_expires_at = NULL WHERE bot_id = ?1",
+            lease_token = NULL, lease_expires_at = NULL
+         WHERE bot_id = ?1 AND lease_expires_at IS NOT NULL",
         [bot_id],
     )?;
     Ok(transaction.commit()?)
@@ -62,6 +70,35 @@ type Bodies<'w> = Vec<(&'w Job, String)>;
 
 fn bodies(jobs: &[Job]) -> serde_json::Result<Bodies<'_>> {
     jobs.iter().map(|job| Ok((job, serde_json::to_string(job)?))).collect()
+}
+
+/// What was given out so far.
+#[derive(Default)]
+struct Given<'w> {
+    /// The last place in the archive.
+    seq: i64,
+    /// The numbers of the bots' correspondents.
+    correspondents: HashMap<(&'w str, &'w str), i64>,
+}
+
+impl<'w> Given<'w> {
+    /// The number of a correspondent; a new one gets one.
+    fn number(
+        &mut self,
+        connection: &Connection,
+        bot_id: &'w str,
+        correspondent_id: &'w CorrespondentId,
+    ) -> rusqlite::Result<i64> {
+        match self.correspondents.entry((bot_id, correspondent_id.as_str())) {
+            Entry::Occupied(known) => Ok(*known.get()),
+            Entry::Vacant(new) => {
+                let mut insert = connection.prepare_cached(
+                    "INSERT INTO correspondents (bot_id, correspondent_id) VALUES (?1, ?2)",
+                )?;
+                Ok(*new.insert(insert.insert((bot_id, correspondent_id.as_str()))?))
+            }
+        }
+    }
 }
 
 /// A batch with its bodies written.
@@ -86,7 +123,12 @@ impl<'w> Prepared<'w> {
         })
     }
 
-    fn write(&self, connection: &Connection, bot_id: &str, seq: &mut i64) -> rusqlite::Result<()> {
+    fn write(
+        &self,
+        connection: &Connection,
+        bot_id: &'w str,
+        given: &mut Given<'w>,
+    ) -> rusqlite::Result<()> {
         match self {
             Self::Restore(jobs) => {
                 let mut restore = connection.prepare_cached(
@@ -113,8 +155,8 @@ impl<'w> Prepared<'w> {
                 let mut insert = connection.prepare_cached(
                     "INSERT INTO jobs (media_id, bot_id, correspondent_id, message_id,
                         provider_message_id, revision, pool, created_at, place, status,
-                        active_since, lease_token, lease_expires_at, body)
-                     VALUES (?1, ?2, ?3, ?4, ?5, 0, ?6, ?7, 'active', 'processing', ?7, ?1, ?7, ?8)",
+                        active_since, lease_token, lease_expires_at, body, correspondent)
+                     VALUES (?1, ?2, ?3, ?4, ?5, 0, ?6, ?7, 'active', 'processing', ?7, ?1, ?7, ?8, ?9)",
                 )?;
                 for (job, body) in jobs {
                     let message = &job.placeholder_message;
@@ -126,7 +168,8 @@ impl<'w> Prepared<'w> {
                         message.provider_message_id.as_str(),
                         job.pool.as_str(),
                         job.created_at.as_ms().cast_signed(),
-                        body
+                        body,
+                        given.number(connection, bot_id, &job.correspondent_id)?
                     ])?;
                 }
             }
@@ -134,13 +177,14 @@ impl<'w> Prepared<'w> {
                 let mut insert = connection.prepare_cached(
                     "INSERT INTO archive (bot_id, provider_name, correspondent_id, id,
                         provider_message_id, media_id, seq, callback, attempts, archived_at, body,
-                        worker_id, claimed_at, work_ended_at)
-                     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 'owed', 1, ?8, ?9, ?6, ?8, ?8)",
+                        worker_id, claimed_at, work_ended_at, correspondent)
+                     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 'owed', 1, ?8, ?9, ?6, ?8, ?8, ?10)",
                 )?;
                 let mut delete =
                     connection.prepare_cached("DELETE FROM jobs WHERE media_id = ?1")?;
                 for (item, body) in items {
-                    *seq += 1;
+                    given.seq += 1;
+                    let seq = given.seq;
                     insert.execute(params![
                         bot_id,
                         frames::PROVIDER_NAME,
@@ -148,9 +192,10 @@ impl<'w> Prepared<'w> {
                         item.message.id.get().cast_signed(),
                         item.message.provider_message_id.as_str(),
                         item.job.map(|id| id.as_uuid().into_bytes()),
-                        *seq,
+                        seq,
                         item.message.accepted_time.as_ms().cast_signed(),
-                        body
+                        body,
+                        given.number(connection, bot_id, &item.correspondent_id)?
                     ])?;
                     if let Some(media_id) = item.job {
                         delete.execute([media_id.as_uuid().as_bytes()])?;
@@ -160,14 +205,13 @@ impl<'w> Prepared<'w> {
             Self::Mark(keys) => {
                 let mut end = connection.prepare_cached(
                     "UPDATE archive SET callback = 'acknowledged', ended_at = archived_at
-                     WHERE bot_id = ?1 AND provider_name = ?2 AND correspondent_id = ?3 AND id = ?4",
+                     WHERE correspondent = ?1 AND id = ?2 AND provider_name = ?3",
                 )?;
                 for (correspondent_id, id) in keys {
                     end.execute(params![
-                        bot_id,
-                        frames::PROVIDER_NAME,
-                        correspondent_id.as_str(),
-                        id.get().cast_signed()
+                        given.number(connection, bot_id, correspondent_id)?,
+                        id.get().cast_signed(),
+                        frames::PROVIDER_NAME
                     ])?;
                 }
             }
