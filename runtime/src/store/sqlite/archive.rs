@@ -9,8 +9,10 @@ use anteroom_core::id::{ArchiveSeq, BotId, MessageId, ProviderName};
 use anteroom_core::job::{Applied, Command, Job};
 use anteroom_core::store::{ArchiveAnswer, ArchiveItem, Fence, FinishedJob};
 
+use rusqlite::CachedStatement;
+
 use super::archive_rows::CallbackState;
-use super::columns::{AsBlob, message_number, moment, to_body, unsigned};
+use super::columns::{AsBlob, message_number, moment, unsigned};
 use super::failure::{Answer, Failure};
 use super::work::Work;
 use super::{archive_rows, bots, correspondents, job_rows};
@@ -43,17 +45,21 @@ pub(super) fn archive(
     work: &Work<'_>,
     fence: &Fence,
     items: &[ArchiveItem],
+    bodies: &[String],
 ) -> Answer<Vec<ArchiveAnswer>> {
     bots::pass_fence(work, fence)?;
     let bot_id = &fence.bot_id;
     let mut shelf = Shelf {
         work,
+        end_held: work.prepare(END_HELD)?,
+        insert: work.prepare(INSERT)?,
         bot_id,
         provider_name: bots::provider_name(work, bot_id)?,
         last_seq: bots::last_seq(work, bot_id)?,
         any_retained: work.exists(RETAINED, [bot_id.as_str()])?,
     };
-    let answers = items.iter().map(|item| shelf.add(item)).collect::<Answer<_>>()?;
+    let answers = items.iter().zip(bodies).map(|(item, body)| shelf.add(item, body));
+    let answers = answers.collect::<Answer<_>>()?;
     bots::put_last_seq(work, bot_id, shelf.last_seq)?;
     Ok(answers)
 }
@@ -73,6 +79,8 @@ enum JobEnd {
 /// The archive of one bot.
 struct Shelf<'w> {
     work: &'w Work<'w>,
+    end_held: CachedStatement<'w>,
+    insert: CachedStatement<'w>,
     bot_id: &'w BotId,
     provider_name: ProviderName,
     last_seq: i64,
@@ -80,12 +88,12 @@ struct Shelf<'w> {
 }
 
 impl Shelf<'_> {
-    fn add(&mut self, item: &ArchiveItem) -> Answer<ArchiveAnswer> {
+    fn add(&mut self, item: &ArchiveItem, body: &str) -> Answer<ArchiveAnswer> {
         if item.message.is_placeholder() {
             return Err(self.invalid(item, "is a placeholder"));
         }
         let end = if self.end_held(item)? { JobEnd::Written } else { self.job_end(item)? };
-        if self.may_be_new(item, &end)? && self.insert(item)? {
+        if self.may_be_new(item, &end)? && self.insert(item, body)? {
             self.write_end(&end)?;
             return Ok(ArchiveAnswer::Stored { seq: ArchiveSeq(unsigned(self.last_seq)) });
         }
@@ -185,7 +193,7 @@ impl Shelf<'_> {
 
     /// Ends the message's own job, if it is held under the token and leaves no failed copy; says whether
     /// it did.
-    fn end_held(&self, item: &ArchiveItem) -> Answer<bool> {
+    fn end_held(&mut self, item: &ArchiveItem) -> Answer<bool> {
         let Some(FinishedJob { media_id, token: Some(token), .. }) = item.job else {
             return Ok(false);
         };
@@ -194,21 +202,18 @@ impl Shelf<'_> {
         if outcome.is_none_or(|outcome| outcome.is_failure()) {
             return Ok(false);
         }
-        let ended = self.work.run(
-            END_HELD,
-            (
-                media_id.blob(),
-                correspondents::number(self.work, self.bot_id, &item.correspondent_id)?,
-                message_number(message.id)?,
-                message.provider_message_id.as_str(),
-                token.blob(),
-            ),
-        )?;
+        let ended = self.end_held.execute((
+            media_id.blob(),
+            correspondents::number(self.work, self.bot_id, &item.correspondent_id)?,
+            message_number(message.id)?,
+            message.provider_message_id.as_str(),
+            token.blob(),
+        ))?;
         Ok(ended > 0)
     }
 
     /// Writes the row, unless its id or its provider's message has one; says whether it did.
-    fn insert(&mut self, item: &ArchiveItem) -> Answer<bool> {
+    fn insert(&mut self, item: &ArchiveItem, body: &str) -> Answer<bool> {
         let message = &item.message;
         let number = message_number(message.id)?;
         let seq = self.last_seq + 1;
@@ -219,27 +224,24 @@ impl Shelf<'_> {
         let (worker_id, claimed_at, work_ended_at) = archive_rows::worked(worked);
         let correspondent =
             correspondents::number_for_writing(self.work, self.bot_id, &item.correspondent_id)?;
-        let inserted = self.work.run(
-            INSERT,
-            (
-                self.bot_id.as_str(),
-                self.provider_name.as_str(),
-                item.correspondent_id.as_str(),
-                number,
-                message.provider_message_id.as_str(),
-                message.media_id().map(|media_id| media_id.blob()),
-                seq,
-                callback,
-                attempts,
-                now,
-                ended_at,
-                to_body(&**message)?,
-                worker_id,
-                claimed_at,
-                work_ended_at,
-                correspondent,
-            ),
-        )?;
+        let inserted = self.insert.execute((
+            self.bot_id.as_str(),
+            self.provider_name.as_str(),
+            item.correspondent_id.as_str(),
+            number,
+            message.provider_message_id.as_str(),
+            message.media_id().map(|media_id| media_id.blob()),
+            seq,
+            callback,
+            attempts,
+            now,
+            ended_at,
+            body,
+            worker_id,
+            claimed_at,
+            work_ended_at,
+            correspondent,
+        ))?;
         if inserted == 0 {
             return Ok(false);
         }

@@ -12,7 +12,7 @@ use anteroom_core::message::Message;
 use anteroom_core::store::{
     Fence, Mark, MarkAnswer, OwedCallback, OwedOf, OwedScope, RedeliverAnswer, Send, StoreReply,
 };
-use rusqlite::{Params, Row};
+use rusqlite::{CachedStatement, Params, Row};
 
 use super::archive_rows::{ArchiveRow, CallbackState};
 use super::columns::{message_number, moment, read_body, saturating, to_body, unsigned};
@@ -217,27 +217,26 @@ pub(super) const END: &str = "UPDATE archive SET callback = ?5, ended_at = ?6
 pub(super) fn mark(work: &Work<'_>, fence: &Fence, marks: &[Mark]) -> Answer<Vec<MarkAnswer>> {
     bots::pass_fence(work, fence)?;
     let provider_name = bots::provider_name(work, &fence.bot_id)?;
-    marks.iter().map(|mark| mark_one(work, &fence.bot_id, &provider_name, mark)).collect()
+    let mut end = work.prepare(END)?;
+    marks.iter().map(|mark| mark_one(work, &mut end, &fence.bot_id, &provider_name, mark)).collect()
 }
 
 fn mark_one(
     work: &Work<'_>,
+    end: &mut CachedStatement<'_>,
     bot_id: &BotId,
     provider_name: &ProviderName,
     mark: &Mark,
 ) -> Answer<MarkAnswer> {
     let key = &mark.key;
-    let ended = work.run(
-        END,
-        (
-            correspondents::number(work, bot_id, &key.correspondent_id)?,
-            message_number(key.message_id)?,
-            provider_name.as_str(),
-            key.revision,
-            CallbackState::ended(mark.end),
-            moment(work.now),
-        ),
-    )?;
+    let ended = end.execute((
+        correspondents::number(work, bot_id, &key.correspondent_id)?,
+        message_number(key.message_id)?,
+        provider_name.as_str(),
+        key.revision,
+        CallbackState::ended(mark.end),
+        moment(work.now),
+    ))?;
     if ended == 0 {
         return not_ended(work, bot_id, key);
     }

@@ -3,6 +3,7 @@
 use anteroom_core::store::{StoreReply, StoreRequest};
 
 use super::failure::Answer;
+use super::prepared::Prepared;
 use super::work::Work;
 use super::{archive, bots, callbacks, claims, jobs, leases, operator, revision, sends, sweeps};
 
@@ -18,7 +19,11 @@ pub(super) fn only_reads(request: &StoreRequest) -> bool {
 }
 
 /// Executes one request within the transaction of `work`.
-pub(super) fn execute(work: &Work<'_>, request: &StoreRequest) -> Answer<StoreReply> {
+pub(super) fn execute(
+    work: &Work<'_>,
+    request: &StoreRequest,
+    prepared: &Prepared,
+) -> Answer<StoreReply> {
     use StoreRequest as Request;
     match request {
         Request::RegisterBot(record) => bots::register(work, record).map(StoreReply::RegisterBot),
@@ -36,10 +41,10 @@ pub(super) fn execute(work: &Work<'_>, request: &StoreRequest) -> Answer<StoreRe
             jobs::next_id(work, bot_id, correspondent_id).map(StoreReply::NextId)
         }
         Request::InsertJobs { fence, jobs } => {
-            jobs::insert(work, fence, jobs).map(StoreReply::InsertJobs)
+            jobs::insert(work, fence, jobs, prepared.jobs()).map(StoreReply::InsertJobs)
         }
         Request::Archive { fence, items } => {
-            archive::archive(work, fence, items).map(StoreReply::Archive)
+            archive::archive(work, fence, items, prepared.messages()).map(StoreReply::Archive)
         }
         Request::Revise { fence, media_id, revision, message, correspondent_id, callback } => {
             let revised = revision::Revision {

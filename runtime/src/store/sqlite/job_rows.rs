@@ -5,7 +5,7 @@
 
 use anteroom_core::id::{BotId, CorrespondentId, MediaId, MessageId, ProviderMessageId};
 use anteroom_core::job::{Applied, Command, Job, Place, Rejection, Status};
-use rusqlite::{Params, Row, params};
+use rusqlite::{CachedStatement, Params, Row, params};
 
 use super::columns::{AsBlob, StoredMessageId, id_at, message_number, moment, read_body, to_body};
 use super::failure::Answer;
@@ -76,7 +76,8 @@ pub(super) fn find_by_provider_message(
     })
 }
 
-/// Writes a job whose media and message nothing else knows. It is one row: there is nothing to undo
+/// Writes a job unless its media or its provider's message already has a job, its media a failed copy, or its
+/// message a place in the archive. It is one row: there is nothing to undo
 /// when a check fails, and with `OR FAIL` SQLite does not copy every page in order to be able to.
 pub(super) const INSERT_UNKNOWN: &str = "INSERT OR FAIL INTO jobs (media_id, bot_id,
         correspondent_id, message_id, provider_message_id, revision, pool, created_at, place,
@@ -88,50 +89,42 @@ pub(super) const INSERT_UNKNOWN: &str = "INSERT OR FAIL INTO jobs (media_id, bot
         AND NOT EXISTS (SELECT 1 FROM failed WHERE media_id = ?1)
      ON CONFLICT DO NOTHING";
 
-/// Writes a job whose media and message have no other.
-const INSERT: &str = "INSERT INTO jobs (media_id, bot_id, correspondent_id, message_id,
+/// Writes a job unless its media or its provider's message already has one.
+pub(super) const INSERT: &str = "INSERT INTO jobs (media_id, bot_id, correspondent_id, message_id,
         provider_message_id, revision, pool, created_at, place, status, active_since, held_at,
         not_before, lease_token, lease_expires_at, body, correspondent)
      VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)
      ON CONFLICT DO NOTHING";
 
-/// Writes a new job, unless its media or its provider's message already has a job, its media a failed
-/// copy, or its message a place in the archive; says whether it did.
-pub(super) fn insert_unknown(work: &Work<'_>, job: &Job) -> Answer<bool> {
-    insert_by(work, INSERT_UNKNOWN, job)
-}
-
-/// Writes a new job, unless its media or its provider's message already has one; says whether it did.
-pub(super) fn insert(work: &Work<'_>, job: &Job) -> Answer<bool> {
-    insert_by(work, INSERT, job)
-}
-
-fn insert_by(work: &Work<'_>, sql: &str, job: &Job) -> Answer<bool> {
+/// Writes a new job by one of the two statements; says whether it did.
+pub(super) fn insert_by(
+    work: &Work<'_>,
+    insert: &mut CachedStatement<'_>,
+    job: &Job,
+    body: &str,
+) -> Answer<bool> {
     let columns = Columns::of(job);
     let correspondent =
         correspondents::number_for_writing(work, &job.bot_id, &job.correspondent_id)?;
-    let inserted = work.run(
-        sql,
-        params![
-            job.media_id.blob(),
-            job.bot_id.as_str(),
-            job.correspondent_id.as_str(),
-            message_number(job.placeholder_message.id)?,
-            job.placeholder_message.provider_message_id.as_str(),
-            job.revision,
-            job.pool.as_str(),
-            moment(job.created_at),
-            columns.place,
-            columns.status,
-            columns.active_since,
-            columns.held_at,
-            columns.not_before,
-            columns.lease_token,
-            columns.lease_expires_at,
-            to_body(job)?,
-            correspondent,
-        ],
-    )?;
+    let inserted = insert.execute(params![
+        job.media_id.blob(),
+        job.bot_id.as_str(),
+        job.correspondent_id.as_str(),
+        message_number(job.placeholder_message.id)?,
+        job.placeholder_message.provider_message_id.as_str(),
+        job.revision,
+        job.pool.as_str(),
+        moment(job.created_at),
+        columns.place,
+        columns.status,
+        columns.active_since,
+        columns.held_at,
+        columns.not_before,
+        columns.lease_token,
+        columns.lease_expires_at,
+        body,
+        correspondent,
+    ])?;
     Ok(inserted > 0)
 }
 

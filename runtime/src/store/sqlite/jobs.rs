@@ -3,12 +3,14 @@
 use anteroom_core::id::{BotId, CorrespondentId, MediaId, MessageId};
 use anteroom_core::job::{Command, FailedCopy, Job, Place, Status};
 use anteroom_core::store::{Fence, InsertAnswer, JobPage, NewJob};
+use rusqlite::CachedStatement;
 use rusqlite::types::Value;
 
 use super::archive_rows::ArchiveRow;
 use super::columns::{AsBlob, StoredMessageId};
 use super::failure::{Answer, Failure};
 use super::job_rows::FoundJobs;
+use super::prepared::NewRow;
 use super::work::{Work, page_size, rows_to_read};
 use super::{archive_rows, bots, correspondents, failed_copies, job_rows};
 
@@ -62,13 +64,16 @@ pub(super) fn insert(
     work: &Work<'_>,
     fence: &Fence,
     new_jobs: &[NewJob],
+    rows: &[NewRow],
 ) -> Answer<Vec<InsertAnswer>> {
     bots::pass_fence(work, fence)?;
+    let mut insert = work.prepare(job_rows::INSERT_UNKNOWN)?;
     new_jobs
         .iter()
-        .map(|new| {
+        .zip(rows)
+        .map(|(new, row)| {
             check_new(fence, &new.job)?;
-            insert_one(work, new)
+            insert_one(work, &mut insert, new, row)
         })
         .collect()
 }
@@ -85,27 +90,30 @@ fn check_new(fence: &Fence, job: &Job) -> Answer<()> {
     Ok(())
 }
 
-fn insert_one(work: &Work<'_>, new: &NewJob) -> Answer<InsertAnswer> {
+fn insert_one(
+    work: &Work<'_>,
+    insert: &mut CachedStatement<'_>,
+    new: &NewJob,
+    row: &NewRow,
+) -> Answer<InsertAnswer> {
     // What is not new is rare, and told apart only when the statement has found something.
-    if let Some(answer) = insert_by(work, new, job_rows::insert_unknown)? {
+    if let Some(answer) = insert_by(work, insert, new, row)? {
         return Ok(answer);
     }
     let archived = find_archived(work, &new.job)?;
     let failed = failed_copies::find(work, new.job.media_id)?;
-    known(work, new, archived, failed)
+    known(work, new, row, archived, failed)
 }
 
 /// Inserts a job, leased if that was asked for; none when something else has what is its own.
 fn insert_by(
     work: &Work<'_>,
+    insert: &mut CachedStatement<'_>,
     new: &NewJob,
-    insert: fn(&Work<'_>, &Job) -> Answer<bool>,
+    row: &NewRow,
 ) -> Answer<Option<InsertAnswer>> {
-    let claimed = new.lease.and_then(|lease| {
-        let applied = new.job.apply(&Command::Claim(lease), work.now).ok()?;
-        applied.job
-    });
-    let inserted = insert(work, claimed.as_ref().unwrap_or(&new.job))?;
+    let claimed = row.claimed();
+    let inserted = job_rows::insert_by(work, insert, claimed.unwrap_or(&new.job), row.body())?;
     Ok(inserted.then_some(InsertAnswer::Inserted { leased: claimed.is_some() }))
 }
 
@@ -123,6 +131,7 @@ fn find_archived(work: &Work<'_>, job: &Job) -> Answer<Option<ArchiveRow>> {
 fn known(
     work: &Work<'_>,
     new: &NewJob,
+    row: &NewRow,
     archived: Option<ArchiveRow>,
     failed: Option<FailedCopy>,
 ) -> Answer<InsertAnswer> {
@@ -133,13 +142,13 @@ fn known(
     if owner.is_some_and(|owner| !same_provider_message(owner, job)) {
         return Ok(InsertAnswer::MediaIdInUse);
     }
-    if let Some(row) = archived {
+    if let Some(archived) = archived {
         // The call repeated after all of its job's life: what it asked for has happened.
-        let repeated = row.id == message.id && row.media_id == Some(job.media_id);
+        let repeated = archived.id == message.id && archived.media_id == Some(job.media_id);
         return Ok(if repeated {
             InsertAnswer::Inserted { leased: false }
         } else {
-            InsertAnswer::DuplicateProviderMessage { message_id: row.id }
+            InsertAnswer::DuplicateProviderMessage { message_id: archived.id }
         });
     }
     let waiting = job_rows::find_by_provider_message(
@@ -157,7 +166,8 @@ fn known(
         Some((message_id, _)) => Ok(InsertAnswer::DuplicateProviderMessage { message_id }),
         // A copy is left of the same message, whose row and job are gone: it begins anew.
         None => {
-            let inserted = insert_by(work, new, job_rows::insert)?;
+            let mut insert = work.prepare(job_rows::INSERT)?;
+            let inserted = insert_by(work, &mut insert, new, row)?;
             Ok(inserted.unwrap_or(InsertAnswer::MediaIdInUse))
         }
     }

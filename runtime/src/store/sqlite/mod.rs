@@ -8,7 +8,7 @@
 //! | module | holds |
 //! |---|---|
 //! | `directory`, `opening`, `schema`, `takeover` | opening: the lock, the connections, migrations, what an earlier process left behind |
-//! | `writer`, `reader`, `dispatch` | the threads, and which function answers which request |
+//! | `prepared`, `writer`, `reader`, `dispatch` | what is done where it is asked, the threads, and which function answers which request |
 //! | `work`, `columns`, `failure` | a request's view of the database |
 //! | `bots`, `jobs`, `claims`, `leases`, `archive`, `revision`, `callbacks`, `sends`, `sweeps`, `operator` | one function a request |
 //! | `backlog` | what waits, for those who look |
@@ -38,6 +38,7 @@ mod opening;
 mod operator;
 #[cfg(test)]
 mod plans;
+mod prepared;
 mod quarantine;
 mod reader;
 mod revision;
@@ -59,6 +60,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use self::directory::DirectoryLock;
 use self::opening::Connections;
+use self::prepared::Prepared;
 use self::reader::Read;
 use self::writer::Write;
 use super::views::{Question, View, Views};
@@ -95,6 +97,7 @@ impl SqliteSettings {
 /// The embedded store.
 pub struct SqliteStore {
     directory: PathBuf,
+    clock: Clock,
     call_timeout: Duration,
     /// None once the store is shut down.
     running: Mutex<Option<Running>>,
@@ -124,10 +127,10 @@ impl SqliteStore {
         let (reads, read_queue) = mpsc::channel(QUEUE_REQUESTS_MAX);
         let (looks, look_queue) = mpsc::channel(QUEUE_REQUESTS_MAX);
         let directory = settings.directory.clone();
-        let (read_clock, look_clock) = (Clock::clone(&clock), Clock::clone(&clock));
+        let [write_clock, read_clock, look_clock] = std::array::from_fn(|_| Clock::clone(&clock));
         let writer = spawn("store-writer", &directory, {
             let directory = directory.clone();
-            move || writer::run(write, write_queue, &clock, &directory)
+            move || writer::run(write, write_queue, &write_clock, &directory)
         })?;
         let reader = spawn("store-reader", &directory, {
             let directory = directory.clone();
@@ -143,6 +146,7 @@ impl SqliteStore {
         let running = Running { writes, reads, looks, writer, reader, looker, lock };
         Ok(Self {
             directory,
+            clock,
             call_timeout: settings.call_timeout,
             running: Mutex::new(Some(running)),
         })
@@ -190,7 +194,9 @@ impl Store for SqliteStore {
                 self.ask(queue, |answer| Read::Request { request, answer }).await
             } else {
                 let queue = self.queue(|running| running.writes.clone());
-                self.ask(queue, |answer| Write { request, answer }).await
+                let prepared = Prepared::of(&request, (self.clock)())
+                    .map_err(|failure| failure.into_store_error(&self.directory))?;
+                self.ask(queue, |answer| Write { request, prepared, answer }).await
             }
         })
     }

@@ -5,6 +5,7 @@ use anteroom_core::job::{Command, FailedCopy, Job, Rejection};
 use anteroom_core::store::OperatorAnswer;
 
 use super::archive_rows::CallbackState;
+use super::columns::to_body;
 use super::failure::{Answer, Failure};
 use super::work::Work;
 use super::{archive_rows, failed_copies, job_rows};
@@ -34,7 +35,8 @@ pub(super) fn retry(work: &Work<'_>, media_id: MediaId) -> Answer<OperatorAnswer
     let file_kept = true;
     match copy.retry(file_kept, called_back(work, &copy)?, work.now) {
         Ok(job) => {
-            if job_rows::insert(work, &job)? {
+            let mut insert = work.prepare(job_rows::INSERT)?;
+            if job_rows::insert_by(work, &mut insert, &job, &to_body(&job)?)? {
                 Ok(done(&job))
             } else {
                 Err(Failure::invalid(format!("a job of {media_id} appeared while it was retried")))

@@ -11,6 +11,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::correspondents::Correspondents;
 use super::failure::Answer;
+use super::prepared::Prepared;
 use super::work::Work;
 use super::{Clock, backlog, bots, dispatch, views};
 use crate::store::Backlog;
@@ -58,8 +59,9 @@ pub(super) fn run(
         match read {
             Read::Request { answer, .. } if answer.is_closed() => {}
             Read::Request { request, answer } => {
-                let _ = answer
-                    .send(snapshot(&work, directory, |work| dispatch::execute(work, &request)));
+                let _ = answer.send(snapshot(&work, directory, |work| {
+                    dispatch::execute(work, &request, &Prepared::default())
+                }));
             }
             Read::Look { answer, .. } if answer.is_closed() => {}
             Read::Look { question, answer } => {

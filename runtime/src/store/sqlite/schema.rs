@@ -41,8 +41,10 @@ pub(super) fn migrate(
         return Err(OpenError::NewerSchema { file: file.to_owned(), found, known });
     }
     for migration in MIGRATIONS.iter().filter(|migration| migration.version > found) {
+        let (version, name) = (migration.version, migration.name);
+        tracing::info!(version, name, "migrating the schema: a large archive takes its time");
         apply(connection, migration, now).map_err(failed)?;
-        tracing::info!(version = migration.version, name = migration.name, "schema migrated");
+        tracing::info!(version, name, "schema migrated");
     }
     Ok(())
 }

@@ -4,7 +4,7 @@
 //! thread has begun.
 
 use anteroom_core::time::Timestamp;
-use rusqlite::{Connection, OptionalExtension, Params, Row};
+use rusqlite::{CachedStatement, Connection, OptionalExtension, Params, Row};
 
 use super::correspondents::Correspondents;
 use super::failure::Answer;
@@ -22,10 +22,16 @@ pub(super) struct Work<'c> {
     pub(super) now: Timestamp,
 }
 
-impl Work<'_> {
+impl<'c> Work<'c> {
     /// Runs a statement and returns how many rows it changed.
     pub(super) fn run(&self, sql: &str, params: impl Params) -> Answer<usize> {
         Ok(self.connection.prepare_cached(sql)?.execute(params)?)
+    }
+
+    /// A statement that a request runs for each of its records: looking it up takes as long as a small
+    /// part of running it.
+    pub(super) fn prepare(&self, sql: &str) -> Answer<CachedStatement<'c>> {
+        Ok(self.connection.prepare_cached(sql)?)
     }
 
     /// The first row of a query.

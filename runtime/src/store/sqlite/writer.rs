@@ -15,6 +15,7 @@ use super::Clock;
 use super::correspondents::Correspondents;
 use super::dispatch;
 use super::failure::{Answer, Failure, store_error};
+use super::prepared::Prepared;
 use super::work::Work;
 
 /// How many requests one transaction may hold.
@@ -26,6 +27,7 @@ const GROUP_TIME_MAX: Duration = Duration::from_millis(20);
 /// A request that waits for the writer.
 pub(super) struct Write {
     pub(super) request: StoreRequest,
+    pub(super) prepared: Prepared,
     pub(super) answer: oneshot::Sender<StoreResult>,
 }
 
@@ -111,12 +113,12 @@ impl Group<'_> {
     /// Executes one more request.
     fn add(&mut self, write: Write) -> Answer<()> {
         if self.guarded {
-            let (result, transaction) = self.guarded(&write.request);
+            let (result, transaction) = self.guarded(&write);
             self.members.push(Executed { write, result });
             return transaction;
         }
         let changes_before = self.connection.total_changes();
-        let result = dispatch::execute(&self.work(), &write.request);
+        let result = dispatch::execute(&self.work(), &write.request, &write.prepared);
         let result = result.map_err(|failure| failure.into_store_error(self.directory));
         let refused = result.is_err();
         self.members.push(Executed { write, result });
@@ -134,7 +136,7 @@ impl Group<'_> {
         self.correspondents.forget();
         begin(self.connection)?;
         for at in 0..self.members.len() {
-            let (result, transaction) = self.guarded(&self.members[at].write.request);
+            let (result, transaction) = self.guarded(&self.members[at].write);
             self.members[at].result = result;
             transaction?;
         }
@@ -143,11 +145,11 @@ impl Group<'_> {
 
     /// Executes one request in a savepoint. The second result is an error when the whole transaction
     /// is lost with it.
-    fn guarded(&self, request: &StoreRequest) -> (StoreResult, Answer<()>) {
+    fn guarded(&self, write: &Write) -> (StoreResult, Answer<()>) {
         let work = self.work();
         let executed = work
             .run("SAVEPOINT request", [])
-            .and_then(|_| dispatch::execute(&work, request))
+            .and_then(|_| dispatch::execute(&work, &write.request, &write.prepared))
             .and_then(|reply| work.run("RELEASE request", []).map(|_| reply));
         match executed {
             Ok(reply) => (Ok(reply), Ok(())),
