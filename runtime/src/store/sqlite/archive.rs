@@ -8,7 +8,6 @@
 use anteroom_core::id::{ArchiveSeq, BotId, MessageId, ProviderName};
 use anteroom_core::job::{Applied, Command, Job};
 use anteroom_core::store::{ArchiveAnswer, ArchiveItem, Fence, FinishedJob};
-
 use rusqlite::CachedStatement;
 
 use super::archive_rows::CallbackState;
@@ -40,13 +39,14 @@ pub(super) const INSERT: &str = "INSERT INTO archive (bot_id, provider_name, cor
      VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)
      ON CONFLICT DO NOTHING";
 
-/// Archives messages in their order.
+/// Archives messages in their order; `bodies` are theirs.
 pub(super) fn archive(
     work: &Work<'_>,
     fence: &Fence,
     items: &[ArchiveItem],
     bodies: &[String],
 ) -> Answer<Vec<ArchiveAnswer>> {
+    debug_assert_eq!(items.len(), bodies.len(), "each message has its body");
     bots::pass_fence(work, fence)?;
     let bot_id = &fence.bot_id;
     let mut shelf = Shelf {

@@ -76,9 +76,9 @@ pub(super) fn find_by_provider_message(
     })
 }
 
-/// Writes a job unless its media or its provider's message already has a job, its media a failed copy, or its
-/// message a place in the archive. It is one row: there is nothing to undo
-/// when a check fails, and with `OR FAIL` SQLite does not copy every page in order to be able to.
+/// Writes a job unless its media or its provider's message already has a job, its media a failed copy, or
+/// its message a place in the archive. It is one row: there is nothing to undo when a check fails, and with
+/// `OR FAIL` SQLite does not copy every page in order to be able to.
 pub(super) const INSERT_UNKNOWN: &str = "INSERT OR FAIL INTO jobs (media_id, bot_id,
         correspondent_id, message_id, provider_message_id, revision, pool, created_at, place,
         status, active_since, held_at, not_before, lease_token, lease_expires_at, body,

@@ -59,13 +59,14 @@ pub(super) const HIGHEST_ID: &str = "SELECT max(
      coalesce((SELECT message_id FROM quarantine WHERE bot_id = ?1 AND correspondent_id = ?2
          ORDER BY message_id DESC LIMIT 1), 0))";
 
-/// Inserts jobs, each on its own.
+/// Inserts jobs, each on its own; `rows` are what they will be.
 pub(super) fn insert(
     work: &Work<'_>,
     fence: &Fence,
     new_jobs: &[NewJob],
     rows: &[NewRow],
 ) -> Answer<Vec<InsertAnswer>> {
+    debug_assert_eq!(new_jobs.len(), rows.len(), "each job has its row");
     bots::pass_fence(work, fence)?;
     let mut insert = work.prepare(job_rows::INSERT_UNKNOWN)?;
     new_jobs
