@@ -2,28 +2,20 @@
 
 use std::sync::Arc;
 
-use anteroom_core::store::{ArchiveAnswer, Fence, StoreError, StoreReply, StoreRequest};
+use anteroom_core::store::{ArchiveAnswer, Fence, StoreError, StoreReply};
 use anteroom_core::time::Millis;
-use anteroom_runtime::store::Store;
 use anteroom_runtime::store::views::{
     JobFilter, JobQuery, JobState, Question, StatusName, View, Views,
 };
 use anteroom_tests::store_contract::Rig;
-use anteroom_tests::store_contract::fixtures::{
-    ended, id, item, job, lease, media, placeholder, text, words,
-};
+use anteroom_tests::store_contract::fixtures::{ended, id, item, job, lease, media, text, words};
 
 use crate::Place;
+use crate::writing::{archive, ask, half_invalid};
 
 /// How many archived messages lie under the number that bears their correspondent's name.
 const RIGHTLY_NUMBERED: &str = "SELECT count(*) FROM archive
      JOIN correspondents USING (correspondent, bot_id, correspondent_id)";
-
-/// A batch of a correspondent's first message and one that is refused.
-fn refused(fence: &Fence, correspondent: &str) -> StoreRequest {
-    let items = vec![item(correspondent, text(1)), item(correspondent, placeholder(2, 2))];
-    StoreRequest::Archive { fence: fence.clone(), items }
-}
 
 /// Goal: a number that was given in a refused request is given to whoever comes next, and its former
 /// bearer is not taken for that one. Method: both have messages of the same ids.
@@ -33,7 +25,7 @@ async fn a_refused_request_leaves_no_number_behind() {
     let store = place.open();
     let rig = Rig::new(&store, &place.clock);
     let fence = rig.bot("b").await;
-    let error = rig.refused(refused(&fence, "x")).await;
+    let error = rig.refused(half_invalid(&fence, "x", 1)).await;
     assert!(matches!(error, StoreError::Invalid { .. }), "{error:?}");
     for correspondent in ["y", "x"] {
         rig.archived(&fence, item(correspondent, text(1))).await;
@@ -52,15 +44,8 @@ async fn a_transaction_that_begins_again_gives_its_numbers_anew() {
     let fence = rig.bot("b").await;
     let elsewhere = place.database();
     elsewhere.execute_batch("BEGIN IMMEDIATE").unwrap();
-    let archive = |correspondent| {
-        let items = vec![item(correspondent, text(1))];
-        StoreRequest::Archive { fence: fence.clone(), items }
-    };
-    let requests = [archive("x"), refused(&fence, "y"), archive("z")];
-    let waiting = requests.map(|request| {
-        let store = Arc::clone(&store);
-        tokio::spawn(async move { store.execute(request).await })
-    });
+    let requests = [archive(&fence, "x", 1), half_invalid(&fence, "y", 1), archive(&fence, "z", 1)];
+    let waiting = requests.map(|request| ask(&store, request));
     tokio::task::yield_now().await;
     elsewhere.execute_batch("COMMIT").unwrap();
     for (n, answer) in waiting.into_iter().enumerate() {

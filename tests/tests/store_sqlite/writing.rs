@@ -14,17 +14,17 @@ use tokio::task::JoinHandle;
 
 use crate::Place;
 
-fn archive(fence: &Fence, n: u64) -> StoreRequest {
-    StoreRequest::Archive { fence: fence.clone(), items: vec![item("c", text(n))] }
+pub(crate) fn archive(fence: &Fence, correspondent: &str, n: u64) -> StoreRequest {
+    StoreRequest::Archive { fence: fence.clone(), items: vec![item(correspondent, text(n))] }
 }
 
 /// A batch whose first message is sound and whose second one cannot be archived.
-fn half_invalid(fence: &Fence, n: u64) -> StoreRequest {
-    let items = vec![item("c", text(n)), item("c", placeholder(n + 1, n + 1))];
+pub(crate) fn half_invalid(fence: &Fence, correspondent: &str, n: u64) -> StoreRequest {
+    let items = vec![item(correspondent, text(n)), item(correspondent, placeholder(n + 1, n + 1))];
     StoreRequest::Archive { fence: fence.clone(), items }
 }
 
-fn ask(store: &Arc<SqliteStore>, request: StoreRequest) -> JoinHandle<StoreResult> {
+pub(crate) fn ask(store: &Arc<SqliteStore>, request: StoreRequest) -> JoinHandle<StoreResult> {
     let store = Arc::clone(store);
     tokio::spawn(async move { store.execute(request).await })
 }
@@ -49,8 +49,8 @@ async fn a_group_answers_all_and_rolls_back_the_refused_alone() {
     let elsewhere = place.database();
     elsewhere.execute_batch("BEGIN IMMEDIATE").unwrap();
     let requests = (0..100_u64).map(|n| match n % 5 {
-        0 => half_invalid(&fence, 10 * n + 1),
-        _ => archive(&fence, 10 * n + 1),
+        0 => half_invalid(&fence, "c", 10 * n + 1),
+        _ => archive(&fence, "c", 10 * n + 1),
     });
     let waiting: Vec<_> = requests.map(|request| ask(&store, request)).collect();
     tokio::task::yield_now().await;
@@ -92,7 +92,7 @@ async fn a_held_database_is_unavailable_for_a_while() {
     let fence = rig.bot("b").await;
     let elsewhere = place.database();
     elsewhere.execute_batch("BEGIN IMMEDIATE").unwrap();
-    let first = store.execute(archive(&fence, 1)).await;
+    let first = store.execute(archive(&fence, "c", 1)).await;
     assert!(unavailable(&first).contains("another process holds the database"), "{first:?}");
     assert_eq!(rig.next_id(&fence, "c").await, id(1), "reading goes on");
     elsewhere.execute_batch("COMMIT").unwrap();
@@ -110,7 +110,7 @@ async fn a_call_ends_by_its_time_out() {
     let fence = rig.bot("b").await;
     let elsewhere = place.database();
     elsewhere.execute_batch("BEGIN IMMEDIATE").unwrap();
-    let waiting: Vec<_> = (1..=20).map(|n| ask(&store, archive(&fence, n))).collect();
+    let waiting: Vec<_> = (1..=20).map(|n| ask(&store, archive(&fence, "c", n))).collect();
     let mut timed_out = 0;
     for answer in waiting {
         let answer = answer.await.unwrap();
@@ -162,7 +162,7 @@ async fn after_a_shutdown_nothing_is_answered() {
     let fence = rig.bot("b").await;
     store.shutdown().await;
     store.shutdown().await;
-    let answer = store.execute(archive(&fence, 1)).await;
+    let answer = store.execute(archive(&fence, "c", 1)).await;
     assert!(unavailable(&answer).contains("shut down"), "{answer:?}");
     assert!(store.list_bots().await.is_err());
 }
@@ -174,7 +174,7 @@ async fn a_shutdown_answers_what_was_asked_before() {
     let store = Arc::new(place.open());
     let rig = Rig::new(&*store, &place.clock);
     let fence = rig.bot("b").await;
-    let waiting: Vec<_> = (1..=50).map(|n| ask(&store, archive(&fence, n))).collect();
+    let waiting: Vec<_> = (1..=50).map(|n| ask(&store, archive(&fence, "c", n))).collect();
     tokio::task::yield_now().await;
     store.shutdown().await;
     for answer in waiting {

@@ -78,17 +78,10 @@ pub(super) fn id_at<T: From<Uuid>>(row: &Row<'_>, column: usize) -> rusqlite::Re
     Ok(Uuid::from_bytes(row.get(column)?).into())
 }
 
-/// Room for nearly every body.
-const BODY_BYTES: usize = 1_024;
-
 /// A value as the JSON of a body.
 pub(super) fn to_body(value: &impl Serialize) -> Answer<String> {
-    let mut body = Vec::with_capacity(BODY_BYTES);
-    let invalid = |error: &dyn std::error::Error| {
-        Failure::invalid(format!("a record cannot be written: {error}"))
-    };
-    serde_json::to_writer(&mut body, value).map_err(|error| invalid(&error))?;
-    String::from_utf8(body).map_err(|error| invalid(&error))
+    serde_json::to_string(value)
+        .map_err(|error| Failure::invalid(format!("a record cannot be written: {error}")))
 }
 
 /// The value in a body, or why it cannot be read.

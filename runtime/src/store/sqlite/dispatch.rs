@@ -41,10 +41,10 @@ pub(super) fn execute(
             jobs::next_id(work, bot_id, correspondent_id).map(StoreReply::NextId)
         }
         Request::InsertJobs { fence, jobs } => {
-            jobs::insert(work, fence, jobs, prepared.jobs()).map(StoreReply::InsertJobs)
+            jobs::insert(work, fence, jobs, &prepared.jobs).map(StoreReply::InsertJobs)
         }
         Request::Archive { fence, items } => {
-            archive::archive(work, fence, items, prepared.messages()).map(StoreReply::Archive)
+            archive::archive(work, fence, items, &prepared.messages).map(StoreReply::Archive)
         }
         Request::Revise { fence, media_id, revision, message, correspondent_id, callback } => {
             let revised = revision::Revision {

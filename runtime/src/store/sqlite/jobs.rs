@@ -113,8 +113,8 @@ fn insert_by(
     new: &NewJob,
     row: &NewRow,
 ) -> Answer<Option<InsertAnswer>> {
-    let claimed = row.claimed();
-    let inserted = job_rows::insert_by(work, insert, claimed.unwrap_or(&new.job), row.body())?;
+    let claimed = row.claimed.as_ref();
+    let inserted = job_rows::insert_by(work, insert, claimed.unwrap_or(&new.job), &row.body)?;
     Ok(inserted.then_some(InsertAnswer::Inserted { leased: claimed.is_some() }))
 }
 
@@ -189,10 +189,8 @@ pub(super) fn restore(
     limit: u32,
 ) -> Answer<JobPage> {
     bots::pass_fence(work, fence)?;
-    let size = page_size(limit);
-    let bot_id = &fence.bot_id;
-    let waiting = found(work, RESTORE, bot_id, after, size)?;
-    let mut page = page(waiting.and(leased(work, RESTORE_LEASED, bot_id, after)?), size);
+    let (bot_id, size) = (&fence.bot_id, page_size(limit));
+    let mut page = page(work, RESTORE, Some(RESTORE_LEASED), bot_id, after, size)?;
     for job in &mut page.jobs {
         // Activating has no guard and never removes a job.
         if let Ok(Some(activated)) = job_rows::apply(work, job, &Command::Activate)? {
@@ -210,8 +208,7 @@ pub(super) fn completed(
     limit: u32,
 ) -> Answer<JobPage> {
     bots::pass_fence(work, fence)?;
-    let size = page_size(limit);
-    Ok(page(found(work, COMPLETED, &fence.bot_id, after, size)?, size))
+    page(work, COMPLETED, None, &fence.bot_id, after, page_size(limit))
 }
 
 /// Moves all of a bot's active jobs to holding, and returns how many are held.
@@ -220,8 +217,7 @@ pub(super) fn hold(work: &Work<'_>, fence: &Fence) -> Answer<u32> {
     let bot_id = &fence.bot_id;
     let mut after = None;
     loop {
-        let waiting = found(work, HOLD, bot_id, after, HOLD_CHUNK_JOBS)?;
-        let page = page(waiting.and(leased(work, HOLD_LEASED, bot_id, after)?), HOLD_CHUNK_JOBS);
+        let page = page(work, HOLD, Some(HOLD_LEASED), bot_id, after, HOLD_CHUNK_JOBS)?;
         for job in &page.jobs {
             // Holding has no guard: there is no rejection to tell.
             let _held = job_rows::apply(work, job, &Command::Hold)?;
@@ -235,32 +231,24 @@ pub(super) fn hold(work: &Work<'_>, fence: &Fence) -> Answer<u32> {
     Ok(held.unwrap_or_default())
 }
 
-/// What a page of a query over a bot's media ids finds, and one more.
-fn found(
+/// One page of a query over a bot's media ids, and of one over its leased jobs, which finds them all.
+/// Unreadable jobs of it are set aside, so a page that lost some still makes progress.
+fn page(
     work: &Work<'_>,
     sql: &str,
+    leased: Option<&str>,
     bot_id: &BotId,
     after: Option<MediaId>,
     size: usize,
-) -> Answer<FoundJobs> {
-    job_rows::select(work, sql, (bot_id.as_str(), behind(after), rows_to_read(size)))
-}
-
-/// All that a query over a bot's leased jobs finds.
-fn leased(work: &Work<'_>, sql: &str, bot_id: &BotId, after: Option<MediaId>) -> Answer<FoundJobs> {
-    job_rows::select(work, sql, (bot_id.as_str(), behind(after)))
-}
-
-/// Before all media ids when there is none.
-fn behind(after: Option<MediaId>) -> Value {
-    Value::Blob(after.map(|media_id| media_id.blob().to_vec()).unwrap_or_default())
-}
-
-/// A page of what was found. Unreadable jobs were set aside, so a page that lost some still makes progress.
-fn page(found: FoundJobs, size: usize) -> JobPage {
+) -> Answer<JobPage> {
+    let after = Value::Blob(after.map(|media_id| media_id.blob().to_vec()).unwrap_or_default());
+    let mut found = job_rows::select(work, sql, (bot_id.as_str(), &after, rows_to_read(size)))?;
+    if let Some(leased) = leased {
+        found = found.and(job_rows::select(work, leased, (bot_id.as_str(), &after))?);
+    }
     let FoundJobs { mut jobs, rows } = found;
     jobs.truncate(size);
-    JobPage { jobs, more: rows > size }
+    Ok(JobPage { jobs, more: rows > size })
 }
 
 /// The first free message id of a correspondent.

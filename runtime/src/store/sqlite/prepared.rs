@@ -13,16 +13,18 @@ use super::failure::Answer;
 /// The records of a request as they will be stored, in its order; of most requests none.
 #[derive(Debug, Default)]
 pub(super) struct Prepared {
-    jobs: Vec<NewRow>,
-    messages: Vec<String>,
+    /// The jobs of an insert.
+    pub(super) jobs: Vec<NewRow>,
+    /// The bodies of the messages of an archive.
+    pub(super) messages: Vec<String>,
 }
 
 /// A new job as it will be stored: leased, if that was asked for and is possible.
 #[derive(Debug)]
 pub(super) struct NewRow {
-    /// None when it is as it came.
-    claimed: Option<Job>,
-    body: String,
+    /// The job under its lease; none when it is as it came.
+    pub(super) claimed: Option<Job>,
+    pub(super) body: String,
 }
 
 impl NewRow {
@@ -33,16 +35,6 @@ impl NewRow {
         });
         let body = to_body(claimed.as_ref().unwrap_or(&new.job))?;
         Ok(Self { claimed, body })
-    }
-
-    /// The job under its lease.
-    pub(super) fn claimed(&self) -> Option<&Job> {
-        self.claimed.as_ref()
-    }
-
-    /// Its body.
-    pub(super) fn body(&self) -> &str {
-        &self.body
     }
 }
 
@@ -65,15 +57,5 @@ impl Prepared {
             _ => {}
         }
         Ok(prepared)
-    }
-
-    /// The jobs of an insert.
-    pub(super) fn jobs(&self) -> &[NewRow] {
-        &self.jobs
-    }
-
-    /// The bodies of the messages of an archive.
-    pub(super) fn messages(&self) -> &[String] {
-        &self.messages
     }
 }
