@@ -5,7 +5,7 @@
 use anteroom_runtime::store::mongodb::{MongoSettings, MongoStore, OpenError, StoreTime};
 use anteroom_runtime::store::{Clock, Store};
 use anteroom_tests::mongod::{Mongod, SharedMongod};
-use anteroom_tests::store_contract::{TestClock, backlog};
+use anteroom_tests::store_contract::{TestClock, backlog, lists};
 use mongodb::Database;
 use mongodb::bson::{Document, doc};
 
@@ -132,4 +132,13 @@ async fn what_waits_is_counted() {
         }
         home.as_ref().shutdown().await;
     }
+}
+
+/// Goal: operators' lists and counts have jobs that are worked on, which are not in the index of lists.
+#[tokio::test]
+async fn leased_jobs_are_listed_in_their_places() {
+    let clock = TestClock::default();
+    let home = fresh(clock.as_clock()).await;
+    lists::leased_jobs_are_listed_in_their_places(&home.store, &clock).await;
+    home.store.shutdown().await;
 }

@@ -16,6 +16,7 @@ pub mod fencing;
 pub mod fixtures;
 pub mod inserts;
 pub mod leases;
+pub mod lists;
 pub mod moves;
 pub mod operator;
 pub mod ownership;
@@ -97,6 +98,7 @@ macro_rules! store_contract {
             moves:
                 restoring_activates_and_keeps_everything
                 restoring_goes_by_pages
+                a_page_has_leased_jobs_in_their_places
                 only_the_restored_page_is_active
                 holding_counts_what_is_held
                 a_live_lease_survives_the_move

@@ -1,7 +1,7 @@
 //! Stopping and starting a bot: its jobs between active and holding.
 
 use anteroom_core::job::{Command, Job, Place};
-use anteroom_core::store::TokenAnswer;
+use anteroom_core::store::{Fence, TokenAnswer};
 use anteroom_core::time::Millis;
 use anteroom_runtime::store::Store;
 
@@ -64,6 +64,38 @@ pub async fn restoring_goes_by_pages(store: &dyn Store, clock: &TestClock) {
     }
     let page = rig.restore_page(&fence, after, 2).await;
     assert!(page.jobs.is_empty() && !page.more);
+}
+
+/// Five jobs of a bot, of which the second and the fourth are worked on.
+pub(super) async fn five_jobs(rig: &Rig<'_>, clock: &TestClock) -> Fence {
+    let fence = rig.bot("b").await;
+    for n in 1..=5 {
+        let new = job(&fence, "c", n, n, clock.now());
+        match n {
+            2 | 4 => rig.inserted_leased(&fence, &new, lease(n)).await,
+            _ => rig.inserted(&fence, &new).await,
+        }
+        clock.advance(Millis::from_secs(1));
+    }
+    fence
+}
+
+/// Goal: pages have the jobs that are worked on in their places among the others, whether they were active
+/// or holding. Method: pages of two, twice; between them the bot is stopped.
+pub async fn a_page_has_leased_jobs_in_their_places(store: &dyn Store, clock: &TestClock) {
+    let rig = Rig::new(store, clock);
+    let fence = five_jobs(&rig, clock).await;
+    for _ in 0..2 {
+        let mut after = None;
+        for (expected, more) in [(&[1, 2][..], true), (&[3, 4], true), (&[5], false)] {
+            let page = rig.restore_page(&fence, after, 2).await;
+            let expected: Vec<_> = expected.iter().map(|n| media(*n)).collect();
+            assert_eq!(page.jobs.iter().map(|job| job.media_id).collect::<Vec<_>>(), expected);
+            assert_eq!(page.more, more);
+            after = expected.last().copied();
+        }
+        assert_eq!(rig.hold(&fence).await, 5);
+    }
 }
 
 /// Goal: a page restored leaves the rest in holding until its turn.

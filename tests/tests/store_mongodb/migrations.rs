@@ -6,8 +6,10 @@ use anteroom_core::message::{Extracted, Outcome};
 use anteroom_core::store::{BotRecord, StoreRequest};
 use anteroom_tests::store_contract::Rig;
 use anteroom_tests::store_contract::fixtures::id;
+use mongodb::IndexModel;
 use mongodb::bson::oid::ObjectId;
 use mongodb::bson::{Bson, Document, doc};
+use mongodb::options::IndexOptions;
 
 use super::Place;
 
@@ -141,7 +143,7 @@ async fn is_taken_over(place: &Place) {
     let count = quarantine.count_documents(doc! {}).await.expect("the server answers");
     assert_eq!(count, 4, "a job, a message, and a message and a job that were there twice");
     let steps = place.database.collection::<Document>("schema_migrations");
-    assert_eq!(steps.count_documents(doc! {}).await.expect("the server answers"), 4);
+    assert_eq!(steps.count_documents(doc! {}).await.expect("the server answers"), 5);
 }
 
 fn super_item() -> anteroom_core::store::ArchiveItem {
@@ -180,4 +182,59 @@ async fn a_migration_is_repeatable() {
     // The indexes are there by then; the earlier shape has none of their fields.
     jobs.insert_one(job(1, 1_001, "pending")).await.expect("the server answers");
     is_taken_over(&place).await;
+}
+
+/// The indexes of jobs: their names, with their keys and the documents that are in them.
+async fn job_indexes(place: &Place) -> Vec<String> {
+    let mut found = Vec::new();
+    for collection in ["media_processing_jobs", "media_processing_jobs_holding"] {
+        let collection = place.database.collection::<Document>(collection);
+        let mut indexes = collection.list_indexes().await.expect("the server answers");
+        while indexes.advance().await.expect("the server answers") {
+            let index = indexes.deserialize_current().expect("an index");
+            let only = index.options.as_ref().and_then(|it| it.partial_filter_expression.clone());
+            let name = index.options.and_then(|it| it.name);
+            found.push(format!("{} {name:?} {} {only:?}", collection.name(), index.keys));
+        }
+    }
+    found.sort();
+    found
+}
+
+/// Goal: the indexes of an earlier version are made anew in their present shape, by nodes that start at once,
+/// and again where that was broken off. Method: those of a new database are compared with what becomes of
+/// the earlier ones.
+#[tokio::test(flavor = "multi_thread")]
+async fn former_indexes_are_made_anew() {
+    let (fresh, place) = (Place::new().await, Place::new().await);
+    fresh.open().await;
+    place.open().await;
+    let expected = job_indexes(&fresh).await;
+    let steps = place.database.collection::<Document>("schema_migrations");
+    let former = [
+        ("media_processing_jobs", "status_mime_type_created_at", "status mime_type created_at"),
+        (
+            "media_processing_jobs",
+            "pool_status_bot_id_created_at",
+            "pool status bot_id created_at _id",
+        ),
+        ("media_processing_jobs", "bot_id_status", "bot_id status _id"),
+        ("media_processing_jobs", "created_at_listed", "created_at _id bot_id pool"),
+        ("media_processing_jobs_holding", "created_at_listed", "created_at _id bot_id pool"),
+    ];
+    for begun_with in [0, 3] {
+        for (collection, name, keys) in &former[begun_with..] {
+            let collection = place.database.collection::<Document>(collection);
+            collection.drop_index(*name).await.expect("it is there");
+            let keys: Document =
+                keys.split(' ').map(|key| (key.to_owned(), Bson::Int32(1))).collect();
+            let options = IndexOptions::builder().name((*name).to_owned()).build();
+            let index = IndexModel::builder().keys(keys).options(options).build();
+            collection.create_index(index).await.expect("an index can be made");
+        }
+        steps.delete_one(doc! { "_id": 5 }).await.expect("the server answers");
+        assert_ne!(job_indexes(&place).await, expected);
+        let _nodes = tokio::join!(place.open(), place.open(), place.open());
+        assert_eq!(job_indexes(&place).await, expected);
+    }
 }

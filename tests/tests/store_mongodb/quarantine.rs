@@ -28,7 +28,7 @@ async fn set_aside(place: &Place) -> Vec<String> {
 /// are served; its message id stays taken, and its file known.
 #[tokio::test]
 async fn a_job_that_cannot_be_read_is_in_nobodys_way() {
-    for way in ["claim", "restore", "reclaim", "hold"] {
+    for way in ["claim", "restore", "reclaim", "hold", "restore leased", "hold leased"] {
         let place = Place::new().await;
         let store = place.open().await;
         let rig = Rig::new(&store, &place.clock);
@@ -36,19 +36,24 @@ async fn a_job_that_cannot_be_read_is_in_nobodys_way() {
         for n in [1, 2] {
             let new = job(&fence, "c", n, n, place.clock.now());
             match way {
-                "reclaim" => rig.inserted_leased(&fence, &new, lease(n)).await,
+                "reclaim" | "restore leased" | "hold leased" => {
+                    rig.inserted_leased(&fence, &new, lease(n)).await;
+                }
                 _ => rig.inserted(&fence, &new).await,
             }
         }
         let first = doc! { "message_id": 1_i64 };
-        spoil(&place, "media_processing_jobs", first, "placeholder_message").await;
+        let needed = if way.ends_with("leased") { "lease" } else { "placeholder_message" };
+        spoil(&place, "media_processing_jobs", first, needed).await;
         let served: Vec<_> = match way {
             "claim" => {
                 let claimed = rig.claim_once(POOL, lease(9), 2).await;
                 claimed.jobs.iter().map(|job| job.media_id).collect()
             }
-            "restore" => rig.restore(&fence).await.iter().map(|job| job.media_id).collect(),
-            "hold" => {
+            "restore" | "restore leased" => {
+                rig.restore(&fence).await.iter().map(|job| job.media_id).collect()
+            }
+            "hold" | "hold leased" => {
                 assert_eq!(rig.hold(&fence).await, 1);
                 vec![media(2)]
             }

@@ -1,14 +1,11 @@
-//! What stands in the keys: numbers of correspondents, blocks of the archive, and who is worked on.
+//! What stands in the keys: numbers of correspondents, blocks of the archive, and what is worked on.
 
 use std::sync::Arc;
 
-use anteroom_core::store::{ArchiveAnswer, Fence, StoreError, StoreReply};
-use anteroom_core::time::Millis;
-use anteroom_runtime::store::views::{
-    JobFilter, JobQuery, JobState, Question, StatusName, View, Views,
-};
-use anteroom_tests::store_contract::Rig;
-use anteroom_tests::store_contract::fixtures::{ended, id, item, job, lease, media, text, words};
+use anteroom_core::store::{ArchiveAnswer, StoreError, StoreReply};
+use anteroom_runtime::store::views::{Question, View, Views};
+use anteroom_tests::store_contract::fixtures::{ended, id, item, media, text, words};
+use anteroom_tests::store_contract::{Rig, lists};
 
 use crate::Place;
 use crate::writing::{archive, ask, half_invalid};
@@ -61,86 +58,11 @@ async fn a_transaction_that_begins_again_gives_its_numbers_anew() {
     assert_eq!(place.count(RIGHTLY_NUMBERED), 3);
 }
 
-/// Five jobs of a bot, of which the second and the fourth are worked on.
-async fn five_jobs(rig: &Rig<'_>, place: &Place) -> Fence {
-    let fence = rig.bot("b").await;
-    for n in 1..=5 {
-        let new = job(&fence, "c", n, n, place.clock.now());
-        match n {
-            2 | 4 => rig.inserted_leased(&fence, &new, lease(n)).await,
-            _ => rig.inserted(&fence, &new).await,
-        }
-        place.clock.advance(Millis::from_secs(1));
-    }
-    fence
-}
-
-/// Goal: pages of a bot have the jobs that are worked on in their places among the others. Method: pages of
-/// two.
+/// Goal: operators' lists and counts have jobs that are worked on, which are not in the index of lists.
 #[tokio::test]
-async fn a_page_of_a_bot_has_leased_jobs_in_their_places() {
+async fn leased_jobs_are_listed_in_their_places() {
     let place = Place::new();
-    let store = place.open();
-    let rig = Rig::new(&store, &place.clock);
-    let fence = five_jobs(&rig, &place).await;
-    let (mut found, mut after, mut pages) = (Vec::new(), None, Vec::new());
-    loop {
-        let page = rig.restore_page(&fence, after, 2).await;
-        pages.push((page.jobs.len(), page.more));
-        found.extend(page.jobs.iter().map(|job| job.media_id));
-        after = found.last().copied();
-        if !page.more {
-            break;
-        }
-    }
-    assert_eq!(found, [1, 2, 3, 4, 5].map(media));
-    assert_eq!(pages, [(2, true), (2, true), (1, false)]);
-    assert_eq!(rig.hold(&fence).await, 5);
-}
-
-/// Goal: operators' lists and counts have them, too, in either order.
-#[tokio::test]
-async fn an_operators_list_has_leased_jobs_in_their_places() {
-    let place = Place::new();
-    let store = place.open();
-    let rig = Rig::new(&store, &place.clock);
-    five_jobs(&rig, &place).await;
-    let listed = async |status, newest_first| {
-        let filter = JobFilter { status, ..of_active_jobs() };
-        let (mut found, mut after) = (Vec::new(), None);
-        loop {
-            let filter = filter.clone();
-            let query = JobQuery { filter, newest_first, after, limit: 2 };
-            let View::Jobs(jobs, more) = store.look(Question::Jobs(query)).await.unwrap() else {
-                panic!("asked for jobs, told of something else")
-            };
-            found.extend(jobs.iter().map(|listed| listed.job.media_id));
-            after = jobs.last().map(|last| (last.job.created_at, last.job.media_id));
-            if !more {
-                break;
-            }
-        }
-        let View::Count(count) = store.look(Question::Count(filter)).await.unwrap() else {
-            panic!("asked for a count, told of something else")
-        };
-        assert_eq!(count, found.len() as u64);
-        found
-    };
-    assert_eq!(listed(None, false).await, [1, 2, 3, 4, 5].map(media));
-    assert_eq!(listed(None, true).await, [5, 4, 3, 2, 1].map(media));
-    assert_eq!(listed(Some(StatusName::Processing), false).await, [2, 4].map(media));
-    assert_eq!(listed(Some(StatusName::Pending), true).await, [5, 3, 1].map(media));
-}
-
-fn of_active_jobs() -> JobFilter {
-    JobFilter {
-        state: JobState::Active,
-        bot_id: None,
-        pool: None,
-        status: None,
-        reason: None,
-        before: None,
-    }
+    lists::leased_jobs_are_listed_in_their_places(&place.open(), &place.clock).await;
 }
 
 /// Goal: the message of a medium is found wherever in the archive it lies, and an unknown medium is not.

@@ -1,8 +1,8 @@
 //! Every index, with its name and its reason.
 //!
 //! Made at start-up where they are missing. An index that only some documents need is partial, so that
-//! the others do not pay for it: a job that enters already leased and is finished on its node touches
-//! none of those for waiting jobs.
+//! the others do not pay for it: a job that enters already leased and is finished on its node is in
+//! three, by its media id, its provider's message and the end of its lease.
 
 use std::time::Duration;
 
@@ -12,23 +12,37 @@ use mongodb::bson::{Document, doc};
 use mongodb::options::IndexOptions;
 
 use super::collections::{ACTIVE, ARCHIVE, FAILED, HOLDING, NODES, QUARANTINE, SENDS};
-use super::job_documents::WAITING;
+use super::job_documents::{UNLEASED, WAITING};
 use super::views::{
-    FAILED_INDEX, FAILED_OF_BOT_INDEX, JOBS_INDEX, MEDIA_INDEX, UNDELIVERABLE_INDEX,
+    FAILED_INDEX, FAILED_OF_BOT_INDEX, JOBS_INDEX, LEASE_INDEX, MEDIA_INDEX, UNDELIVERABLE_INDEX,
 };
 use crate::store::presence::KEPT_FOR;
 
 /// The index that knows a message by its provider's id, in the archive and among jobs.
 pub(super) const PROVIDER_MESSAGE_INDEX: &str = "bot_id_correspondent_id_provider_message_id";
 
+/// The other indexes of active jobs that only jobs under no lease are in.
+const MIME_TYPE_INDEX: &str = "status_mime_type_created_at";
+const CLAIM_INDEX: &str = "pool_status_bot_id_created_at";
+const BOT_PAGE_INDEX: &str = "bot_id_status";
+
+/// The indexes of jobs whose shape has changed since they were first made.
+pub(super) const CHANGED: [(&str, &str); 5] = [
+    (ACTIVE, MIME_TYPE_INDEX),
+    (ACTIVE, CLAIM_INDEX),
+    (ACTIVE, BOT_PAGE_INDEX),
+    (ACTIVE, JOBS_INDEX),
+    (HOLDING, JOBS_INDEX),
+];
+
 /// One index.
 pub(super) struct Index {
     pub(super) collection: &'static str,
     pub(super) name: &'static str,
-    keys: Document,
+    pub(super) keys: Document,
     kind: Kind,
     /// The documents that are in it; none when all are.
-    only: Option<Document>,
+    pub(super) only: Option<Document>,
     /// How long after its time the server deletes a document; none when it deletes nothing.
     delete_after: Option<Millis>,
 }
@@ -78,6 +92,10 @@ pub(super) fn indexes() -> Vec<Index> {
     indexes
 }
 
+fn unleased() -> Document {
+    doc! { "status": { "$in": UNLEASED.to_vec() } }
+}
+
 fn waiting() -> Document {
     doc! { "status": { "$in": WAITING.to_vec() } }
 }
@@ -95,34 +113,36 @@ fn provider_message(collection: &'static str) -> Index {
 
 /// The sweep for lost workers, and what is held under a token: as many entries as workers.
 fn lease_end(collection: &'static str) -> Index {
-    some(collection, "lease_expires_at", doc! { "lease.expires_at": 1, "_id": 1 }, leased())
+    some(collection, LEASE_INDEX, doc! { "lease.expires_at": 1, "_id": 1 }, leased())
 }
 
 /// Pages of a bot's jobs or results, in the order of media ids: restore, hold, results.
 fn bot_page(collection: &'static str) -> Index {
-    all(collection, "bot_id_status", doc! { "bot_id": 1, "status": 1, "_id": 1 })
+    all(collection, BOT_PAGE_INDEX, doc! { "bot_id": 1, "status": 1, "_id": 1 })
 }
 
-/// Operators' lists: jobs by their age; what else is filtered by stands in the entries. Nothing in it ever
-/// changes.
+/// Operators' lists: jobs by their age; what else is filtered by stands in the entries.
 fn listed(collection: &'static str) -> Index {
-    all(collection, JOBS_INDEX, doc! { "created_at": 1, "_id": 1, "bot_id": 1, "pool": 1 })
+    let keys = doc! { "created_at": 1, "_id": 1, "bot_id": 1, "pool": 1, "status": 1 };
+    all(collection, JOBS_INDEX, keys)
 }
 
 fn of_active() -> Vec<Index> {
     vec![
         // Operators' lists: what waits, by type and age.
-        all(
+        some(
             ACTIVE,
-            "status_mime_type_created_at",
+            MIME_TYPE_INDEX,
             doc! { "status": 1, "mime_type": 1, "created_at": 1 },
+            waiting(),
         ),
         // Claims: the next bot's oldest job is the next entry, whatever waits in front of it, and
         // candidates are read from the index alone.
-        all(
+        some(
             ACTIVE,
-            "pool_status_bot_id_created_at",
+            CLAIM_INDEX,
             doc! { "pool": 1, "status": 1, "bot_id": 1, "created_at": 1, "_id": 1 },
+            waiting(),
         ),
         // When the next back-off of a pool ends.
         some(
@@ -131,8 +151,9 @@ fn of_active() -> Vec<Index> {
             doc! { "pool": 1, "status": 1, "not_before": 1 },
             doc! { "status": "backing_off" },
         ),
-        listed(ACTIVE),
-        bot_page(ACTIVE),
+        // Leased jobs are found by the ends of their leases instead.
+        Index { only: Some(unleased()), ..listed(ACTIVE) },
+        Index { only: Some(unleased()), ..bot_page(ACTIVE) },
         provider_message(ACTIVE),
         lease_end(ACTIVE),
         // The sweep for jobs that waited too long since their bot was restored.

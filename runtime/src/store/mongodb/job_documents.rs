@@ -12,7 +12,7 @@ use anteroom_core::id::{
 use anteroom_core::job::{Job, Lease, Place, Status, Worked};
 use anteroom_core::message::{MediaKind, Message, Outcome};
 use mongodb::bson::{
-    DateTime, RawDocument, RawDocumentBuf, Uuid, deserialize_from_slice,
+    Bson, DateTime, Document, RawDocument, RawDocumentBuf, Uuid, deserialize_from_slice, doc,
     serialize_to_raw_document_buf,
 };
 use serde::{Deserialize, Serialize};
@@ -58,8 +58,18 @@ enum StatusName {
     Completed,
 }
 
-/// The statuses of jobs that nobody works on.
+/// The statuses of jobs that wait for a worker.
 pub(super) const WAITING: [&str; 2] = ["pending", "backing_off"];
+
+/// The statuses of jobs that nobody works on.
+pub(super) const UNLEASED: [&str; 3] = ["pending", "backing_off", "completed"];
+
+/// The filter for jobs that are worked on. There are no more of them than workers' slots, so all are
+/// looked through. The end of a lease is in it to name their index to the server, and excludes nothing: a
+/// document that has none is found, and set aside.
+pub(super) fn leased() -> Document {
+    doc! { "status": "processing", "lease.expires_at": { "$gte": Bson::MinKey } }
+}
 
 #[derive(Debug, Serialize, Deserialize)]
 struct LeaseDocument {

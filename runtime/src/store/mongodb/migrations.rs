@@ -6,6 +6,7 @@
 //!
 //! Steps 2 to 4 take over what the earlier backend wrote; its shape is read in [`earlier`].
 
+mod changed_indexes;
 mod earlier;
 mod earlier_jobs;
 mod earlier_messages;
@@ -36,14 +37,17 @@ enum Step {
     EarlierMessages,
     /// Where the earlier backend has a message twice, the first one stands.
     EarlierDuplicates,
+    /// Indexes that have another shape now are dropped; start-up makes them anew.
+    ChangedIndexes,
 }
 
 /// All steps, in their order.
-const STEPS: [(i32, &str, Step); 4] = [
+const STEPS: [(i32, &str, Step); 5] = [
     (1, "first shape", Step::Begin),
     (2, "jobs of the earlier backend", Step::EarlierJobs),
     (3, "messages of the earlier backend", Step::EarlierMessages),
     (4, "what the earlier backend has twice", Step::EarlierDuplicates),
+    (5, "indexes without leased jobs", Step::ChangedIndexes),
 ];
 
 /// Brings the database to the newest shape.
@@ -68,7 +72,7 @@ async fn latest(store: &Connection) -> Answer<i32> {
     Ok(latest.and_then(|record| record.get_i32("_id").ok()).unwrap_or_default())
 }
 
-/// Runs a step, and tells how many documents it changed.
+/// Runs a step, and tells how many documents or indexes it changed.
 async fn run(store: &Connection, step: Step) -> Answer<u64> {
     match step {
         Step::Begin => Ok(0),
@@ -78,6 +82,7 @@ async fn run(store: &Connection, step: Step) -> Answer<u64> {
             let messages = earlier_messages::set_duplicates_aside(store).await?;
             Ok(messages + earlier_jobs::set_duplicates_aside(store).await?)
         }
+        Step::ChangedIndexes => changed_indexes::drop_former(store).await,
     }
 }
 

@@ -13,7 +13,7 @@ use super::connection::Connection;
 use super::failure::Answer;
 use super::fence;
 use super::job_changes::{self, Changes, Found};
-use super::job_documents::{self, Shelf};
+use super::job_documents::{self, Shelf, UNLEASED};
 use super::pages::{documents_to_read, page_size};
 use super::transaction::{Transaction, transact};
 use super::values::{AsUuid, date, uuids};
@@ -25,7 +25,7 @@ const HOLD_CHUNK_JOBS: usize = 500;
 const STATUSES: [&str; 4] = ["pending", "backing_off", "processing", "completed"];
 
 /// The stages that find a page of a bot's jobs in some statuses, in the order of media ids.
-pub(super) fn page_stages(
+fn page_stages(
     bot_id: &BotId,
     statuses: &[&str],
     after: Option<MediaId>,
@@ -36,6 +36,28 @@ pub(super) fn page_stages(
         filter.insert("_id", doc! { "$gt": after.stored() });
     }
     vec![doc! { "$match": filter }, doc! { "$sort": { "_id": 1 } }, doc! { "$limit": limit }]
+}
+
+/// Adds a page of a bot's active jobs to what was found: `limit` of those that nobody works on, in the
+/// order of media ids, and behind them all that are worked on.
+async fn find_active(
+    transaction: &mut Transaction<'_>,
+    bot_id: &BotId,
+    after: Option<MediaId>,
+    limit: i64,
+    found: &mut Found,
+) -> Answer<()> {
+    let unleased = page_stages(bot_id, &UNLEASED, after, limit);
+    job_changes::find_on(transaction, Shelf::Active, unleased, found).await?;
+    let mut leased = job_documents::leased();
+    leased.insert("bot_id", bot_id.as_str());
+    let mut worked_on = Found::default();
+    let stages = vec![doc! { "$match": leased }];
+    job_changes::find_on(transaction, Shelf::Active, stages, &mut worked_on).await?;
+    worked_on.jobs.retain(|job| after.is_none_or(|after| job.media_id > after));
+    found.documents += worked_on.jobs.len();
+    found.jobs.append(&mut worked_on.jobs);
+    Ok(())
 }
 
 /// Activates a page of a bot's jobs and returns them.
@@ -56,9 +78,12 @@ async fn try_restore(
     size: usize,
 ) -> Answer<JobPage> {
     let passed = fence::pass(transaction, fence, 0).await?;
-    let stages = page_stages(&fence.bot_id, &STATUSES, after, documents_to_read(size));
-    let Found { mut jobs, documents, .. } =
-        job_changes::find(transaction, stages.clone(), stages).await?;
+    let limit = documents_to_read(size);
+    let mut found = Found::default();
+    find_active(transaction, &fence.bot_id, after, limit, &mut found).await?;
+    let held = page_stages(&fence.bot_id, &STATUSES, after, limit);
+    job_changes::find_on(transaction, Shelf::Holding, held, &mut found).await?;
+    let Found { mut jobs, documents, .. } = found;
     jobs.sort_by_key(|job| job.media_id);
     jobs.truncate(size);
     let (held, active): (Vec<&Job>, Vec<&Job>) =
@@ -132,9 +157,9 @@ pub(super) async fn hold_some(store: &Connection, fence: &Fence) -> Answer<bool>
 async fn try_hold(transaction: &mut Transaction<'_>, fence: &Fence, chunk: usize) -> Answer<usize> {
     let passed = fence::pass(transaction, fence, 0).await?;
     let limit = i64::try_from(chunk).unwrap_or(i64::MAX);
-    let stages = page_stages(&fence.bot_id, &STATUSES, None, limit);
     let mut found = Found::default();
-    job_changes::find_on(transaction, Shelf::Active, stages, &mut found).await?;
+    find_active(transaction, &fence.bot_id, None, limit, &mut found).await?;
+    found.jobs.truncate(chunk);
     let mut changes = Changes::default();
     for job in &found.jobs {
         // Holding has no guard: there is no rejection to tell.

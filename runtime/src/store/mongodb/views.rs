@@ -48,7 +48,9 @@ pub(super) async fn look(store: &Connection, question: Question) -> Answer<View>
 
 /// The index by which operators' lists of a collection go.
 pub(super) const JOBS_INDEX: &str = "created_at_listed";
-/// The same of failed jobs.
+/// The index of leases by their ends.
+pub(super) const LEASE_INDEX: &str = "lease_expires_at";
+/// The index of operators' lists of failed jobs.
 pub(super) const FAILED_INDEX: &str = "failed_at_listed";
 /// The same of one bot's failed jobs.
 pub(super) const FAILED_OF_BOT_INDEX: &str = "bot_id_failed_at_listed";
@@ -68,8 +70,42 @@ fn shelf(state: JobState) -> Option<Shelf> {
     }
 }
 
-/// What a filter finds, in which collection, by which index. None when it cannot find anything.
-fn filtered(filter: &JobFilter) -> Option<(Document, &'static str, &'static str)> {
+/// Jobs that are looked for in one question.
+struct Asked {
+    collection: &'static str,
+    filter: Document,
+    index: &'static str,
+    /// Whether the index has them in the order of lists. Those of which it has not are few.
+    in_order: bool,
+}
+
+/// What to ask for the jobs that a filter finds; nothing when it cannot find anything.
+fn asked(filter: &JobFilter) -> Vec<Asked> {
+    let Some(found) = filtered(filter) else { return Vec::new() };
+    let by = |collection, index| Asked { collection, filter: found.clone(), index, in_order: true };
+    match (filter.state, &filter.bot_id) {
+        (JobState::Active, _) => {
+            // Nearly all active jobs that are worked on are so from their first moment to their last, and
+            // never in the index of lists.
+            let unleased = doc! { "status": { "$in": job_documents::UNLEASED.to_vec() } };
+            let both = |condition| doc! { "$and": [found.clone(), condition] };
+            vec![
+                Asked { filter: both(unleased), ..by(ACTIVE, JOBS_INDEX) },
+                Asked {
+                    filter: both(job_documents::leased()),
+                    in_order: false,
+                    ..by(ACTIVE, LEASE_INDEX)
+                },
+            ]
+        }
+        (JobState::Holding, _) => vec![by(HOLDING, JOBS_INDEX)],
+        (JobState::Failed, Some(_)) => vec![by(FAILED, FAILED_OF_BOT_INDEX)],
+        (JobState::Failed, None) => vec![by(FAILED, FAILED_INDEX)],
+    }
+}
+
+/// The conditions of a filter. None when it cannot find anything.
+fn filtered(filter: &JobFilter) -> Option<Document> {
     let JobFilter { state, bot_id, pool, status, reason, before } = filter;
     let mut found = doc! {};
     if let Some(bot_id) = bot_id {
@@ -102,13 +138,7 @@ fn filtered(filter: &JobFilter) -> Option<(Document, &'static str, &'static str)
     if let Some(before) = before {
         found.insert(time_field(*state), doc! { "$lt": date(*before) });
     }
-    let (collection, index) = match (state, bot_id) {
-        (JobState::Active, _) => (ACTIVE, JOBS_INDEX),
-        (JobState::Holding, _) => (HOLDING, JOBS_INDEX),
-        (JobState::Failed, Some(_)) => (FAILED, FAILED_OF_BOT_INDEX),
-        (JobState::Failed, None) => (FAILED, FAILED_INDEX),
-    };
-    Some((found, collection, index))
+    Some(found)
 }
 
 fn time_field(state: JobState) -> &'static str {
@@ -120,24 +150,33 @@ fn time_field(state: JobState) -> &'static str {
 
 async fn jobs(store: &Connection, query: &JobQuery) -> Answer<(Vec<ListedJob>, bool)> {
     let JobQuery { filter, newest_first, after, limit } = query;
-    let Some((found, collection, index)) = filtered(filter) else { return Ok((Vec::new(), false)) };
     let time = time_field(filter.state);
     let (order, than) = if *newest_first { (-1, "$lt") } else { (1, "$gt") };
-    let mut all_of = vec![found];
-    if let Some((at, media_id)) = after {
-        // The first condition bounds the index, the second tells those of the same moment apart.
-        let (at, id) = (date(*at), media_id.stored());
-        all_of.push(doc! { time: { format!("{than}e"): at } });
-        all_of.push(doc! { "$or": [{ time: { than: at } }, { "_id": { than: id } }] });
-    }
     let size = page_size(*limit);
-    let stages = vec![
-        doc! { "$match": { "$and": all_of } },
-        doc! { "$sort": { time: order, "_id": order } },
-        doc! { "$limit": documents_to_read(size) },
-    ];
-    let documents = store.aggregate_by(collection, stages, index).await?;
-    let listed = documents.iter().take(size).filter_map(|document| match shelf(filter.state) {
+    let mut found = Vec::new();
+    for Asked { collection, filter, index, in_order } in asked(filter) {
+        let mut all_of = vec![filter];
+        if let Some((at, media_id)) = after {
+            // The first condition bounds the index, the second tells those of the same moment apart.
+            let (at, id) = (date(*at), media_id.stored());
+            all_of.push(doc! { time: { format!("{than}e"): at } });
+            all_of.push(doc! { "$or": [{ time: { than: at } }, { "_id": { than: id } }] });
+        }
+        let mut stages = vec![doc! { "$match": { "$and": all_of } }];
+        if in_order {
+            stages.push(doc! { "$sort": { time: order, "_id": order } });
+            stages.push(doc! { "$limit": documents_to_read(size) });
+        }
+        found.extend(store.aggregate_by(collection, stages, index).await?);
+    }
+    found.sort_by_cached_key(|document| {
+        let id = document.get_binary("_id").ok().map(|id| id.bytes.to_vec());
+        (document.get_datetime(time).ok(), id)
+    });
+    if *newest_first {
+        found.reverse();
+    }
+    let listed = found.iter().take(size).filter_map(|document| match shelf(filter.state) {
         Some(shelf) => {
             let job = job_documents::read(shelf, document).ok()?;
             Some(ListedJob { job, failed_at: None })
@@ -147,7 +186,7 @@ async fn jobs(store: &Connection, query: &JobQuery) -> Answer<(Vec<ListedJob>, b
             Some(ListedJob { job, failed_at: Some(failed_at) })
         }
     });
-    Ok((listed.collect(), documents.len() > size))
+    Ok((listed.collect(), found.len() > size))
 }
 
 async fn count(store: &Connection, filter: &JobFilter) -> Answer<u64> {
@@ -155,12 +194,15 @@ async fn count(store: &Connection, filter: &JobFilter) -> Answer<u64> {
     struct Counted {
         count: i64,
     }
-    let Some((found, collection, index)) = filtered(filter) else { return Ok(0) };
-    let counting = doc! { "$group": { "_id": Bson::Null, "count": { "$sum": 1_i64 } } };
-    let stages = vec![doc! { "$match": found }, counting];
-    let documents = store.aggregate_by(collection, stages, index).await?;
-    let counted = documents.first().map(|it| deserialize_from_slice::<Counted>(it.as_bytes()));
-    Ok(counted.transpose()?.map_or(0, |counted| unsigned(counted.count)))
+    let mut sum = 0;
+    for Asked { collection, filter, index, .. } in asked(filter) {
+        let counting = doc! { "$group": { "_id": Bson::Null, "count": { "$sum": 1_i64 } } };
+        let stages = vec![doc! { "$match": filter }, counting];
+        let documents = store.aggregate_by(collection, stages, index).await?;
+        let counted = documents.first().map(|it| deserialize_from_slice::<Counted>(it.as_bytes()));
+        sum += counted.transpose()?.map_or(0, |counted| unsigned(counted.count));
+    }
+    Ok(sum)
 }
 
 #[derive(Deserialize)]
@@ -357,7 +399,7 @@ async fn leases(store: &Connection) -> Answer<Vec<(WorkerId, u64)>> {
             doc! { "$match": { "status": "processing" } },
             doc! { "$group": { "_id": "$lease.worker_id", "jobs": { "$sum": 1_i64 } } },
         ];
-        for found in store.aggregate_by(collection, stages, "lease_expires_at").await? {
+        for found in store.aggregate_by(collection, stages, LEASE_INDEX).await? {
             let found: Counted = deserialize_from_slice(found.as_bytes())?;
             *counted.entry(id_of::<WorkerId>(found.worker_id)).or_insert(0) += unsigned(found.jobs);
         }

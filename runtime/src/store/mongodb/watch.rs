@@ -11,7 +11,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anteroom_core::id::BotId;
+use anteroom_core::id::{BotId, PoolName};
 use futures_util::StreamExt;
 use mongodb::bson::{Document, doc};
 use mongodb::change_stream::ChangeStream;
@@ -21,11 +21,10 @@ use tokio::sync::mpsc;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
-use super::claims::claimable;
+use super::claims::claim_order;
 use super::collections::ACTIVE;
 use super::connection::Connection;
 use super::failure::{Answer, explain};
-use super::job_changes::any;
 use crate::store::Hint;
 
 /// Hints that may wait to be taken.
@@ -158,14 +157,18 @@ impl Watcher {
         }
     }
 
+    /// The first pool behind one that has claimable jobs.
+    async fn pool_with_work(&self, behind: Option<&PoolName>) -> Answer<Option<PoolName>> {
+        let found = self.connection.aggregate(ACTIVE, next_pool(behind)).await?;
+        Ok(found.first().and_then(|job| job.get_str("pool").ok()).map(PoolName::from))
+    }
+
     async fn try_look(&self) -> Answer<Vec<Hint>> {
         let mut hints = Vec::new();
-        for found in self.connection.aggregate(ACTIVE, pools()).await? {
-            let Ok(pool) = found.get_str("_id") else { continue };
-            let waiting = any(claimable(&pool.into()));
-            if !self.connection.aggregate(ACTIVE, waiting).await?.is_empty() {
-                hints.push(Hint::WorkWaiting { pool: pool.into() });
-            }
+        let mut behind = None;
+        while let Some(pool) = self.pool_with_work(behind.as_ref()).await? {
+            hints.push(Hint::WorkWaiting { pool: pool.clone() });
+            behind = Some(pool);
         }
         let known = self.connection.known_bots.all();
         for found in self.connection.aggregate(ACTIVE, bots_with_results(&known)).await? {
@@ -194,11 +197,17 @@ fn stages() -> Vec<Document> {
     ]
 }
 
-/// The stages that find the pools that have jobs: an entry of the index each.
-fn pools() -> Vec<Document> {
+/// The stages that find the oldest claimable job of the first pool behind one: one entry of the index.
+fn next_pool(behind: Option<&PoolName>) -> Vec<Document> {
+    let pools = match behind {
+        Some(pool) => doc! { "$gt": pool.as_str() },
+        None => doc! { "$gte": "" },
+    };
     vec![
-        doc! { "$sort": { "pool": 1, "status": 1, "bot_id": 1, "created_at": 1, "_id": 1 } },
-        doc! { "$group": { "_id": "$pool" } },
+        doc! { "$match": { "pool": pools, "status": "pending" } },
+        doc! { "$sort": claim_order() },
+        doc! { "$limit": 1 },
+        doc! { "$project": { "_id": 0, "pool": 1 } },
     ]
 }
 
