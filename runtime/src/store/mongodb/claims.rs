@@ -10,11 +10,11 @@
 
 use std::collections::BTreeMap;
 
-use anteroom_core::id::{BotId, LeaseToken, MediaId, PoolName};
+use anteroom_core::id::{BotId, PoolName};
 use anteroom_core::job::{Job, LeaseRequest};
 use anteroom_core::store::Claimed;
 use anteroom_core::time::Millis;
-use mongodb::bson::{Bson, Document, RawDocumentBuf, Uuid, deserialize_from_slice, doc};
+use mongodb::bson::{Bson, DateTime, Document, RawDocumentBuf, Uuid, deserialize_from_slice, doc};
 use mongodb::options::Hint;
 use serde::Deserialize;
 
@@ -25,7 +25,8 @@ use super::job_changes::{self, marked, union};
 use super::job_documents::{self, Shelf};
 use super::pages::{documents, page_size};
 use super::quarantine;
-use super::values::{AsUuid, id_of, unsigned, uuids};
+use super::store_time::later;
+use super::values::{AsUuid, unsigned};
 
 /// The index that has the jobs in back-off in the order in which they end.
 const BACK_OFF_INDEX: &str = "pool_not_before";
@@ -35,6 +36,8 @@ const BACK_OFF_INDEX: &str = "pool_not_before";
 struct Candidate {
     bot_id: BotId,
     media_id: Uuid,
+    /// The store's time when that was so.
+    now: DateTime,
 }
 
 /// A claim under way.
@@ -56,8 +59,9 @@ pub(super) async fn claim(
     let claiming = Claiming { store, pool, after_bot: after_bot.as_ref(), lease };
     let (held, _) = futures_util::try_join!(claiming.held(), claiming.end_back_offs())?;
     let jobs = if held.is_empty() { claiming.rotate(page_size(limit)).await? } else { held };
-    let more = claiming.any_claimable().await?;
-    let next_in = if more { None } else { claiming.next_back_off().await? };
+    let (more, next_back_off) =
+        futures_util::try_join!(claiming.any_claimable(), claiming.next_back_off())?;
+    let next_in = if more { None } else { next_back_off };
     Ok(Claimed { jobs: in_turns(jobs, after_bot.as_ref()), more, next_in })
 }
 
@@ -72,7 +76,7 @@ pub(super) fn claim_order() -> Document {
 }
 
 /// The stages that find the oldest claimable job of each bot, in the order of the bots.
-pub(super) fn heads(pool: &PoolName, bots: Option<Document>, limit: i64) -> Vec<Document> {
+fn heads(pool: &PoolName, bots: Option<Document>, now: Bson, limit: i64) -> Vec<Document> {
     let mut filter = claimable(pool);
     if let Some(bots) = bots {
         filter.insert("bot_id", bots);
@@ -83,36 +87,27 @@ pub(super) fn heads(pool: &PoolName, bots: Option<Document>, limit: i64) -> Vec<
         // The server steps from bot to bot in the index, and stops at the limit.
         doc! { "$group": { "_id": "$bot_id", "media_id": { "$first": "$_id" } } },
         doc! { "$limit": limit },
-        doc! { "$project": { "_id": 0, "bot_id": "$_id", "media_id": 1 } },
+        doc! { "$project": { "_id": 0, "bot_id": "$_id", "media_id": 1, "now": now } },
     ]
 }
 
 /// The stages that find a bot's oldest claimable jobs.
-pub(super) fn oldest(pool: &PoolName, bot_id: &BotId, limit: i64) -> Vec<Document> {
+fn oldest(pool: &PoolName, bot_id: &BotId, now: Bson, limit: i64) -> Vec<Document> {
     let mut filter = claimable(pool);
     filter.insert("bot_id", bot_id.as_str());
     vec![
         doc! { "$match": filter },
         doc! { "$sort": claim_order() },
         doc! { "$limit": limit },
-        doc! { "$project": { "_id": 0, "bot_id": 1, "media_id": "$_id" } },
+        doc! { "$project": { "_id": 0, "bot_id": 1, "media_id": "$_id", "now": now } },
     ]
-}
-
-/// The filter for the leased jobs; few, because workers are.
-pub(super) fn leased_under(token: LeaseToken) -> Document {
-    let any_end = mongodb::bson::DateTime::MIN;
-    doc! {
-        "status": "processing",
-        "lease.expires_at": { "$gt": any_end },
-        "lease.token": token.stored(),
-    }
 }
 
 impl Claiming<'_> {
     /// The jobs of the pool that are held under the token, wherever they are.
     async fn held(&self) -> Answer<Vec<Job>> {
-        let mut filter = leased_under(self.lease.token);
+        let mut filter = job_documents::leased();
+        filter.insert("lease.token", self.lease.token.stored());
         filter.insert("pool", self.pool.as_str());
         let stages = vec![doc! { "$match": filter }];
         let mut pipeline = marked("active", stages.clone(), Bson::Null);
@@ -149,14 +144,15 @@ impl Claiming<'_> {
     async fn rotate(&self, size: usize) -> Answer<Vec<Job>> {
         let mut jobs: Vec<Job> = Vec::new();
         while jobs.len() < size {
-            // Other claimers may have taken some of the candidates; who is left is asked for again.
-            let candidates = self.candidates(size - jobs.len()).await?;
-            if candidates.is_empty() {
+            let wanted = size - jobs.len();
+            let candidates = self.candidates(wanted).await?;
+            if let Some(Candidate { now, .. }) = candidates.first() {
+                jobs.extend(self.lease_of(&candidates, *now).await?);
+            }
+            if candidates.len() < wanted {
                 break;
             }
-            let ids: Vec<MediaId> =
-                candidates.iter().map(|candidate| id_of(candidate.media_id)).collect();
-            jobs.extend(self.lease_of(&ids).await?);
+            // Other claimers may have taken some of them; who is left is asked for again.
         }
         Ok(jobs)
     }
@@ -181,12 +177,13 @@ impl Claiming<'_> {
 
     /// The oldest claimable job of each of the first bots.
     async fn heads(&self, bots: Option<Document>, size: usize) -> Answer<Vec<Candidate>> {
-        let found = self.read(heads(self.pool, bots.clone(), documents(size))).await?;
+        let now = || self.store.time.now();
+        let found = self.read(heads(self.pool, bots.clone(), now(), documents(size))).await?;
         if found.is_sorted_by(|one, next| one.bot_id < next.bot_id) {
             return Ok(found);
         }
         // A server that groups in another way gives another order, and its first are not the first.
-        let mut all = self.read(heads(self.pool, bots, i64::MAX)).await?;
+        let mut all = self.read(heads(self.pool, bots, now(), i64::MAX)).await?;
         all.sort_by(|one, other| one.bot_id.cmp(&other.bot_id));
         all.truncate(size);
         Ok(all)
@@ -197,7 +194,8 @@ impl Claiming<'_> {
         let bots: Vec<BotId> = heads.into_iter().map(|head| head.bot_id).collect();
         let mut depth = size.div_ceil(bots.len());
         loop {
-            let mut pipelines = bots.iter().map(|bot| oldest(self.pool, bot, documents(depth)));
+            let oldest = |bot| oldest(self.pool, bot, self.store.time.now(), documents(depth));
+            let mut pipelines = bots.iter().map(oldest);
             let mut pipeline = pipelines.next().unwrap_or_default();
             pipeline.extend(pipelines.map(|stages| union(ACTIVE, stages)));
             let mut turns: Vec<(usize, usize, Candidate)> = Vec::new();
@@ -226,26 +224,29 @@ impl Claiming<'_> {
         candidates.map_err(|error| Failure::unavailable(format!("claimable jobs: {error}")))
     }
 
-    /// Leases those of the candidates that are still free, and returns them.
-    async fn lease_of(&self, media_ids: &[MediaId]) -> Answer<Vec<Job>> {
+    /// Leases those of the candidates that are still free, and returns them. A lease counts from the moment
+    /// `now` at which they were read, which is after the claim was asked for. (Were it an expression,
+    /// the change would cost the server twice as much.)
+    async fn lease_of(&self, candidates: &[Candidate], now: DateTime) -> Answer<Vec<Job>> {
+        let ids = candidates.iter().map(|candidate| candidate.media_id);
+        let ids = doc! { "$in": ids.collect::<Vec<_>>() };
         let mut filter = claimable(self.pool);
-        filter.insert("_id", doc! { "$in": uuids(media_ids) });
-        let leased = doc! { "$set": {
-            "status": "processing",
-            "claims": { "$add": ["$claims", 1] },
-            "not_before": "$$REMOVE",
-            "lease": {
-                "worker_id": self.lease.worker_id.stored(),
-                "token": self.lease.token.stored(),
-                "claimed_at": self.store.time.now(),
-                "expires_at": self.store.time.ahead(self.lease.ttl),
+        filter.insert("_id", ids.clone());
+        let leased = doc! {
+            "$set": {
+                "status": "processing",
+                "lease": {
+                    "worker_id": self.lease.worker_id.stored(),
+                    "token": self.lease.token.stored(),
+                    "claimed_at": now,
+                    "expires_at": later(now, self.lease.ttl),
+                },
             },
-        } };
-        self.store.update_all(ACTIVE, filter, vec![leased]).await?;
-        let ours = doc! {
-            "_id": { "$in": uuids(media_ids) },
-            "lease.token": self.lease.token.stored(),
+            "$inc": { "claims": 1 },
+            "$unset": { "not_before": "" },
         };
+        self.store.update_all(ACTIVE, filter, leased).await?;
+        let ours = doc! { "_id": ids, "lease.token": self.lease.token.stored() };
         let found = self.store.aggregate(ACTIVE, vec![doc! { "$match": ours }]).await?;
         let mut jobs = Vec::with_capacity(found.len());
         for document in &found {

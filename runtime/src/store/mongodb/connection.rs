@@ -11,7 +11,8 @@ use anteroom_core::time::Timestamp;
 use futures_util::future::try_join_all;
 use mongodb::bson::{Document, RawDocumentBuf, doc, rawdoc};
 use mongodb::options::{
-    AggregateOptions, Hint, ReadConcern, ReturnDocument, SelectionCriteria, WriteConcern,
+    AggregateOptions, Hint, ReadConcern, ReturnDocument, SelectionCriteria, UpdateModifications,
+    WriteConcern,
 };
 use mongodb::{Client, Database};
 use serde::de::DeserializeOwned;
@@ -164,15 +165,15 @@ impl Connection {
         Ok(matched)
     }
 
-    /// Changes all documents that match by a pipeline, and tells how many they were.
+    /// Changes all documents that match, and tells how many they were.
     pub(super) async fn update_all(
         &self,
         collection: &str,
         filter: Document,
-        pipeline: Vec<Document>,
+        change: impl Into<UpdateModifications>,
     ) -> Answer<u64> {
         let collection = self.database.collection::<Document>(collection);
-        Ok(collection.update_many(filter, pipeline).await?.matched_count)
+        Ok(collection.update_many(filter, change).await?.matched_count)
     }
 
     /// Changes or makes one document by a pipeline, and returns it as it is afterwards.

@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use anteroom_core::time::Millis;
-use mongodb::bson::{Bson, Document, doc};
+use mongodb::bson::{Bson, DateTime, Document, doc};
 
 use super::values::date;
 use crate::clock::{BootClock, Clock as _};
@@ -66,6 +66,11 @@ impl StoreTime {
     pub(super) fn ago(&self, length: Millis) -> Bson {
         Bson::Document(doc! { "$subtract": [self.now(), bounded(length)] })
     }
+}
+
+/// The moment that lies `length` after another.
+pub(super) fn later(moment: DateTime, length: Millis) -> DateTime {
+    DateTime::from_millis(moment.timestamp_millis().saturating_add(bounded(length)))
 }
 
 fn bounded(length: Millis) -> i64 {
