@@ -35,6 +35,12 @@ pub struct Mongod {
     running: Option<Kept>,
 }
 
+/// The cache of a server beside which others run.
+const SMALL_CACHE_GIB: &str = "0.5";
+
+/// The cache of a server that is alone.
+const LARGE_CACHE_GIB: &str = "4";
+
 impl Mongod {
     /// Starts a server on a free port with an empty data directory, as a replica set that takes
     /// writes.
@@ -43,6 +49,17 @@ impl Mongod {
     /// When it is not ready in time; the message holds the end of its log.
     pub async fn start() -> Self {
         let mongod = Self::start_standalone(true).await;
+        initiate(mongod.port).await;
+        mongod
+    }
+
+    /// Starts a server as [`Self::start`] does, with as large a cache as one has that is alone on a machine:
+    /// by default it takes half of the memory.
+    ///
+    /// # Panics
+    /// As [`Self::start`].
+    pub async fn with_room() -> Self {
+        let mongod = Self::start_with(true, LARGE_CACHE_GIB, |_| Vec::new()).await;
         initiate(mongod.port).await;
         mongod
     }
@@ -69,7 +86,7 @@ impl Mongod {
     /// As [`Self::start`].
     pub async fn with_fail_points() -> Self {
         let more = ["--setParameter", "enableTestCommands=1"].map(str::to_owned);
-        let mongod = Self::start_with(true, |_| more.to_vec()).await;
+        let mongod = Self::start_with(true, SMALL_CACHE_GIB, |_| more.to_vec()).await;
         initiate(mongod.port).await;
         mongod
     }
@@ -87,7 +104,7 @@ impl Mongod {
             std::fs::set_permissions(&file, private).expect("it is our own file");
             vec!["--auth".to_owned(), "--keyFile".to_owned(), path_text(&file)]
         };
-        let mongod = Self::start_with(true, key).await;
+        let mongod = Self::start_with(true, SMALL_CACHE_GIB, key).await;
         initiate(mongod.port).await;
         // The first user may be made from this machine by anybody, and makes the others.
         let password = "password";
@@ -105,13 +122,17 @@ impl Mongod {
     }
 
     async fn start_standalone(replicates: bool) -> Self {
-        Self::start_with(replicates, |_| Vec::new()).await
+        Self::start_with(replicates, SMALL_CACHE_GIB, |_| Vec::new()).await
     }
 
-    async fn start_with(replicates: bool, more: impl FnOnce(&Path) -> Vec<String>) -> Self {
+    async fn start_with(
+        replicates: bool,
+        cache_gib: &str,
+        more: impl FnOnce(&Path) -> Vec<String>,
+    ) -> Self {
         let home = tempfile::tempdir().expect("a temporary directory can be made");
         let port = crate::server::quiet_port();
-        let mut arguments = arguments(home.path(), port, replicates);
+        let mut arguments = arguments(home.path(), port, replicates, cache_gib);
         arguments.extend(more(home.path()));
         let mut mongod = Self { home, port, running: None };
         mongod.running = Some(Kept::private(&arguments));
@@ -137,13 +158,15 @@ impl Mongod {
         self.running.take().expect("the server runs").kill().await;
     }
 
-    /// Starts it again on the same data and the same port, and waits until it takes writes.
+    /// Starts it again on the same data and the same port, with a small cache, and waits until it takes
+    /// writes.
     ///
     /// # Panics
     /// When it runs, or as [`Self::start`].
     pub async fn restart(&mut self) {
         assert!(self.running.is_none(), "kill the server before it is started again");
-        self.running = Some(Kept::private(&arguments(self.home.path(), self.port, true)));
+        let arguments = arguments(self.home.path(), self.port, true, SMALL_CACHE_GIB);
+        self.running = Some(Kept::private(&arguments));
         answers(self.port, self.home.path()).await;
         takes_writes(self.port).await;
     }
@@ -219,13 +242,13 @@ fn with_database(uri: &str, database: &str) -> String {
     format!("{}/{database}{options}", &uri[..hosts_end])
 }
 
-fn arguments(home: &Path, port: u16, replicates: bool) -> Vec<String> {
+fn arguments(home: &Path, port: u16, replicates: bool, cache_gib: &str) -> Vec<String> {
     let data = home.join("data");
     std::fs::create_dir_all(&data).expect("a directory can be made in a temporary one");
     let mut arguments = vec![path_text(&install::mongod())];
     let fixed = ["--bind_ip", "127.0.0.1", "--nounixsocket", "--quiet"];
     arguments.extend(fixed.map(str::to_owned));
-    arguments.extend(["--wiredTigerCacheSizeGB".to_owned(), "0.5".to_owned()]);
+    arguments.extend(["--wiredTigerCacheSizeGB".to_owned(), cache_gib.to_owned()]);
     let parameter = "diagnosticDataCollectionEnabled=false";
     arguments.extend(["--setParameter".to_owned(), parameter.to_owned()]);
     arguments.extend(["--port".to_owned(), port.to_string()]);

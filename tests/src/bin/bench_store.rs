@@ -127,7 +127,7 @@ impl Run {
         if let Err(reason) = install::find_or_install() {
             bail!("there is no mongod to measure ({reason}): put one on the PATH");
         }
-        Ok(Ground::Mongodb(Box::new(Mongod::start().await)))
+        Ok(Ground::Mongodb(Box::new(Mongod::with_room().await)))
     }
 
     fn asks(&self, case: &str) -> bool {

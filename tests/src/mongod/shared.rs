@@ -7,7 +7,7 @@
 use std::fs::{self, File};
 use std::path::Path;
 
-use super::{answers, arguments, initiate, install, keeper};
+use super::{SMALL_CACHE_GIB, answers, arguments, initiate, install, keeper};
 
 /// A process's hold on the shared server.
 #[derive(Debug)]
@@ -59,7 +59,7 @@ fn running(home: &Path) -> Option<u16> {
 async fn start(run: u32, home: &Path) -> u16 {
     let port = crate::server::quiet_port();
     let _ = fs::remove_dir_all(home.join("data"));
-    keeper::share(&arguments(home, port, true), run, home);
+    keeper::share(&arguments(home, port, true, SMALL_CACHE_GIB), run, home);
     answers(port, home).await;
     initiate(port).await;
     fs::write(home.join("port"), port.to_string()).expect("the cache can be written");

@@ -1,6 +1,6 @@
 //! The writes by the official MongoDB driver.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use anteroom_core::id::MediaId;
@@ -9,6 +9,7 @@ use anyhow::Result;
 use mongodb::bson::{Bson, Document, Uuid, doc, serialize_to_document};
 use mongodb::options::{Acknowledgment, WriteConcern};
 use mongodb::{Client, ClientSession, Collection, Database};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use super::{Archived, Batch, Claim, Writes};
@@ -25,6 +26,8 @@ pub(super) struct Ready {
 struct Claims {
     database: Database,
     updates: Vec<(Vec<Uuid>, Document)>,
+    /// How many have been made.
+    made: watch::Sender<usize>,
 }
 
 impl Ready {
@@ -40,6 +43,7 @@ impl Ready {
             let fence = doc! { "_id": bot_id, "epoch": 1_i64, "n": 0_i64 };
             database.collection::<Document>("fences").insert_one(fence).await?;
         }
+        let (made, claimed) = watch::channel(0);
         let mut restores = Vec::new();
         for (bot_id, pages) in writes.restored {
             let mut batches = Vec::new();
@@ -50,17 +54,25 @@ impl Ready {
                 holding.insert_many(&jobs).await?;
                 batches.push(Prepared::Restore(jobs, ids(page.iter().map(|job| job.media_id))));
             }
-            restores.push(Bot::new(&client, &database, bot_id, batches).await?);
+            restores.push(Bot::new(&client, &database, bot_id, batches, claimed.clone()).await?);
         }
+        let claims = writes
+            .claimed
+            .iter()
+            .zip(1..)
+            .flat_map(|(claim, nth)| claim.jobs.iter().map(move |job| (job.media_id, nth)));
+        let claims: BTreeMap<MediaId, usize> = claims.collect();
         let mut bots = Vec::new();
         for (bot_id, batches) in writes.bots {
             let mut seq = 0;
-            let batches: Result<Vec<_>> =
-                batches.iter().map(|batch| Prepared::of(&bot_id, &mut seq, batch)).collect();
-            bots.push(Bot::new(&client, &database, bot_id, batches?).await?);
+            let batches: Result<Vec<_>> = batches
+                .iter()
+                .map(|batch| Prepared::of(&bot_id, &mut seq, batch, &claims))
+                .collect();
+            bots.push(Bot::new(&client, &database, bot_id, batches?, claimed.clone()).await?);
         }
         let updates = writes.claimed.iter().map(claim_update).collect();
-        Ok(Self { restores, bots, claims: Claims { database, updates } })
+        Ok(Self { restores, bots, claims: Claims { database, updates, made } })
     }
 
     /// Makes the writes, the bots side by side.
@@ -90,6 +102,7 @@ impl Claims {
         for (ids, change) in self.updates {
             let these = doc! { "_id": { "$in": ids } };
             jobs.update_many(these, change).write_concern(durable()).await?;
+            self.made.send_modify(|made| *made += 1);
         }
         Ok(())
     }
@@ -126,13 +139,15 @@ struct Bot {
     database: Database,
     session: ClientSession,
     batches: Vec<Prepared>,
+    claimed: watch::Receiver<usize>,
 }
 
 /// A batch as the driver takes it.
 enum Prepared {
     Restore(Vec<Document>, Vec<Uuid>),
     Insert(Vec<Document>),
-    Archive(Vec<Document>, Vec<Uuid>),
+    /// Messages, the jobs that end with them, and how many claims it took until all of these were leased.
+    Archive(Vec<Document>, Vec<Uuid>, usize),
     Mark(Vec<Bson>),
 }
 
@@ -142,13 +157,17 @@ impl Bot {
         database: &Database,
         bot_id: String,
         batches: Vec<Prepared>,
+        claimed: watch::Receiver<usize>,
     ) -> Result<Self> {
         let session = client.start_session().await?;
-        Ok(Self { bot_id, database: database.clone(), session, batches })
+        Ok(Self { bot_id, database: database.clone(), session, batches, claimed })
     }
 
     async fn write(mut self) -> Result<()> {
         for batch in std::mem::take(&mut self.batches) {
+            if let Prepared::Archive(_, _, claims) = &batch {
+                self.claimed.wait_for(|made| made >= claims).await?;
+            }
             // Bots side by side may touch the same page of an index; the driver asks for a repetition then.
             while let Err(error) = self.write_batch(&batch).await {
                 if !error.contains_label(mongodb::error::TRANSIENT_TRANSACTION_ERROR) {
@@ -175,7 +194,7 @@ impl Bot {
                 let collection = self.collection("media_processing_jobs");
                 collection.insert_many(jobs).session(&mut self.session).await?;
             }
-            Prepared::Archive(messages, ended) => {
+            Prepared::Archive(messages, ended, _) => {
                 self.begin().await?;
                 let collection = self.collection("queues");
                 collection.insert_many(messages).session(&mut self.session).await?;
@@ -212,19 +231,27 @@ impl Bot {
 }
 
 impl Prepared {
-    fn of(bot_id: &str, seq: &mut i64, batch: &Batch) -> Result<Self> {
+    fn of(
+        bot_id: &str,
+        seq: &mut i64,
+        batch: &Batch,
+        claims: &BTreeMap<MediaId, usize>,
+    ) -> Result<Self> {
         Ok(match batch {
             Batch::Insert(jobs) => {
                 let job = |job| job_document(bot_id, job, "processing");
                 Self::Insert(jobs.iter().map(job).collect::<Result<_>>()?)
             }
             Batch::Archive(items) => {
+                let claim = |item: &Archived| claims.get(&item.job?).copied();
+                let claims = items.iter().filter_map(claim).max().unwrap_or_default();
                 let ended = ids(items.iter().filter_map(|item| item.job));
                 let mut message = |item| {
                     *seq += 1;
                     message_document(bot_id, *seq, item)
                 };
-                Self::Archive(items.iter().map(&mut message).collect::<Result<_>>()?, ended)
+                let messages = items.iter().map(&mut message).collect::<Result<_>>()?;
+                Self::Archive(messages, ended, claims)
             }
             Batch::Mark(keys) => Self::Mark(
                 keys.iter()
