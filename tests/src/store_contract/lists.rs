@@ -1,7 +1,6 @@
 //! What operators see listed: cases for stores that list. The model does not, so they are in no list of
 //! the contract; each store that does has a test that runs them.
 
-use anteroom_runtime::store::Store;
 use anteroom_runtime::store::views::{
     JobFilter, JobQuery, JobState, Question, StatusName, View, Views,
 };
@@ -12,10 +11,7 @@ use super::{Rig, TestClock};
 
 /// Goal: lists and counts have jobs that are worked on in their places among the others, active and holding,
 /// in either order. Method: pages of two, of five jobs of which the second and the fourth are leased.
-pub async fn leased_jobs_are_listed_in_their_places(
-    store: &(impl Store + Views),
-    clock: &TestClock,
-) {
+pub async fn leased_jobs_are_listed_in_their_places(store: &impl Views, clock: &TestClock) {
     let rig = Rig::new(store, clock);
     let fence = five_jobs(&rig, clock).await;
     for state in [JobState::Active, JobState::Holding] {
