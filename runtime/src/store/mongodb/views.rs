@@ -85,18 +85,17 @@ fn asked(filter: &JobFilter) -> Vec<Asked> {
     let by = |collection, index| Asked { collection, filter: found.clone(), index, in_order: true };
     match (filter.state, &filter.bot_id) {
         (JobState::Active, _) => {
-            // Nearly all active jobs that are worked on are so from their first moment to their last, and
-            // never in the index of lists.
-            let unleased = doc! { "status": { "$in": job_documents::UNLEASED.to_vec() } };
+            // Active jobs that are worked on are not in the index of lists.
             let both = |condition| doc! { "$and": [found.clone(), condition] };
-            vec![
-                Asked { filter: both(unleased), ..by(ACTIVE, JOBS_INDEX) },
-                Asked {
-                    filter: both(job_documents::leased()),
-                    in_order: false,
-                    ..by(ACTIVE, LEASE_INDEX)
-                },
-            ]
+            let unleased = doc! { "status": { "$in": job_documents::UNLEASED.to_vec() } };
+            let unleased = Asked { filter: both(unleased), ..by(ACTIVE, JOBS_INDEX) };
+            let leased = both(job_documents::leased());
+            let leased = Asked { filter: leased, in_order: false, ..by(ACTIVE, LEASE_INDEX) };
+            match filter.status {
+                None => vec![unleased, leased],
+                Some(StatusName::Processing) => vec![leased],
+                Some(StatusName::Pending | StatusName::Completed) => vec![unleased],
+            }
         }
         (JobState::Holding, _) => vec![by(HOLDING, JOBS_INDEX)],
         (JobState::Failed, Some(_)) => vec![by(FAILED, FAILED_OF_BOT_INDEX)],

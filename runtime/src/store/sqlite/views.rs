@@ -49,6 +49,8 @@ pub(super) fn look(work: &Work<'_>, question: &Question) -> Answer<View> {
 pub(super) struct Asked {
     pub(super) sql: String,
     values: Vec<Value>,
+    /// Whether its index has what it finds in the order of lists. What is not in order is little.
+    in_order: bool,
 }
 
 impl Asked {
@@ -61,18 +63,29 @@ impl Asked {
     /// The statements of `select` over the jobs that a filter finds: of those that nobody works on, and of
     /// the leased ones, which are no more than there are workers' slots.
     pub(super) fn jobs(select: &str, filter: &JobFilter) -> Vec<Self> {
-        let from: &[&str] = match (filter.state, &filter.bot_id) {
-            (JobState::Active | JobState::Holding, _) => &[WAITING_JOBS, LEASED_JOBS],
-            (JobState::Failed, Some(_)) => &["failed INDEXED BY failed_listed_bot WHERE 1"],
-            (JobState::Failed, None) => &["failed INDEXED BY failed_listed WHERE 1"],
+        let from: &[&str] = match (filter.state, &filter.bot_id, filter.status) {
+            (JobState::Active | JobState::Holding, _, None) => &[WAITING_JOBS, LEASED_JOBS],
+            (JobState::Active | JobState::Holding, _, Some(StatusName::Processing)) => {
+                &[LEASED_JOBS]
+            }
+            (JobState::Active | JobState::Holding, _, Some(_)) => &[WAITING_JOBS],
+            (JobState::Failed, Some(_), _) => &["failed INDEXED BY failed_listed_bot WHERE 1"],
+            (JobState::Failed, None, _) => &["failed INDEXED BY failed_listed WHERE 1"],
         };
-        let asked = |from: &&str| Self::filtered(format!("SELECT {select} FROM {from}"), filter);
+        let asked = |from: &&str| Self {
+            in_order: *from != LEASED_JOBS,
+            ..Self::filtered(format!("SELECT {select} FROM {from}"), filter)
+        };
         from.iter().map(asked).collect()
+    }
+
+    fn new(sql: String) -> Self {
+        Self { sql, values: Vec::new(), in_order: true }
     }
 
     fn filtered(sql: String, filter: &JobFilter) -> Self {
         let JobFilter { state, bot_id, pool, status, reason, before } = filter;
-        let mut asked = Self { sql, values: Vec::new() };
+        let mut asked = Self::new(sql);
         let place = match state {
             JobState::Active => Some("active"),
             JobState::Holding => Some("holding"),
@@ -117,10 +130,10 @@ impl Asked {
                 let values = [moment(*at).into(), media_id.blob().to_vec().into()];
                 asked.and(&format!("({time}, media_id) {than} (?, ?)"), values);
             }
-        }
-        if let Some(listed) = statements.first_mut() {
-            let end = format!(" ORDER BY {time} {order}, media_id {order} LIMIT {limit}");
-            listed.sql.push_str(&end);
+            if asked.in_order {
+                let end = format!(" ORDER BY {time} {order}, media_id {order} LIMIT {limit}");
+                asked.sql.push_str(&end);
+            }
         }
         statements
     }
@@ -132,8 +145,7 @@ impl Asked {
             CallbackFilter::Undeliverable => ("undeliverable", "archive_undeliverable"),
         };
         let from = format!("FROM archive INDEXED BY {index} WHERE callback = '{state}'");
-        let mut asked =
-            Self { sql: format!("SELECT {ARCHIVED_COLUMNS} {from}"), values: Vec::new() };
+        let mut asked = Self::new(format!("SELECT {ARCHIVED_COLUMNS} {from}"));
         if let Some(bot_id) = &query.bot_id {
             asked.and("bot_id = ?", [bot_id.as_str().to_owned().into()]);
         }
@@ -169,7 +181,7 @@ fn status_name(status: StatusName) -> &'static str {
 fn jobs(work: &Work<'_>, query: &JobQuery) -> Answer<(Vec<ListedJob>, bool)> {
     let is_failed = query.filter.state == JobState::Failed;
     let mut rows = Vec::new();
-    for Asked { sql, values } in Asked::page_of_jobs(query) {
+    for Asked { sql, values, .. } in Asked::page_of_jobs(query) {
         rows.extend(work.all(&sql, params_from_iter(values), |row| {
             let listed = if is_failed {
                 let copy = read_body::<FailedCopy>(row, 2);
@@ -192,7 +204,7 @@ fn jobs(work: &Work<'_>, query: &JobQuery) -> Answer<(Vec<ListedJob>, bool)> {
 
 fn count(work: &Work<'_>, filter: &JobFilter) -> Answer<u64> {
     let mut sum = 0;
-    for Asked { sql, values } in Asked::jobs("count(*)", filter) {
+    for Asked { sql, values, .. } in Asked::jobs("count(*)", filter) {
         let count = work.first(&sql, params_from_iter(values), |row| row.get::<_, i64>(0))?;
         sum += count.map_or(0, unsigned);
     }
@@ -320,7 +332,7 @@ fn message(
 }
 
 fn callbacks(work: &Work<'_>, query: &CallbackQuery) -> Answer<(Vec<Archived>, bool)> {
-    let Asked { sql, values } = Asked::page_of_callbacks(query);
+    let Asked { sql, values, .. } = Asked::page_of_callbacks(query);
     let mut rows = work.all(&sql, params_from_iter(values), archived)?;
     let size = page_size(query.limit);
     let more = rows.len() > size;
