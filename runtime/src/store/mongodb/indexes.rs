@@ -12,7 +12,7 @@ use mongodb::bson::{Document, doc};
 use mongodb::options::IndexOptions;
 
 use super::collections::{ACTIVE, ARCHIVE, FAILED, HOLDING, NODES, QUARANTINE, SENDS};
-use super::job_documents::{UNLEASED, WAITING};
+use super::job_documents::{WAITING, unleased};
 use super::views::{
     FAILED_INDEX, FAILED_OF_BOT_INDEX, JOBS_INDEX, LEASE_INDEX, MEDIA_INDEX, UNDELIVERABLE_INDEX,
 };
@@ -21,7 +21,7 @@ use crate::store::presence::KEPT_FOR;
 /// The index that knows a message by its provider's id, in the archive and among jobs.
 pub(super) const PROVIDER_MESSAGE_INDEX: &str = "bot_id_correspondent_id_provider_message_id";
 
-/// The other indexes of active jobs that only jobs under no lease are in.
+/// The names of those of [`CHANGED`] that nobody goes by.
 const MIME_TYPE_INDEX: &str = "status_mime_type_created_at";
 const CLAIM_INDEX: &str = "pool_status_bot_id_created_at";
 const BOT_PAGE_INDEX: &str = "bot_id_status";
@@ -90,10 +90,6 @@ pub(super) fn indexes() -> Vec<Index> {
     indexes.extend(of_archive());
     indexes.extend(of_others());
     indexes
-}
-
-fn unleased() -> Document {
-    doc! { "status": { "$in": UNLEASED.to_vec() } }
 }
 
 fn waiting() -> Document {

@@ -64,6 +64,12 @@ pub(super) const WAITING: [&str; 2] = ["pending", "backing_off"];
 /// The statuses of jobs that nobody works on.
 pub(super) const UNLEASED: [&str; 3] = ["pending", "backing_off", "completed"];
 
+/// The filter for jobs that nobody works on: the condition of their indexes, so whoever goes by one of those
+/// asks by it.
+pub(super) fn unleased() -> Document {
+    doc! { "status": { "$in": UNLEASED.to_vec() } }
+}
+
 /// The filter for jobs that are worked on. There are no more of them than workers' slots, so all are
 /// looked through. The end of a lease is in it to name their index to the server, and excludes nothing: a
 /// document that has none is found, and set aside.

@@ -87,8 +87,8 @@ fn asked(filter: &JobFilter) -> Vec<Asked> {
         (JobState::Active, _) => {
             // Active jobs that are worked on are not in the index of lists.
             let both = |condition| doc! { "$and": [found.clone(), condition] };
-            let unleased = doc! { "status": { "$in": job_documents::UNLEASED.to_vec() } };
-            let unleased = Asked { filter: both(unleased), ..by(ACTIVE, JOBS_INDEX) };
+            let unleased = both(job_documents::unleased());
+            let unleased = Asked { filter: unleased, ..by(ACTIVE, JOBS_INDEX) };
             let leased = both(job_documents::leased());
             let leased = Asked { filter: leased, in_order: false, ..by(ACTIVE, LEASE_INDEX) };
             match filter.status {
