@@ -1,9 +1,10 @@
 //! Claims: which pending jobs of a pool a worker gets.
 //!
 //! Round-robin over the bots that have claimable jobs, in the order of their ids, oldest first within
-//! a bot (by media id where the ages are equal). The candidates are read from the index alone; one
-//! update leases those of them that are still free; one more question fetches what it got. Each step
-//! costs the same whatever waits in front.
+//! a bot (by media id where the ages are equal). One question finds what the token holds already, and
+//! what waits, if that is no more than is wanted; of more, the candidates are asked for in turns. They are
+//! read from the index alone; one update leases those of them that are still free; the first question,
+//! asked again, fetches what it got. Each step costs the same whatever waits in front.
 //!
 //! It needs no transaction: each job is leased by itself, and only where it is pending. A claim that
 //! was cut off half way gets, repeated under its token, what it had leased.
@@ -14,7 +15,7 @@ use anteroom_core::id::{BotId, PoolName};
 use anteroom_core::job::{Job, LeaseRequest};
 use anteroom_core::store::Claimed;
 use anteroom_core::time::Millis;
-use mongodb::bson::{Bson, DateTime, Document, RawDocumentBuf, Uuid, deserialize_from_slice, doc};
+use mongodb::bson::{Bson, DateTime, Document, RawDocument, Uuid, deserialize_from_slice, doc};
 use mongodb::options::Hint;
 use serde::Deserialize;
 
@@ -48,6 +49,17 @@ struct Claiming<'c> {
     lease: LeaseRequest,
 }
 
+/// What a claim looks at, in one snapshot.
+#[derive(Default)]
+struct Found {
+    /// The jobs of the pool that are held under its token, wherever they are.
+    held: Vec<Job>,
+    /// The first of the jobs that may be claimed.
+    waiting: Vec<Candidate>,
+    /// In how long the next back-off ends.
+    next_back_off: Option<Millis>,
+}
+
 /// Leases up to `limit` jobs. A token that holds jobs already gets the same ones again.
 pub(super) async fn claim(
     store: &Connection,
@@ -57,12 +69,23 @@ pub(super) async fn claim(
     limit: u32,
 ) -> Answer<Claimed> {
     let claiming = Claiming { store, pool, after_bot: after_bot.as_ref(), lease };
-    let (held, _) = futures_util::try_join!(claiming.held(), claiming.end_back_offs())?;
-    let jobs = if held.is_empty() { claiming.rotate(page_size(limit)).await? } else { held };
-    let (more, next_back_off) =
-        futures_util::try_join!(claiming.any_claimable(), claiming.next_back_off())?;
-    let next_in = if more { None } else { next_back_off };
-    Ok(Claimed { jobs: in_turns(jobs, after_bot.as_ref()), more, next_in })
+    let size = page_size(limit);
+    let mut found = claiming.look(size + 1).await?;
+    if found.held.is_empty() && found.next_back_off == Some(Millis::ZERO) {
+        claiming.end_back_offs().await?;
+        found = claiming.look(size + 1).await?;
+    }
+    if found.held.is_empty() && !found.waiting.is_empty() {
+        if found.waiting.len() > size {
+            claiming.rotate(size).await?;
+        } else {
+            claiming.lease(&found.waiting).await?;
+        }
+        found = claiming.look(1).await?;
+    }
+    let more = !found.waiting.is_empty();
+    let next_in = if more { None } else { found.next_back_off };
+    Ok(Claimed { jobs: in_turns(found.held, after_bot.as_ref()), more, next_in })
 }
 
 /// The filter for the jobs of a pool that may be claimed.
@@ -91,36 +114,70 @@ fn heads(pool: &PoolName, bots: Option<Document>, now: Bson, limit: i64) -> Vec<
     ]
 }
 
+/// The stages that find the first claimable jobs, of whatever bots.
+fn first(pool: &PoolName, now: Bson, limit: i64) -> Vec<Document> {
+    let mut stages = vec![doc! { "$match": claimable(pool) }, doc! { "$sort": claim_order() }];
+    stages.extend(candidates(now, limit));
+    stages
+}
+
+/// The stages that make candidates of so many jobs.
+fn candidates(now: Bson, limit: i64) -> [Document; 2] {
+    let candidate = doc! { "_id": 0, "bot_id": 1, "media_id": "$_id", "now": now };
+    [doc! { "$limit": limit }, doc! { "$project": candidate }]
+}
+
 /// The stages that find a bot's oldest claimable jobs.
 fn oldest(pool: &PoolName, bot_id: &BotId, now: Bson, limit: i64) -> Vec<Document> {
     let mut filter = claimable(pool);
     filter.insert("bot_id", bot_id.as_str());
-    vec![
-        doc! { "$match": filter },
-        doc! { "$sort": claim_order() },
-        doc! { "$limit": limit },
-        doc! { "$project": { "_id": 0, "bot_id": 1, "media_id": "$_id", "now": now } },
-    ]
+    let mut stages = vec![doc! { "$match": filter }, doc! { "$sort": claim_order() }];
+    stages.extend(candidates(now, limit));
+    stages
 }
 
 impl Claiming<'_> {
-    /// The jobs of the pool that are held under the token, wherever they are.
-    async fn held(&self) -> Answer<Vec<Job>> {
-        let mut filter = job_documents::leased();
-        filter.insert("lease.token", self.lease.token.stored());
-        filter.insert("pool", self.pool.as_str());
-        let stages = vec![doc! { "$match": filter }];
-        let mut pipeline = marked("active", stages.clone(), Bson::Null);
-        pipeline.push(union(HOLDING, marked("holding", stages, Bson::Null)));
-        let found = self.store.aggregate_snapshot(ACTIVE, pipeline).await?;
-        let mut held = Vec::with_capacity(found.len());
-        for document in &found {
-            let is_holding = job_changes::part(document) == "holding";
-            let shelf = if is_holding { Shelf::Holding } else { Shelf::Active };
-            let job = job_documents::read(shelf, job_changes::inner(document)?);
-            held.extend(job.ok());
+    /// What is held under the token, up to `size` of the jobs that wait, and the next end of a back-off.
+    async fn look(&self, size: usize) -> Answer<Found> {
+        let mut held = job_documents::leased();
+        held.insert("lease.token", self.lease.token.stored());
+        held.insert("pool", self.pool.as_str());
+        let held = vec![doc! { "$match": held }];
+        let now = || self.store.time.now();
+        let waiting = first(self.pool, now(), documents(size));
+        let back_off = next_back_off(self.pool, now());
+        let mut pipeline = marked("active", held.clone(), Bson::Null);
+        pipeline.push(union(HOLDING, marked("holding", held, Bson::Null)));
+        pipeline.push(union(ACTIVE, marked("waiting", waiting, Bson::Null)));
+        pipeline.push(union(ACTIVE, marked("back_off", back_off, Bson::Null)));
+        let mut found = Found::default();
+        for document in self.store.aggregate_snapshot(ACTIVE, pipeline).await? {
+            let inner = job_changes::inner(&document)?;
+            match job_changes::part(&document) {
+                "waiting" => found.waiting.push(candidate(inner)?),
+                "back_off" => {
+                    let wait_ms = inner.get_i64("wait_ms").ok();
+                    found.next_back_off = wait_ms.map(|wait_ms| Millis::from_ms(unsigned(wait_ms)));
+                }
+                part => found.held.extend(self.job_aside(part, inner).await?),
+            }
         }
-        Ok(held)
+        Ok(found)
+    }
+
+    /// A leased job; none when it cannot be read and is set aside.
+    async fn job_aside(&self, part: &str, document: &RawDocument) -> Answer<Option<Job>> {
+        let (shelf, collection) = match part {
+            "holding" => (Shelf::Holding, HOLDING),
+            _ => (Shelf::Active, ACTIVE),
+        };
+        match job_documents::read(shelf, document) {
+            Ok(job) => Ok(Some(job)),
+            Err(reason) => {
+                quarantine::set_aside_alone(self.store, collection, document, &reason).await?;
+                Ok(None)
+            }
+        }
     }
 
     /// Jobs whose back-off has ended become claimable.
@@ -131,30 +188,24 @@ impl Claiming<'_> {
             "$expr": { "$lte": ["$not_before", self.store.time.now()] },
         };
         let jobs = self.store.database.collection::<Document>(ACTIVE);
-        let hint = Hint::Name(BACK_OFF_INDEX.to_owned());
-        let due = jobs.find_one(filter.clone()).hint(hint.clone()).projection(doc! { "_id": 1 });
-        if due.await?.is_some() {
-            let change = vec![doc! { "$set": { "status": "pending" } }];
-            jobs.update_many(filter, change).hint(hint).await?;
-        }
+        let change = vec![doc! { "$set": { "status": "pending" } }];
+        jobs.update_many(filter, change).hint(Hint::Name(BACK_OFF_INDEX.to_owned())).await?;
         Ok(())
     }
 
-    /// Leases up to `size` jobs, as long as there are any.
-    async fn rotate(&self, size: usize) -> Answer<Vec<Job>> {
-        let mut jobs: Vec<Job> = Vec::new();
-        while jobs.len() < size {
-            let wanted = size - jobs.len();
-            let candidates = self.candidates(wanted).await?;
-            if let Some(Candidate { now, .. }) = candidates.first() {
-                jobs.extend(self.lease_of(&candidates, *now).await?);
-            }
-            if candidates.len() < wanted {
+    /// Leases up to `size` jobs in turns, as long as there are any.
+    async fn rotate(&self, size: usize) -> Answer<()> {
+        let mut left = size;
+        while left > 0 {
+            let candidates = self.candidates(left).await?;
+            let leased = self.lease(&candidates).await?;
+            if candidates.len() < left {
                 break;
             }
             // Other claimers may have taken some of them; who is left is asked for again.
+            left = left.saturating_sub(leased);
         }
-        Ok(jobs)
+        Ok(())
     }
 
     /// The next claimable jobs in the order of turns, at most `size`.
@@ -219,64 +270,42 @@ impl Claiming<'_> {
 
     async fn read(&self, pipeline: Vec<Document>) -> Answer<Vec<Candidate>> {
         let found = self.store.aggregate(ACTIVE, pipeline).await?;
-        let read = |document: &RawDocumentBuf| deserialize_from_slice(document.as_bytes());
-        let candidates = found.iter().map(read).collect::<Result<_, _>>();
-        candidates.map_err(|error| Failure::unavailable(format!("claimable jobs: {error}")))
+        found.iter().map(|document| candidate(document)).collect()
     }
 
-    /// Leases those of the candidates that are still free, and returns them. A lease counts from the moment
-    /// `now` at which they were read, which is after the claim was asked for. (Were it an expression,
-    /// the change would cost the server twice as much.)
-    async fn lease_of(&self, candidates: &[Candidate], now: DateTime) -> Answer<Vec<Job>> {
+    /// Leases those of the candidates that are still free, and tells how many they were. A lease counts
+    /// from the moment at which they were read, which is after the claim was asked for. (Were it an
+    /// expression, the change would cost the server twice as much.)
+    async fn lease(&self, candidates: &[Candidate]) -> Answer<usize> {
+        let Some(Candidate { now, .. }) = candidates.first() else { return Ok(0) };
         let ids = candidates.iter().map(|candidate| candidate.media_id);
-        let ids = doc! { "$in": ids.collect::<Vec<_>>() };
         let mut filter = claimable(self.pool);
-        filter.insert("_id", ids.clone());
+        filter.insert("_id", doc! { "$in": ids.collect::<Vec<_>>() });
         let leased = doc! {
             "$set": {
                 "status": "processing",
                 "lease": {
                     "worker_id": self.lease.worker_id.stored(),
                     "token": self.lease.token.stored(),
-                    "claimed_at": now,
-                    "expires_at": later(now, self.lease.ttl),
+                    "claimed_at": *now,
+                    "expires_at": later(*now, self.lease.ttl),
                 },
             },
             "$inc": { "claims": 1 },
             "$unset": { "not_before": "" },
         };
-        self.store.update_all(ACTIVE, filter, leased).await?;
-        let ours = doc! { "_id": ids, "lease.token": self.lease.token.stored() };
-        let found = self.store.aggregate(ACTIVE, vec![doc! { "$match": ours }]).await?;
-        let mut jobs = Vec::with_capacity(found.len());
-        for document in &found {
-            match job_documents::read(Shelf::Active, document) {
-                Ok(job) => jobs.push(job),
-                Err(reason) => {
-                    quarantine::set_aside_alone(self.store, ACTIVE, document, &reason).await?;
-                }
-            }
-        }
-        Ok(jobs)
-    }
-
-    async fn any_claimable(&self) -> Answer<bool> {
-        let jobs = self.store.database.collection::<Document>(ACTIVE);
-        let any = jobs.find_one(claimable(self.pool)).projection(doc! { "_id": 1 }).await?;
-        Ok(any.is_some())
-    }
-
-    /// In how long the next back-off ends.
-    async fn next_back_off(&self) -> Answer<Option<Millis>> {
-        let next = next_back_off(self.pool, self.store.time.now());
-        let found = self.store.aggregate(ACTIVE, next).await?;
-        let wait = found.first().and_then(|document| document.get_i64("wait_ms").ok());
-        Ok(wait.map(|wait_ms| Millis::from_ms(unsigned(wait_ms))))
+        let leased = self.store.update_all(ACTIVE, filter, leased).await?;
+        Ok(usize::try_from(leased).unwrap_or(usize::MAX))
     }
 }
 
+fn candidate(document: &RawDocument) -> Answer<Candidate> {
+    deserialize_from_slice(document.as_bytes())
+        .map_err(|error| Failure::unavailable(format!("claimable jobs: {error}")))
+}
+
 /// The stages that tell when the next back-off of a pool ends.
-pub(super) fn next_back_off(pool: &PoolName, now: Bson) -> Vec<Document> {
+fn next_back_off(pool: &PoolName, now: Bson) -> Vec<Document> {
     vec![
         doc! { "$match": { "pool": pool.as_str(), "status": "backing_off" } },
         doc! { "$sort": { "not_before": 1 } },
