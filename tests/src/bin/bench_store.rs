@@ -95,9 +95,8 @@ impl Run {
 
     async fn all(&self) -> Result<()> {
         let ground = self.ground().await?;
-        let mut live_rate = None;
         if self.asks("live") {
-            live_rate = Some(self.live(&ground).await?);
+            self.live(&ground).await?;
         }
         if self.asks("backlog") {
             self.backlogs(&ground).await?;
@@ -115,7 +114,7 @@ impl Run {
             print(&ground, "idle", vec![rate], "operations/s", "one bot with both its clients");
         }
         if self.asks("agenda") {
-            against_agenda(&ground, live_rate).await;
+            self.against_agenda(&ground).await?;
         }
         Ok(())
     }
@@ -134,9 +133,8 @@ impl Run {
         self.only.as_deref().is_none_or(|only| only == case)
     }
 
-    /// Returns the median rate.
-    async fn live(&self, ground: &Ground) -> Result<f64> {
-        let (runs, rate) = self.arriving(ground, "live", MESSAGES_OF_CORRESPONDENT).await?;
+    async fn live(&self, ground: &Ground) -> Result<()> {
+        let runs = self.arriving(ground, "live", MESSAGES_OF_CORRESPONDENT).await?;
         let all = |of: fn(&Jobs) -> f64| runs.iter().map(of).collect::<Vec<_>>();
         let here = "this process, clients included";
         print(ground, "live processor", all(Jobs::here_micros), "µs", here);
@@ -145,16 +143,15 @@ impl Run {
         let what = "the driver alone against everything, servers included";
         print(ground, "live processor ratio", all(Jobs::processor_ratio), "×", what);
         self.arriving(ground, "live deep", MESSAGES_OF_CORRESPONDENT_MAX).await?;
-        Ok(rate)
+        Ok(())
     }
 
-    /// Returns the runs, and their median rate.
     async fn arriving(
         &self,
         ground: &Ground,
         case: &str,
         of_correspondent: usize,
-    ) -> Result<(Vec<Jobs>, f64)> {
+    ) -> Result<Vec<Jobs>> {
         let how = format!("{LIVE_JOBS} jobs of {BOTS} bots, {of_correspondent} of a correspondent");
         let mut runs = Vec::new();
         for repetition in 1..=self.repetitions {
@@ -162,14 +159,14 @@ impl Run {
             runs.push(cases::live(ground, LIVE_JOBS, of_correspondent).await?);
         }
         let all = |of: fn(&Jobs) -> f64| runs.iter().map(of).collect::<Vec<_>>();
-        let rate = print(ground, case, all(Jobs::jobs_a_second), "jobs/s", &how);
+        print(ground, case, all(Jobs::jobs_a_second), "jobs/s", &how);
         let more = |what: &str, of: fn(&Jobs) -> f64, unit: &str, how: &str| {
             print(ground, &format!("{case} {what}"), all(of), unit, how);
         };
         more("raw", Jobs::raw_jobs_a_second, "jobs/s", "the same writes by the driver alone");
         more("ratio", Jobs::ratio, "×", "the two in one run");
         more("batch", Jobs::batch, "jobs", "in one durable write, on average");
-        Ok((runs, rate))
+        Ok(runs)
     }
 
     async fn backlogs(&self, ground: &Ground) -> Result<()> {
@@ -193,6 +190,23 @@ impl Run {
             let ratios = runs.iter().map(Jobs::ratio).collect();
             print(ground, &format!("{case} ratio"), ratios, "×", "against the driver alone");
         }
+        Ok(())
+    }
+
+    /// Measures Agenda on the same server, where there is one, and media jobs as they arrive, in turns.
+    async fn against_agenda(&self, ground: &Ground) -> Result<()> {
+        let Ground::Mongodb(mongod) = ground else { return Ok(()) };
+        let (mut rates, mut ratios, mut obtained) = (Vec::new(), Vec::new(), "");
+        for repetition in 1..=self.repetitions {
+            say(ground, &format!("Agenda, {repetition}"));
+            let (rate, how) = agenda_rate(mongod).await;
+            let live = cases::live_rate(ground, LIVE_JOBS, MESSAGES_OF_CORRESPONDENT).await?;
+            rates.push(rate);
+            ratios.push(live / rate);
+            obtained = how;
+        }
+        print(ground, "agenda", rates, "jobs/s", obtained);
+        print(ground, "agenda ratio", ratios, "×", "media jobs as they arrive, in turns with it");
         Ok(())
     }
 
@@ -224,20 +238,14 @@ fn milliseconds(time: Duration) -> f64 {
     time.as_secs_f64() * 1_000.0
 }
 
-/// Measures Agenda on the same server, where there is one.
-async fn against_agenda(ground: &Ground, live_rate: Option<f64>) {
-    let Ground::Mongodb(mongod) = ground else { return };
-    say(ground, "Agenda");
-    let (rate, how) = match agenda::jobs_a_second(mongod).await {
-        Ok(rate) => (rate, "Agenda 6 on the same server, a backlog of 2,000".to_owned()),
+/// What Agenda does, and how it was obtained.
+async fn agenda_rate(mongod: &Mongod) -> (f64, &'static str) {
+    match agenda::jobs_a_second(mongod).await {
+        Ok(rate) => (rate, "Agenda 6 on the same server, a backlog of 2,000"),
         Err(error) => {
             eprintln!("bench_store: Agenda is not measured: {error:#}");
-            (AGENDA_BY_DESIGN, "Agenda is not to be had here: its best by the design".to_owned())
+            (AGENDA_BY_DESIGN, "Agenda is not to be had here: its best by the design")
         }
-    };
-    print(ground, "agenda", vec![rate], "jobs/s", &how);
-    if let Some(live_rate) = live_rate {
-        print(ground, "agenda ratio", vec![live_rate / rate], "×", "media jobs against Agenda's");
     }
 }
 
@@ -250,8 +258,8 @@ fn say(ground: &Ground, what: &str) {
     eprintln!("[{seconds:>4} s, load {load}] {}: {what}", ground.name());
 }
 
-/// Prints the median of some values, and returns it.
-fn print(ground: &Ground, case: &str, mut values: Vec<f64>, unit: &str, how: &str) -> f64 {
+/// Prints the median of some values.
+fn print(ground: &Ground, case: &str, mut values: Vec<f64>, unit: &str, how: &str) {
     values.sort_by(f64::total_cmp);
     let median = values.get(values.len().saturating_sub(1) / 2).copied().unwrap_or_default();
     let range = match values[..] {
@@ -261,5 +269,4 @@ fn print(ground: &Ground, case: &str, mut values: Vec<f64>, unit: &str, how: &st
         }
     };
     println!("{} | {case} | {median:.4} | {unit} | {how}{range}", ground.name());
-    median
 }

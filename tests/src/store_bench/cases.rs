@@ -91,6 +91,15 @@ pub async fn live(ground: &Ground, jobs: usize, of_correspondent: usize) -> Resu
     beside(ground, jobs, run(Watched::counting).await?, run(Watched::keeping).await?).await
 }
 
+/// How many new jobs a second a node does, without the driver alone.
+///
+/// # Errors
+/// When it does not do them.
+pub async fn live_rate(ground: &Ground, jobs: usize, of_correspondent: usize) -> Result<f64> {
+    let ran = run_live(ground, jobs, of_correspondent, Watched::counting).await?;
+    Ok(jobs as f64 / ran.took.as_secs_f64())
+}
+
 async fn run_live(
     ground: &Ground,
     jobs: usize,
