@@ -1,7 +1,8 @@
 //! Documents that cannot be read: set aside, and in nobody's way.
 
 use anteroom_core::id::{ArchiveSeq, Attempt};
-use anteroom_core::store::{StoreReply, StoreRequest};
+use anteroom_core::job::ReleaseReason;
+use anteroom_core::store::{Release, StoreReply, StoreRequest};
 use anteroom_core::time::Millis;
 use anteroom_tests::store_contract::Rig;
 use anteroom_tests::store_contract::fixtures::{
@@ -22,6 +23,32 @@ async fn set_aside(place: &Place) -> Vec<String> {
     let quarantine = place.database.collection::<Document>("quarantine");
     let found = quarantine.distinct("source", doc! {}).await.expect("the server answers");
     found.iter().filter_map(|source| source.as_str().map(str::to_owned)).collect()
+}
+
+/// Goal: a back-off whose end is missing, or is no time, stops no other back-off from ending. Method: one of
+/// two jobs in back-off is spoilt; the other's time comes.
+#[tokio::test]
+async fn a_back_off_without_an_end_is_in_nobodys_way() {
+    for change in
+        [doc! { "$unset": { "not_before": "" } }, doc! { "$set": { "not_before": "soon" } }]
+    {
+        let place = Place::new().await;
+        let store = place.open().await;
+        let rig = Rig::new(&store, &place.clock);
+        let fence = rig.bot("b").await;
+        for n in [1, 2] {
+            rig.inserted_leased(&fence, &job(&fence, "c", n, n, place.clock.now()), lease(n)).await;
+            let (token, delay) = (lease(n).token, Millis::from_secs(5));
+            let reason = ReleaseReason::Transient;
+            rig.release(Release { media_id: media(n), token, delay, reason }).await;
+        }
+        let jobs = place.database.collection::<Document>("media_processing_jobs");
+        let spoiling = jobs.update_one(doc! { "message_id": 1_i64 }, change);
+        assert_eq!(spoiling.await.expect("the server answers").modified_count, 1);
+        place.clock.advance(Millis::from_secs(5));
+        let claimed = rig.claim_once(POOL, lease(9), 2).await;
+        assert!(claimed.jobs.iter().any(|job| job.media_id == media(2)));
+    }
 }
 
 /// Goal: a job that cannot be read stops neither a claim nor a restore nor a sweep, and those beside it

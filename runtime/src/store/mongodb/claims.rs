@@ -25,7 +25,6 @@ use super::failure::{Answer, Failure};
 use super::job_changes::{self, marked, union};
 use super::job_documents::{self, Shelf};
 use super::pages::{documents, page_size};
-use super::quarantine;
 use super::store_time::later;
 use super::values::{AsUuid, unsigned};
 
@@ -152,32 +151,22 @@ impl Claiming<'_> {
         pipeline.push(union(ACTIVE, marked("back_off", back_off, Bson::Null)));
         let mut found = Found::default();
         for document in self.store.aggregate_snapshot(ACTIVE, pipeline).await? {
-            let inner = job_changes::inner(&document)?;
-            match job_changes::part(&document) {
-                "waiting" => found.waiting.push(candidate(inner)?),
-                "back_off" => {
-                    let wait_ms = inner.get_i64("wait_ms").ok();
-                    found.next_back_off = wait_ms.map(|wait_ms| Millis::from_ms(unsigned(wait_ms)));
+            let shelf = match job_changes::part(&document) {
+                "active" => Shelf::Active,
+                "holding" => Shelf::Holding,
+                "waiting" => {
+                    found.waiting.push(candidate(job_changes::inner(&document)?)?);
+                    continue;
                 }
-                part => found.held.extend(self.job_aside(part, inner).await?),
-            }
+                _ => {
+                    let wait_ms = job_changes::inner(&document)?.get_i64("wait_ms").ok();
+                    found.next_back_off = wait_ms.map(|wait_ms| Millis::from_ms(unsigned(wait_ms)));
+                    continue;
+                }
+            };
+            found.held.extend(job_changes::job_aside(self.store, shelf, &document).await?);
         }
         Ok(found)
-    }
-
-    /// A leased job; none when it cannot be read and is set aside.
-    async fn job_aside(&self, part: &str, document: &RawDocument) -> Answer<Option<Job>> {
-        let (shelf, collection) = match part {
-            "holding" => (Shelf::Holding, HOLDING),
-            _ => (Shelf::Active, ACTIVE),
-        };
-        match job_documents::read(shelf, document) {
-            Ok(job) => Ok(Some(job)),
-            Err(reason) => {
-                quarantine::set_aside_alone(self.store, collection, document, &reason).await?;
-                Ok(None)
-            }
-        }
     }
 
     /// Jobs whose back-off has ended become claimable.
@@ -304,13 +293,16 @@ fn candidate(document: &RawDocument) -> Answer<Candidate> {
         .map_err(|error| Failure::unavailable(format!("claimable jobs: {error}")))
 }
 
-/// The stages that tell when the next back-off of a pool ends.
+/// The stages that tell when the next back-off of a pool ends. One without an end has ended, as for the
+/// update that ends them.
 fn next_back_off(pool: &PoolName, now: Bson) -> Vec<Document> {
+    let has_ended = doc! { "$lte": ["$not_before", now.clone()] };
+    let left = doc! { "$subtract": ["$not_before", now] };
     vec![
         doc! { "$match": { "pool": pool.as_str(), "status": "backing_off" } },
         doc! { "$sort": { "not_before": 1 } },
         doc! { "$limit": 1 },
-        doc! { "$project": { "wait_ms": { "$subtract": ["$not_before", now] } } },
+        doc! { "$project": { "wait_ms": { "$cond": [has_ended, 0_i64, left] } } },
     ]
 }
 
