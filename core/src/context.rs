@@ -127,6 +127,12 @@ impl Context<'_> {
         }
     }
 
+    /// Gives places back that were reserved and are not needed: what waits may have them.
+    pub fn unreserve(&mut self, pool: &PoolName, places: usize) {
+        self.board.give_back(pool, places);
+        self.tell_pools(PoolSignal::PlacesFree);
+    }
+
     /// Tells a pool that work of it is waiting in the store.
     pub fn hint_work(&mut self, pool: &PoolName) {
         self.tell_pools(PoolSignal::WorkWaiting { pool: pool.clone() });

@@ -6,6 +6,8 @@
 //! allow is a typed [`Rejection`], never a silent success; a command repeated with the same
 //! arguments answers as if it had happened once, wherever its trace is still there to be seen.
 
+pub mod offer;
+
 use serde::{Deserialize, Serialize};
 
 use crate::id::{BotId, CorrespondentId, LeaseToken, MediaId, PoolName, ProviderName, WorkerId};

@@ -72,10 +72,12 @@ pub(crate) enum BotSignal {
 pub(crate) enum PoolSignal {
     /// A job of the pool waits in the store.
     WorkWaiting { pool: PoolName },
-    /// A job was inserted with a lease for a reserved slot here.
+    /// A job was inserted, or restored, with a lease for a reserved slot here.
     Leased { job: Box<Job>, lease: LeaseRequest, asked_at: Timestamp },
-    /// A reserved slot is not needed.
-    Unreserve { pool: PoolName },
+    /// Reserved slots are free again.
+    PlacesFree,
+    /// A job was leased for a slot here that nobody keeps any more.
+    LeasedInVain { media_id: MediaId, token: LeaseToken },
     /// The job's message is archived: the lease is over.
     Settled { media_id: MediaId },
     /// The bot cannot apply the result: store it in the job.

@@ -16,6 +16,7 @@ use crate::id::{
     ArchiveSeq, Attempt, BotId, CallbackKey, CorrespondentId, Epoch, LeaseToken, MediaId,
     MessageId, NodeId, PoolName, ProviderMessageId, ProviderName, SendId, WorkerId,
 };
+use crate::job::offer::LeaseOffer;
 use crate::job::{Job, LeaseRequest, Rejection, ReleaseReason, Worked};
 use crate::message::{Message, Outcome};
 use crate::settings::Run;
@@ -47,7 +48,7 @@ pub enum StoreRequest {
     },
     /// Gives a bot up.
     ReleaseBot(Fence),
-    /// Activates and adopts a page of a bot's jobs.
+    /// Activates and adopts a page of a bot's jobs, and leases those of them that get an offered place.
     RestoreBot {
         /// Which bot.
         fence: Fence,
@@ -55,6 +56,8 @@ pub enum StoreRequest {
         after: Option<MediaId>,
         /// How many jobs at the most.
         limit: u32,
+        /// Places for them that are free where they are restored.
+        offers: Vec<LeaseOffer>,
     },
     /// Asks for the first free message id of a correspondent, over archive and jobs.
     NextId {

@@ -13,6 +13,7 @@ mod operating;
 mod outbox;
 mod ownership;
 mod paging;
+mod restored_leases;
 mod scenarios;
 mod sessions;
 mod total;

@@ -8,6 +8,7 @@ use anteroom_core::effect::Effect;
 use anteroom_core::event::{Event, NodeEvent};
 use anteroom_core::id::{Attempt, CallbackKey, LeaseToken, MediaId, SessionId};
 use anteroom_core::janitor::{JanitorEffect, JanitorEvent};
+use anteroom_core::job::offer::LeaseOffer;
 use anteroom_core::job::{Job, Status};
 use anteroom_core::message::Message;
 use anteroom_core::ownership::{OwnershipEffect, OwnershipEvent};
@@ -220,8 +221,12 @@ pub fn of_request(request: &StoreRequest) -> String {
         StoreRequest::ReleaseBot(fence) | StoreRequest::HoldBot(fence) => {
             format!("epoch {}", fence.epoch)
         }
-        StoreRequest::RestoreBot { fence, after, .. } => {
-            format!("epoch {} after {:?}", fence.epoch, after.map(media))
+        StoreRequest::RestoreBot { fence, after, offers, .. } => {
+            let offered = |LeaseOffer { pool, lease, places }: &LeaseOffer| {
+                format!(" {places} of {pool} {}", token(lease.token))
+            };
+            let offered: String = offers.iter().map(offered).collect();
+            format!("epoch {} after {:?}{offered}", fence.epoch, after.map(media))
         }
         StoreRequest::InsertJobs { jobs, .. } => all(jobs, |new| {
             let lease = new.lease.map(|lease| token(lease.token));

@@ -82,7 +82,7 @@ impl Bot {
         if cx.now.since(batch.asked_at).as_ms() > cx.settings.lease.ttl.as_ms() / 2 {
             for new in &mut batch.jobs {
                 if new.lease.take().is_some() {
-                    cx.tell_pools(PoolSignal::Unreserve { pool: new.job.pool.clone() });
+                    cx.unreserve(&new.job.pool, 1);
                 }
             }
         }
@@ -270,6 +270,6 @@ impl Bot {
 
 fn unreserve(cx: &mut Context<'_>, new: &NewJob) {
     if new.lease.is_some() {
-        cx.tell_pools(PoolSignal::Unreserve { pool: new.job.pool.clone() });
+        cx.unreserve(&new.job.pool, 1);
     }
 }

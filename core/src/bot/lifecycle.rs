@@ -9,8 +9,9 @@ use serde::{Deserialize, Serialize};
 
 use super::Bot;
 use super::archive::Archiving;
+use super::restore::Restore;
 use crate::context::Context;
-use crate::id::{Epoch, MediaId, ProviderInstance, SessionId};
+use crate::id::{Epoch, ProviderInstance, SessionId};
 use crate::job::Job;
 use crate::message::Message;
 use crate::notice::Notice;
@@ -19,9 +20,6 @@ use crate::settings::Run;
 use crate::signal::{OwnershipSignal, PoolSignal, SessionSignal};
 use crate::store::{BotRecord, FinishedJob, StoreError, StoreReply, StoreRequest, StoreResult};
 use crate::time::{Millis, Timestamp};
-
-/// How many jobs are restored at a time.
-const RESTORE_PAGE: u32 = 500;
 
 /// How long a stopped bot waits for its jobs to be held, before it leaves that to its next owner.
 const HOLD_TIMEOUT: Millis = Millis::from_secs(5);
@@ -58,7 +56,7 @@ pub(super) enum Phase {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) enum Start {
     Register(BotRecord),
-    Restore { after: Option<MediaId> },
+    Restore(Restore),
     Hold,
 }
 
@@ -107,7 +105,7 @@ impl Bot {
     pub fn is_registering(&self) -> Option<&BotRecord> {
         match self.lifecycle.payload() {
             Some(Start::Register(record)) => Some(record),
-            Some(Start::Restore { .. } | Start::Hold) | None => None,
+            Some(Start::Restore(_) | Start::Hold) | None => None,
         }
     }
 
@@ -209,7 +207,7 @@ impl Bot {
                 self.epoch = epoch;
                 self.valid_until = valid_until;
                 self.phase = Phase::Restoring { restored: 0 };
-                self.ask_lifecycle(cx, Start::Restore { after: None });
+                self.restore(cx, None);
             }
             Phase::Restoring { .. }
             | Phase::Running
@@ -242,12 +240,10 @@ impl Bot {
         }
     }
 
-    fn ask_lifecycle(&mut self, cx: &mut Context<'_>, start: Start) {
+    pub(super) fn ask_lifecycle(&mut self, cx: &mut Context<'_>, start: Start) {
         let request = match &start {
             Start::Register(record) => StoreRequest::RegisterBot(record.clone()),
-            Start::Restore { after } => {
-                StoreRequest::RestoreBot { fence: self.fence(), after: *after, limit: RESTORE_PAGE }
-            }
+            Start::Restore(restore) => self.restore_request(restore),
             Start::Hold => StoreRequest::HoldBot(self.fence()),
         };
         let op = self.ask_store(cx, request);
@@ -261,29 +257,32 @@ impl Bot {
                 let operation = start.name();
                 return self.lifecycle.retry_later(cx, start, operation, detail);
             }
-            Err(StoreError::Fenced) => return self.fenced_by_store(cx),
+            Err(StoreError::Fenced) => {
+                start.withdraw(cx);
+                return self.fenced_by_store(cx);
+            }
             Err(StoreError::Invalid { detail }) => {
                 let operation = start.name().to_owned();
                 cx.notice(Notice::StoreRefused { operation, detail });
+                start.withdraw(cx);
                 return self.lifecycle_refused(cx);
             }
         };
         self.lifecycle.settle();
-        match (&start, &reply) {
+        match (start, &reply) {
             (Start::Register(_), StoreReply::RegisterBot(record)) => {
                 self.record = Some(record.clone());
                 self.phase = Phase::Stopped;
                 self.start_if_wanted(cx);
             }
-            (Start::Restore { .. }, StoreReply::RestoreBot(page)) => {
-                for job in &page.jobs {
-                    self.take_job(cx, &reply, job);
-                }
+            (Start::Restore(restore), StoreReply::RestoreBot(page)) => {
+                self.take_page(cx, restore, &reply, page);
                 self.restored(cx, &page.jobs, page.more);
             }
             (Start::Hold, StoreReply::HoldBot(_)) => self.stopped(cx),
-            (Start::Register(_) | Start::Restore { .. } | Start::Hold, _) => {
+            (start @ (Start::Register(_) | Start::Restore(_) | Start::Hold), _) => {
                 cx.unexpected(format!("bot {}: no answer to {}", self.id, start.name()));
+                start.withdraw(cx);
                 self.lifecycle_refused(cx);
             }
         }
@@ -303,8 +302,7 @@ impl Bot {
         *restored += jobs.len();
         let restored = *restored;
         if let Some(last) = jobs.last().filter(|_| more) {
-            let after = Some(last.media_id);
-            return self.ask_lifecycle(cx, Start::Restore { after });
+            return self.restore(cx, Some(last.media_id));
         }
         self.phase = Phase::Running;
         self.running_since = cx.now;
@@ -322,14 +320,11 @@ impl Bot {
         match self.phase {
             Phase::Stopped | Phase::Draining { .. } | Phase::Holding { .. } => {}
             Phase::Registering => {
-                self.lifecycle.take_any();
+                self.drop_lifecycle(cx);
                 self.phase = Phase::Stopped;
             }
             Phase::Acquiring => self.stopped(cx),
-            Phase::Restoring { .. } => {
-                self.lifecycle.take_any();
-                self.hold(cx);
-            }
+            Phase::Restoring { .. } => self.hold(cx),
             Phase::Running => {
                 let until = cx.now + self.settings.callbacks.drain_timeout();
                 self.refuse_all_waiting(cx);
@@ -380,8 +375,15 @@ impl Bot {
         }
     }
 
+    /// Waits no longer for the store operation that is under way.
+    fn drop_lifecycle(&mut self, cx: &mut Context<'_>) {
+        if let Some(start) = self.lifecycle.take_any() {
+            start.withdraw(cx);
+        }
+    }
+
     fn stopped(&mut self, cx: &mut Context<'_>) {
-        self.lifecycle.take_any();
+        self.drop_lifecycle(cx);
         self.phase = Phase::Stopped;
         cx.tell_ownership(OwnershipSignal::Release { bot_id: self.id.clone() });
         cx.notice(Notice::BotStopped { bot_id: self.id.clone() });
@@ -404,7 +406,6 @@ impl Bot {
             | Phase::Holding { .. } => {}
         }
         let refused = self.clear(cx);
-        self.lifecycle.take_any();
         self.phase = Phase::Stopped;
         cx.notice(Notice::BotFenced { bot_id: self.id.clone() });
         self.send_away(cx);
@@ -423,6 +424,7 @@ impl Bot {
     /// Empties the memory. Returns the origins of all messages that have no receipt.
     fn clear(&mut self, cx: &mut Context<'_>) -> Vec<Origin> {
         self.give_up_in_flight();
+        self.drop_lifecycle(cx);
         let mut origins = self.echo_origins();
         for archiving in self.archive.clear() {
             origins.extend(archiving.origin);
@@ -430,7 +432,7 @@ impl Bot {
         }
         for new in self.inserts.clear() {
             if new.lease.is_some() {
-                cx.tell_pools(PoolSignal::Unreserve { pool: new.job.pool });
+                cx.unreserve(&new.job.pool, 1);
             }
         }
         for (_, mut entry) in std::mem::take(&mut self.correspondents) {
@@ -472,10 +474,18 @@ fn give_to_job(cx: &mut Context<'_>, job: FinishedJob, message: &Message) {
 }
 
 impl Start {
+    /// It will not be answered, or was refused.
+    fn withdraw(self, cx: &mut Context<'_>) {
+        match self {
+            Self::Restore(restore) => restore.withdraw(cx),
+            Self::Register(_) | Self::Hold => {}
+        }
+    }
+
     fn name(&self) -> &'static str {
         match self {
             Self::Register(_) => "register_bot",
-            Self::Restore { .. } => "restore_bot",
+            Self::Restore(_) => "restore_bot",
             Self::Hold => "hold_bot",
         }
     }

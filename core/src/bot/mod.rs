@@ -4,7 +4,8 @@
 //! inside: [`intake`] lets messages in, [`inserts`] makes media jobs durable, [`results`] applies what
 //! became of them, [`archive`] makes ready messages durable, [`outbox`] calls back, [`redeliveries`]
 //! owe anew what was given up, [`sends`] carries messages the other way, [`lifecycle`] starts and stops
-//! it all, [`given_up`] knows what a stop leaves in flight, [`view`] shows it to operators.
+//! it all, [`restore`] gets its jobs back, [`given_up`] knows what a stop leaves in flight, [`view`] shows
+//! it to operators.
 //!
 //! Invariants: no outward effect without ownership; a receipt of `accepted` or `duplicate` and a
 //! callback only with the store's word; of each kind of store operation one at a time.
@@ -19,6 +20,7 @@ mod invariants;
 mod lifecycle;
 pub(crate) mod outbox;
 mod redeliveries;
+mod restore;
 mod results;
 mod sends;
 mod view;
@@ -31,6 +33,7 @@ use serde::{Deserialize, Serialize};
 use self::archive::Archive;
 use self::correspondent::{Correspondent, IdReads, SilentList};
 use self::event::{BotEffect, BotEvent};
+use self::given_up::GivenUp;
 use self::inserts::Inserts;
 use self::intake::Resend;
 use self::lifecycle::{Attachment, Phase, Start};
@@ -84,8 +87,8 @@ pub(crate) struct Bot {
     archive: Archive,
     outbox: Outbox,
     sends: Sends,
-    /// The operation in flight that was given up, and the media whose jobs it ends.
-    given_up: Option<(OpId, Vec<MediaId>)>,
+    /// The operation in flight that was given up.
+    given_up: Option<GivenUp>,
 }
 
 impl Bot {

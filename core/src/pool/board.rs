@@ -81,6 +81,21 @@ impl Board {
         free
     }
 
+    /// Takes places for jobs that are about to be restored, at most `most` of a pool and not more than half of
+    /// what is free, so that the next bot finds some as well. What waits is not overtaken: a claim asks for it
+    /// as soon as a place is free, so these are places that no claim asks for.
+    pub fn offer(&mut self, most: usize) -> Vec<(PoolName, usize)> {
+        let mut offered = Vec::new();
+        for (pool, places) in self.places.iter_mut().filter(|_| self.open) {
+            let count = places.free().div_ceil(2).min(most);
+            if count > 0 {
+                places.taken += count;
+                offered.push((pool.clone(), count));
+            }
+        }
+        offered
+    }
+
     /// How many places are free.
     pub fn free(&self, pool: &PoolName) -> usize {
         self.places.get(pool).map_or(0, Places::free)

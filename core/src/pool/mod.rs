@@ -194,7 +194,9 @@ impl Pools {
                 let lease_end = asked_at + lease.ttl;
                 self.hold(cx, *job, lease.token, lease_end);
             }
-            PoolSignal::Unreserve { pool } => cx.board.give_back(&pool, 1),
+            // What waits for them is claimed below.
+            PoolSignal::PlacesFree => {}
+            PoolSignal::LeasedInVain { media_id, token } => self.give_back_claim(media_id, token),
             PoolSignal::Settled { media_id } => self.settled(media_id),
             PoolSignal::Undelivered { media_id, token, outcome } => {
                 self.undelivered(cx, media_id, token, outcome);

@@ -5,7 +5,8 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use anteroom_core::id::{MediaId, PoolName};
+use anteroom_core::id::{LeaseToken, MediaId, PoolName};
+use anteroom_core::job::Job;
 use anteroom_core::store::{
     ArchiveAnswer, ArchiveItem, BotRecord, InsertAnswer, NewJob, StoreError, StoreReply,
     StoreRequest, StoreResult,
@@ -81,6 +82,8 @@ enum Asked {
     Jobs(Vec<Leased>),
     /// For messages to be archived.
     Messages(Vec<Archived>),
+    /// For jobs to be restored, some of them under these leases.
+    Places(Vec<LeaseToken>),
     Else,
 }
 
@@ -114,6 +117,9 @@ impl Asked {
                 };
                 Self::Messages(items.iter().map(archived).collect())
             }
+            StoreRequest::RestoreBot { offers, .. } => {
+                Self::Places(offers.iter().map(|offer| offer.lease.token).collect())
+            }
             _ => Self::Else,
         }
     }
@@ -137,15 +143,11 @@ impl Asked {
                 }
             }
             (_, StoreReply::Claim(answer)) => {
-                for job in &answer.jobs {
-                    debug!(
-                        bot_id = job.bot_id.as_str(),
-                        media_id = %job.media_id,
-                        pool = job.pool.as_str(),
-                        "job claimed"
-                    );
-                    claimed(series, &job.pool, now, job.created_at);
-                }
+                answer.jobs.iter().for_each(|job| job_claimed(series, now, job));
+            }
+            (Self::Places(tokens), StoreReply::RestoreBot(page)) => {
+                let is_new = |job: &&Job| job.lease().is_some_and(|it| tokens.contains(&it.token));
+                page.jobs.iter().filter(is_new).for_each(|job| job_claimed(series, now, job));
             }
             _ => {}
         }
@@ -153,7 +155,7 @@ impl Asked {
 }
 
 impl Leased {
-    fn of(job: &anteroom_core::job::Job) -> Self {
+    fn of(job: &Job) -> Self {
         let (pool, media_id) = (job.pool.clone(), job.media_id);
         Self { pool, media_id, created_at: job.created_at }
     }
@@ -172,6 +174,16 @@ impl Archived {
             );
         }
     }
+}
+
+fn job_claimed(series: &Series, now: Timestamp, job: &Job) {
+    debug!(
+        bot_id = job.bot_id.as_str(),
+        media_id = %job.media_id,
+        pool = job.pool.as_str(),
+        "job claimed"
+    );
+    claimed(series, &job.pool, now, job.created_at);
 }
 
 fn claimed(series: &Series, pool: &PoolName, now: Timestamp, created_at: Timestamp) {

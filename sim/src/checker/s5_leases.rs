@@ -6,9 +6,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use anteroom_core::id::{LeaseToken, MediaId, NodeId, PoolName};
+use anteroom_core::job::offer::LeaseOffer;
 use anteroom_core::message::Outcome;
 use anteroom_core::store::{
-    ArchiveAnswer, ArchiveItem, InsertAnswer, OperatorAnswer, StoreReply, StoreRequest, TokenAnswer,
+    ArchiveAnswer, ArchiveItem, InsertAnswer, JobPage, OperatorAnswer, StoreReply, StoreRequest,
+    TokenAnswer,
 };
 use anteroom_core::time::{Millis, Timestamp};
 
@@ -103,6 +105,9 @@ impl Leases {
                     self.begin(job.media_id, lease.token, end, &claim, now)?;
                 }
             }
+            (StoreRequest::RestoreBot { offers, .. }, StoreReply::RestoreBot(page)) => {
+                self.offered(node, offers, page, now)?;
+            }
             (StoreRequest::InsertJobs { jobs, .. }, StoreReply::InsertJobs(answers)) => {
                 for (new, answer) in jobs.iter().zip(answers) {
                     if let (Some(lease), InsertAnswer::Inserted { leased: true }) =
@@ -172,6 +177,30 @@ impl Leases {
                 self.held.remove(media_id);
             }
             _ => {}
+        }
+        Ok(())
+    }
+
+    /// Leases that come with a page of a restored bot: not more than were offered, and of their pools.
+    fn offered(
+        &mut self,
+        node: Option<NodeId>,
+        offers: &[LeaseOffer],
+        page: &JobPage,
+        now: Timestamp,
+    ) -> Result<(), String> {
+        for LeaseOffer { pool, lease, places } in offers {
+            let claim = (node, Some(pool.clone()));
+            let leases = page.jobs.iter().filter_map(|job| Some((job, job.lease()?)));
+            let given: Vec<_> = leases.filter(|(_, held)| held.token == lease.token).collect();
+            if given.len() > *places as usize || given.iter().any(|(job, _)| job.pool != *pool) {
+                return Err(format!(
+                    "{places} places in {pool} were offered, leased are {given:?}"
+                ));
+            }
+            for (job, held) in given {
+                self.begin(job.media_id, held.token, held.expires_at, &claim, now)?;
+            }
         }
         Ok(())
     }

@@ -229,6 +229,12 @@ impl World {
                 let purpose = ("claim", node, incarnation, pool);
                 self.names.token(lease.token.to_string(), &purpose);
             }
+            StoreRequest::RestoreBot { fence, offers, .. } => {
+                for offer in offers {
+                    let purpose = ("restore", node, incarnation, fence, &offer.pool);
+                    self.names.token(offer.lease.token.to_string(), &purpose);
+                }
+            }
             StoreRequest::InsertJobs { jobs, .. } => {
                 for new in jobs {
                     let purpose = ("insert", node, incarnation, new.job.media_id);

@@ -37,8 +37,9 @@ impl StoreModel {
                 self.bots.release(&fence.bot_id);
                 Reply::ReleaseBot
             }
-            Request::RestoreBot { fence, after, limit } => {
-                Reply::RestoreBot(self.jobs.restore(&fence.bot_id, after.as_ref(), *limit, now))
+            Request::RestoreBot { fence, after, limit, offers } => {
+                let after = after.as_ref();
+                Reply::RestoreBot(self.jobs.restore(&fence.bot_id, after, *limit, offers, now))
             }
             Request::NextId { bot_id, correspondent_id } => {
                 Reply::NextId(self.next_id(bot_id, correspondent_id))

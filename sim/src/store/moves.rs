@@ -1,6 +1,9 @@
 //! A bot's jobs as the bot starts, runs and stops: restored, their results collected, held.
 
+use std::sync::Arc;
+
 use anteroom_core::id::{BotId, MediaId};
+use anteroom_core::job::offer::LeaseOffer;
 use anteroom_core::job::{Command, Job};
 use anteroom_core::store::JobPage;
 use anteroom_core::time::Timestamp;
@@ -8,24 +11,42 @@ use anteroom_core::time::Timestamp;
 use super::jobs::Jobs;
 
 impl Jobs {
-    /// Activates a page of a bot's jobs and returns them.
+    /// Activates a page of a bot's jobs, leases those that get an offered place, and returns them.
     pub(super) fn restore(
         &mut self,
         bot_id: &BotId,
         after: Option<&MediaId>,
         limit: u32,
+        offers: &[LeaseOffer],
         now: Timestamp,
     ) -> JobPage {
         let (page, more) = first_of(self.indices.of_bot(bot_id, after), limit);
-        let mut jobs = Vec::with_capacity(page.len());
-        for media_id in page {
-            let Some(job) = self.get(media_id).cloned() else { continue };
-            // Activating has no guard and never removes a job.
-            if let Ok(Some(activated)) = self.apply(&job, &Command::Activate, now) {
-                jobs.push(Job::clone(&activated));
+        for media_id in &page {
+            let Some(job) = self.get(*media_id).cloned() else { continue };
+            // Activating has no guard.
+            let _activated = self.apply(&job, &Command::Activate, now);
+        }
+        for offer in offers {
+            self.lease_oldest(&page, offer, now);
+        }
+        let jobs = page.into_iter().filter_map(|media_id| self.get(media_id));
+        JobPage { jobs: jobs.map(|job| Job::clone(job)).collect(), more }
+    }
+
+    /// Leases as many jobs of a page as an offer has places, the oldest first. Those that have its lease already
+    /// are some of them.
+    fn lease_oldest(&mut self, page: &[MediaId], offer: &LeaseOffer, now: Timestamp) {
+        let jobs = page.iter().filter_map(|media_id| self.get(*media_id)).cloned();
+        let has_lease =
+            |job: &Arc<Job>| job.lease().is_some_and(|it| it.token == offer.lease.token);
+        let (held, mut others): (Vec<_>, Vec<_>) = jobs.partition(has_lease);
+        let mut places = (offer.places as usize).saturating_sub(held.len());
+        others.sort_by_key(|job| (job.created_at, job.media_id));
+        for job in others.iter().filter(|job| job.pool == offer.pool) {
+            if places > 0 && self.apply(job, &Command::Claim(offer.lease), now).is_ok() {
+                places -= 1;
             }
         }
-        JobPage { jobs, more }
     }
 
     /// A page of a bot's active, completed jobs.

@@ -19,7 +19,7 @@ fn fenced_requests(fence: &Fence, rig: &Rig<'_>) -> Vec<StoreRequest> {
     let new = job(&fence(), "c", 50, 50, rig.clock.now());
     vec![
         StoreRequest::ReleaseBot(fence()),
-        StoreRequest::RestoreBot { fence: fence(), after: None, limit: MANY },
+        StoreRequest::RestoreBot { fence: fence(), after: None, limit: MANY, offers: Vec::new() },
         StoreRequest::InsertJobs { fence: fence(), jobs: vec![unleased(new)] },
         StoreRequest::Archive { fence: fence(), items: vec![item("c", text(60))] },
         StoreRequest::Revise {

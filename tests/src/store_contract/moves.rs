@@ -1,11 +1,13 @@
 //! Stopping and starting a bot: its jobs between active and holding.
 
-use anteroom_core::job::{Command, Job, Place};
-use anteroom_core::store::{Fence, TokenAnswer};
+use anteroom_core::id::MediaId;
+use anteroom_core::job::offer::LeaseOffer;
+use anteroom_core::job::{Command, Job, Place, ReleaseReason};
+use anteroom_core::store::{Fence, JobPage, Release, TokenAnswer};
 use anteroom_core::time::Millis;
 use anteroom_runtime::store::Store;
 
-use super::fixtures::{TTL, job, lease, media, token, unleased, words};
+use super::fixtures::{POOL, TTL, job, lease, media, token, unleased, words};
 use super::rig::MANY;
 use super::{Rig, TestClock};
 
@@ -66,6 +68,87 @@ pub async fn restoring_goes_by_pages(store: &dyn Store, clock: &TestClock) {
     assert!(page.jobs.is_empty() && !page.more);
 }
 
+fn given_back(n: u64, lease: u64) -> Release {
+    let (delay, reason) = (Millis::ZERO, ReleaseReason::Shutdown);
+    Release { media_id: media(n), token: token(lease), delay, reason }
+}
+
+fn offer(pool: &str, n: u64, places: u32) -> LeaseOffer {
+    LeaseOffer { pool: pool.into(), lease: lease(n), places }
+}
+
+/// The numbers of the jobs that are held under the n-th token, in their order.
+fn held_under(page: &JobPage, n: u64) -> Vec<MediaId> {
+    let held = |job: &&Job| job.lease().is_some_and(|lease| lease.token == token(n));
+    page.jobs.iter().filter(held).map(|job| job.media_id).collect()
+}
+
+/// Goal: places that are offered with a page go to the oldest jobs of their pool that could be claimed, whether
+/// they were held or adopted, and to no more; the leases are as those of a claim. Asking again, the same jobs have
+/// them (the rig asks everything twice), and what is given back is leased anew only as far as there are places.
+pub async fn restored_jobs_are_leased_where_they_have_places(store: &dyn Store, clock: &TestClock) {
+    let rig = Rig::new(store, clock);
+    let fence = rig.bot("b").await;
+    // The oldest have the highest numbers.
+    for n in [5, 4, 3, 2, 1] {
+        let pool = if n == 3 { "video" } else { POOL };
+        let new = Job { pool: pool.into(), ..job(&fence, "c", n, n, clock.now()) };
+        match n {
+            5 => rig.inserted_leased(&fence, &new, lease(5)).await,
+            _ => rig.inserted(&fence, &new).await,
+        }
+        clock.advance(Millis::from_secs(1));
+    }
+    rig.hold(&fence).await;
+    clock.advance(Millis::from_secs(1));
+    let offers = [offer(POOL, 11, 2), offer("video", 12, 7), offer("image", 13, 7)];
+    let page = rig.restore_leased(&fence, 4, &offers).await;
+    assert_eq!(held_under(&page, 11), [media(2), media(4)]);
+    assert_eq!(held_under(&page, 12), [media(3)]);
+    assert_eq!((page.jobs.len(), page.more), (4, true), "leased or not, a page is a page");
+    let job = &page.jobs[1];
+    let lease_of = job.lease().expect("it is leased");
+    let (claimed_at, expires_at) = (lease_of.claimed_at, lease_of.expires_at);
+    assert_eq!((claimed_at, expires_at, job.claims), (clock.now(), clock.now() + TTL, 1));
+    assert_eq!(rig.renew(media(2), token(11), TTL).await, TokenAnswer::Ok);
+
+    // Adopted as active jobs by the next owner, who offers one place more.
+    let page = rig.restore_leased(&fence, MANY, &[offer(POOL, 21, 1)]).await;
+    assert_eq!(held_under(&page, 21), [media(1)]);
+    assert_eq!(held_under(&page, 11), [media(2), media(4)], "a live lease stays");
+    assert_eq!(held_under(&page, 5), [media(5)]);
+    let claimed = rig.claim(POOL, None, lease(31), MANY).await;
+    assert!(claimed.jobs.is_empty() && !claimed.more, "none is left");
+
+    assert_eq!(rig.release(given_back(1, 21)).await, TokenAnswer::Ok);
+    assert_eq!(rig.release(given_back(4, 11)).await, TokenAnswer::Ok);
+    let page = rig.restore_leased(&fence, MANY, &[offer(POOL, 11, 2)]).await;
+    assert_eq!(held_under(&page, 11), [media(2), media(4)], "one of the places is taken");
+}
+
+/// Goal: a job in its back-off gets no place, and one whose back-off has ended gets it; a job that has its
+/// result gets none.
+pub async fn restored_jobs_that_nobody_may_claim_get_no_place(
+    store: &dyn Store,
+    clock: &TestClock,
+) {
+    let rig = Rig::new(store, clock);
+    let fence = rig.bot("b").await;
+    for n in 1..=2 {
+        rig.inserted_leased(&fence, &job(&fence, "c", n, n, clock.now()), lease(n)).await;
+    }
+    let delay = Millis::from_secs(9);
+    let back_off = Release { delay, reason: ReleaseReason::Transient, ..given_back(1, 1) };
+    assert_eq!(rig.release(back_off).await, TokenAnswer::Ok);
+    rig.complete(media(2), token(2), words("x")).await;
+    rig.hold(&fence).await;
+    let page = rig.restore_leased(&fence, MANY, &[offer(POOL, 11, 7)]).await;
+    assert!(page.jobs.len() == 2 && held_under(&page, 11).is_empty(), "{page:?}");
+    clock.advance(delay);
+    let page = rig.restore_leased(&fence, MANY, &[offer(POOL, 12, 7)]).await;
+    assert_eq!(held_under(&page, 12), [media(1)]);
+}
+
 /// Five jobs of a bot, of which the second and the fourth are worked on.
 pub(super) async fn five_jobs(rig: &Rig<'_>, clock: &TestClock) -> Fence {
     let fence = rig.bot("b").await;
@@ -107,7 +190,7 @@ pub async fn only_the_restored_page_is_active(store: &dyn Store, clock: &TestClo
     }
     rig.hold(&fence).await;
     rig.restore_page(&fence, None, 1).await;
-    let claimed = rig.claim(super::fixtures::POOL, None, lease(1), MANY).await;
+    let claimed = rig.claim(POOL, None, lease(1), MANY).await;
     assert_eq!(claimed.jobs.len(), 1);
     assert_eq!(claimed.jobs[0].media_id, media(1));
 }

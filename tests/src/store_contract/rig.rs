@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use anteroom_core::id::{ArchiveSeq, Attempt, BotId, CallbackKey, LeaseToken, MediaId, MessageId};
+use anteroom_core::job::offer::LeaseOffer;
 use anteroom_core::job::{Job, LeaseRequest};
 use anteroom_core::message::{Message, Outcome};
 use anteroom_core::settings::Run;
@@ -171,7 +172,20 @@ impl<'s> Rig<'s> {
 
     /// A page of a bot's jobs, activated.
     pub async fn restore_page(&self, fence: &Fence, after: Option<MediaId>, limit: u32) -> JobPage {
-        let request = StoreRequest::RestoreBot { fence: fence.clone(), after, limit };
+        let offers = Vec::new();
+        let request = StoreRequest::RestoreBot { fence: fence.clone(), after, limit, offers };
+        asked!(self.twice(request), RestoreBot)
+    }
+
+    /// The first page of a bot's jobs, activated, and leased as far as there are places.
+    pub async fn restore_leased(
+        &self,
+        fence: &Fence,
+        limit: u32,
+        offers: &[LeaseOffer],
+    ) -> JobPage {
+        let (fence, offers) = (fence.clone(), offers.to_vec());
+        let request = StoreRequest::RestoreBot { fence, after: None, limit, offers };
         asked!(self.twice(request), RestoreBot)
     }
 

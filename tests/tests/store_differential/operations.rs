@@ -19,6 +19,8 @@ pub enum Operation {
         node: u8,
         after: Option<u8>,
         limit: u32,
+        /// Of which pool, under which token, and how many places.
+        offer: Option<(u8, u8, u32)>,
     },
     Completed {
         bot: u8,
@@ -249,9 +251,9 @@ fn operation() -> impl Strategy<Value = Operation> {
         4 => (0..BOTS, 0..NODES).prop_map(|(bot, node)| O::Acquire(bot, node)),
         1 => (0..NODES).prop_map(O::RenewBots),
         1 => owner().prop_map(|(bot, node)| O::ReleaseBot(bot, node)),
-        3 => (owner(), page()).prop_map(|((bot, node), (after, limit))| {
-            O::Restore { bot, node, after, limit }
-        }),
+        3 => (owner(), page(), proptest::option::of((0..POOLS, 1..=TOKENS, 0..4_u32))).prop_map(
+            |((bot, node), (after, limit), offer)| O::Restore { bot, node, after, limit, offer },
+        ),
         2 => (owner(), page()).prop_map(|((bot, node), (after, limit))| {
             O::Completed { bot, node, after, limit }
         }),

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use anteroom_core::id::{ArchiveSeq, Attempt, BotId, CorrespondentId, Epoch, LeaseToken};
+use anteroom_core::job::offer::LeaseOffer;
 use anteroom_core::job::{Job, LeaseRequest, ReleaseReason};
 use anteroom_core::message::{Message, Outcome};
 use anteroom_core::settings::Run;
@@ -134,7 +135,8 @@ impl<'s> World<'s> {
             self.put(&Operation::OwedSends { bot, node: 1, limit: MANY }).await?;
             let scope = Scope::Bot { after: 0, except: Vec::new() };
             self.put(&Operation::Owed { bot, node: 1, scope, limit: MANY }).await?;
-            self.put(&Operation::Restore { bot, node: 1, after: None, limit: MANY }).await?;
+            self.put(&Operation::Restore { bot, node: 1, after: None, limit: MANY, offer: None })
+                .await?;
             if media {
                 self.put(&Operation::KnownMedia).await?;
             }
@@ -190,9 +192,16 @@ impl<'s> World<'s> {
                 (*by, R::RenewBots { node_id: node_of(*by), bots, ttl: TTL })
             }
             O::ReleaseBot(n, by) => (*by, R::ReleaseBot(self.fence(*n, *by))),
-            O::Restore { bot, node, after, limit } => {
+            O::Restore { bot, node, after, limit, offer } => {
+                let (fence, limit) = (self.fence(*bot, *node), *limit);
                 let after = after.map(|n| media(n.into()));
-                (*node, R::RestoreBot { fence: self.fence(*bot, *node), after, limit: *limit })
+                let offer = offer.map(|(p, token, places)| LeaseOffer {
+                    pool: pool(p),
+                    lease: lease(token, *node),
+                    places,
+                });
+                let offers = offer.into_iter().collect();
+                (*node, R::RestoreBot { fence, after, limit, offers })
             }
             O::Completed { bot, node, after, limit } => {
                 let after = after.map(|n| media(n.into()));

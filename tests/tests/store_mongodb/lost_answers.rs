@@ -53,7 +53,7 @@ fn setup(now: Timestamp) -> Vec<StoreRequest> {
         StoreRequest::Archive { fence: fence(), items: texts.to_vec() },
         StoreRequest::MarkCalledBack { fence: fence(), marks: marks.to_vec() },
         StoreRequest::HoldBot(fence()),
-        StoreRequest::RestoreBot { fence: fence(), after: None, limit: 9 },
+        StoreRequest::RestoreBot { fence: fence(), after: None, limit: 9, offers: Vec::new() },
         StoreRequest::RetryJob { media_id: media(4) },
         StoreRequest::DiscardJob { media_id: media(2) },
         StoreRequest::Claim { pool: POOL.into(), after_bot: None, lease: lease(40), limit: 1 },
@@ -80,7 +80,7 @@ fn looks() -> Vec<StoreRequest> {
         StoreRequest::OwedSends { fence: fence(), limit: 99 },
         StoreRequest::OwedCallbacks { fence: fence(), scope, limit: 99 },
         StoreRequest::Claim { pool: POOL.into(), after_bot: None, lease: lease(99), limit: 99 },
-        StoreRequest::RestoreBot { fence: fence(), after: None, limit: 99 },
+        StoreRequest::RestoreBot { fence: fence(), after: None, limit: 99, offers: Vec::new() },
         StoreRequest::AcquireBot { bot_id: "b".into(), node_id: node(2), ttl: TTL },
     ]
 }
@@ -221,7 +221,7 @@ lost_answers! {
     /// Goal: jobs are moved, none is lost or doubled.
     holding: |_| StoreRequest::HoldBot(fence());
     /// Goal: the same on the way back.
-    restoring: |_| StoreRequest::RestoreBot { fence: fence(), after: None, limit: 9 };
+    restoring: |_| StoreRequest::RestoreBot { fence: fence(), after: None, limit: 9, offers: Vec::new() };
     /// Goal: a claim gets the jobs that it leased.
     claiming: |_| StoreRequest::Claim {
         pool: POOL.into(),

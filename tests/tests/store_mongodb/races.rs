@@ -156,7 +156,12 @@ async fn a_result_stored_during_a_move_is_kept() {
         let (fence, _) = pair.leased(n).await;
         let (completed, _) = pair.race(complete(n), StoreRequest::HoldBot(fence.clone())).await;
         assert_eq!(taken_apart!(completed, Complete), [TokenAnswer::Ok]);
-        let restore = StoreRequest::RestoreBot { fence: fence.clone(), after: None, limit: 9 };
+        let restore = StoreRequest::RestoreBot {
+            fence: fence.clone(),
+            after: None,
+            limit: 9,
+            offers: Vec::new(),
+        };
         let completing_again = complete(n);
         let (page, again) = pair.race(restore, completing_again).await;
         let page: JobPage = taken_apart!(page, RestoreBot);
@@ -174,7 +179,12 @@ async fn a_lease_renewed_during_a_move_is_not_lost() {
     for _ in 0..ROUNDS {
         let (lost, _) = pair.race(renew(), StoreRequest::HoldBot(fence.clone())).await;
         assert_eq!(taken_apart!(lost, Renew), []);
-        let restore = StoreRequest::RestoreBot { fence: fence.clone(), after: None, limit: 9 };
+        let restore = StoreRequest::RestoreBot {
+            fence: fence.clone(),
+            after: None,
+            limit: 9,
+            offers: Vec::new(),
+        };
         let (lost, _) = pair.race(renew(), restore).await;
         assert_eq!(taken_apart!(lost, Renew), []);
     }
@@ -190,7 +200,12 @@ async fn a_medium_is_known_while_its_job_moves() {
         let items = vec![item_of_lease("c", ended(1, n, failure()), n)];
         for request in [
             StoreRequest::HoldBot(fence.clone()),
-            StoreRequest::RestoreBot { fence: fence.clone(), after: None, limit: 9 },
+            StoreRequest::RestoreBot {
+                fence: fence.clone(),
+                after: None,
+                limit: 9,
+                offers: Vec::new(),
+            },
             StoreRequest::Archive { fence: fence.clone(), items },
         ] {
             let known = StoreRequest::KnownMedia { media_ids: vec![media(n)] };

@@ -25,8 +25,9 @@ pub(super) async fn execute(store: &Connection, request: StoreRequest) -> Answer
         Request::ReleaseBot(fence) => {
             bots::release(store, &fence).await.map(|()| StoreReply::ReleaseBot)
         }
-        Request::RestoreBot { fence, after, limit } => {
-            moves::restore(store, &fence, after, limit).await.map(StoreReply::RestoreBot)
+        Request::RestoreBot { fence, after, limit, offers } => {
+            let page = moves::restore(store, &fence, after, limit, &offers);
+            page.await.map(StoreReply::RestoreBot)
         }
         Request::NextId { bot_id, correspondent_id } => {
             next_id::next_id(store, &bot_id, &correspondent_id).await.map(StoreReply::NextId)

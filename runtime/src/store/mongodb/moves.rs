@@ -4,9 +4,10 @@
 //! it is in exactly one of them at every moment, with its status, its lease and its result.
 
 use anteroom_core::id::{BotId, MediaId};
-use anteroom_core::job::{Command, Job, Place};
+use anteroom_core::job::Command;
+use anteroom_core::job::offer::{self, LeaseOffer};
 use anteroom_core::store::{Fence, JobPage};
-use mongodb::bson::{Bson, Document, doc};
+use mongodb::bson::{Document, doc};
 
 use super::collections::{ACTIVE, HOLDING};
 use super::connection::Connection;
@@ -60,15 +61,16 @@ async fn find_active(
     Ok(())
 }
 
-/// Activates a page of a bot's jobs and returns them.
+/// Activates a page of a bot's jobs, leases those that get an offered place, and returns them.
 pub(super) async fn restore(
     store: &Connection,
     fence: &Fence,
     after: Option<MediaId>,
     limit: u32,
+    offers: &[LeaseOffer],
 ) -> Answer<JobPage> {
     let _turn = store.turns.take(&fence.bot_id).await;
-    transact!(store, |transaction| try_restore(transaction, fence, after, page_size(limit)))
+    transact!(store, |transaction| try_restore(transaction, fence, after, page_size(limit), offers))
 }
 
 async fn try_restore(
@@ -76,6 +78,7 @@ async fn try_restore(
     fence: &Fence,
     after: Option<MediaId>,
     size: usize,
+    offers: &[LeaseOffer],
 ) -> Answer<JobPage> {
     let passed = fence::pass(transaction, fence, 0).await?;
     let limit = documents_to_read(size);
@@ -86,26 +89,22 @@ async fn try_restore(
     let Found { mut jobs, documents, .. } = found;
     jobs.sort_by_key(|job| job.media_id);
     jobs.truncate(size);
-    let (held, active): (Vec<&Job>, Vec<&Job>) =
-        jobs.iter().partition(|job| Shelf::of(job) == Shelf::Holding);
-    let activated: Vec<Bson> = uuids(active.iter().map(|job| &job.media_id));
+    let restored = offer::restored(&jobs, offers, passed.now);
+    let mut adopted = Vec::new();
     let mut changes = Changes::default();
-    for job in held {
-        // Activating has no guard and never removes a job.
-        if let Ok(applied) = job.apply(&Command::Activate, passed.now) {
-            changes.add(job, &applied)?;
+    for (job, restored) in jobs.iter().zip(&restored) {
+        if Shelf::of(job) == Shelf::Active && restored.status == job.status {
+            adopted.push(&job.media_id);
+        } else {
+            changes.replace(job, restored)?;
         }
     }
     changes.write(transaction).await?;
-    if !activated.is_empty() {
+    if !adopted.is_empty() {
         let change = doc! { "$set": { "active_since": date(passed.now) } };
-        transaction.update_all(ACTIVE, doc! { "_id": { "$in": activated } }, change).await?;
+        transaction.update_all(ACTIVE, doc! { "_id": { "$in": uuids(adopted) } }, change).await?;
     }
-    for job in &mut jobs {
-        job.place = Place::Active;
-        job.active_since = passed.now;
-    }
-    Ok(JobPage { jobs, more: documents > size })
+    Ok(JobPage { jobs: restored, more: documents > size })
 }
 
 /// A page of a bot's results.

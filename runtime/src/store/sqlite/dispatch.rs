@@ -34,8 +34,8 @@ pub(super) fn execute(
             bots::renew(work, *node_id, bots, *ttl).map(StoreReply::RenewBots)
         }
         Request::ReleaseBot(fence) => bots::release(work, fence).map(|()| StoreReply::ReleaseBot),
-        Request::RestoreBot { fence, after, limit } => {
-            jobs::restore(work, fence, *after, *limit).map(StoreReply::RestoreBot)
+        Request::RestoreBot { fence, after, limit, offers } => {
+            jobs::restore(work, fence, *after, *limit, offers).map(StoreReply::RestoreBot)
         }
         Request::NextId { bot_id, correspondent_id } => {
             jobs::next_id(work, bot_id, correspondent_id).map(StoreReply::NextId)

@@ -175,13 +175,17 @@ pub(super) fn write(work: &Work<'_>, job: &Job, applied: &Applied) -> Answer<()>
         failed_copies::put(work, copy)?;
     }
     match &applied.job {
-        Some(changed) if changed == job => {}
-        Some(changed) => update(work, changed)?,
+        Some(changed) => replace(work, job, changed),
         None => {
             work.run("DELETE FROM jobs WHERE media_id = ?1", [job.media_id.blob()])?;
+            Ok(())
         }
     }
-    Ok(())
+}
+
+/// Writes a stored job as it is afterwards.
+pub(super) fn replace(work: &Work<'_>, before: &Job, after: &Job) -> Answer<()> {
+    if after == before { Ok(()) } else { update(work, after) }
 }
 
 /// The columns that change with a job.

@@ -1,6 +1,7 @@
 //! A bot's jobs: inserting them, and moving them between active and holding.
 
 use anteroom_core::id::{BotId, CorrespondentId, MediaId, MessageId};
+use anteroom_core::job::offer::{self, LeaseOffer};
 use anteroom_core::job::{Command, FailedCopy, Job, Place, Status};
 use anteroom_core::store::{Fence, InsertAnswer, JobPage, NewJob};
 use rusqlite::CachedStatement;
@@ -181,23 +182,22 @@ fn same_provider_message(one: &Job, other: &Job) -> bool {
             == other.placeholder_message.provider_message_id
 }
 
-/// Activates a page of a bot's jobs and returns them.
+/// Activates a page of a bot's jobs, leases those that get an offered place, and returns them.
 pub(super) fn restore(
     work: &Work<'_>,
     fence: &Fence,
     after: Option<MediaId>,
     limit: u32,
+    offers: &[LeaseOffer],
 ) -> Answer<JobPage> {
     bots::pass_fence(work, fence)?;
     let (bot_id, size) = (&fence.bot_id, page_size(limit));
-    let mut page = page(work, RESTORE, Some(RESTORE_LEASED), bot_id, after, size)?;
-    for job in &mut page.jobs {
-        // Activating has no guard and never removes a job.
-        if let Ok(Some(activated)) = job_rows::apply(work, job, &Command::Activate)? {
-            *job = activated;
-        }
+    let JobPage { jobs, more } = page(work, RESTORE, Some(RESTORE_LEASED), bot_id, after, size)?;
+    let restored = offer::restored(&jobs, offers, work.now);
+    for (job, restored) in jobs.iter().zip(&restored) {
+        job_rows::replace(work, job, restored)?;
     }
-    Ok(page)
+    Ok(JobPage { jobs: restored, more })
 }
 
 /// A page of a bot's results.

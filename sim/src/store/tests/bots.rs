@@ -98,7 +98,12 @@ fn every_fenced_request_is_refused_under_another_epoch() {
         let requests = [
             StoreRequest::ReleaseBot(fence.clone()),
             StoreRequest::HoldBot(fence.clone()),
-            StoreRequest::RestoreBot { fence: fence.clone(), after: None, limit: 1 },
+            StoreRequest::RestoreBot {
+                fence: fence.clone(),
+                after: None,
+                limit: 1,
+                offers: Vec::new(),
+            },
             StoreRequest::InsertJobs { fence: fence.clone(), jobs: vec![] },
             StoreRequest::Archive { fence: fence.clone(), items: vec![] },
             StoreRequest::Revise {

@@ -7,7 +7,12 @@ use anteroom_core::time::Millis;
 use super::support::{Bench, ask, fence, heard, job, media, token};
 
 fn restore(after: Option<u128>, limit: u32) -> StoreRequest {
-    StoreRequest::RestoreBot { fence: fence("a", 1), after: after.map(media), limit }
+    StoreRequest::RestoreBot {
+        fence: fence("a", 1),
+        after: after.map(media),
+        limit,
+        offers: Vec::new(),
+    }
 }
 
 fn completed(after: Option<u128>, limit: u32) -> StoreRequest {

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use anteroom_core::id::{Attempt, Epoch};
+use anteroom_core::job::offer::LeaseOffer;
 use anteroom_core::job::{Job, ReleaseReason};
 use anteroom_core::message::{Message, Outcome};
 use anteroom_core::store::{
@@ -133,8 +134,17 @@ fn bot_side_request() -> BoxedStrategy<StoreRequest> {
     prop_oneof![
         1 => by().prop_map(StoreRequest::ReleaseBot),
         2 => by().prop_map(StoreRequest::HoldBot),
-        3 => (by(), after(), 0..4_u32)
-            .prop_map(|(fence, after, limit)| StoreRequest::RestoreBot { fence, after, limit }),
+        3 => (by(), after(), 0..4_u32, option::of((number(), 0..3_u32))).prop_map(
+            |(fence, after, limit, offer)| {
+                let offer = offer.map(|(number, places)| LeaseOffer {
+                    pool: "audio".into(),
+                    lease: lease(number),
+                    places,
+                });
+                let offers = offer.into_iter().collect();
+                StoreRequest::RestoreBot { fence, after, limit, offers }
+            },
+        ),
         2 => (by(), after(), 0..4_u32)
             .prop_map(|(fence, after, limit)| StoreRequest::CompletedJobs { fence, after, limit }),
         9 => (by(), vec(new_job(), 1..4)).prop_map(|(fence, mut jobs)| {

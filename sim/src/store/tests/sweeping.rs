@@ -53,7 +53,12 @@ fn ended_leases_are_taken_away() {
         let expected = [swept(1, Some(1), lost == LOST_MAX)];
         assert_eq!(ask!(bench, ReclaimLeases, reclaim), expected);
         assert_eq!(ask!(bench, ReclaimLeases, reclaim), []);
-        let restore = StoreRequest::RestoreBot { fence: fence("a", 1), after: None, limit: 9 };
+        let restore = StoreRequest::RestoreBot {
+            fence: fence("a", 1),
+            after: None,
+            limit: 9,
+            offers: Vec::new(),
+        };
         ask!(bench, RestoreBot, restore);
     }
     assert!(matches!(bench.status(1), Status::Completed { .. }));

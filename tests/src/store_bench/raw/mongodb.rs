@@ -48,10 +48,14 @@ impl Ready {
         for (bot_id, pages) in writes.restored {
             let mut batches = Vec::new();
             for page in pages {
-                let job = |job| job_document(&bot_id, job, "pending");
-                let jobs = page.iter().map(job).collect::<Result<Vec<_>>>()?;
+                let held = |job| job_document(&bot_id, job, "pending");
+                let held = page.iter().map(held).collect::<Result<Vec<_>>>()?;
                 let holding = database.collection::<Document>("media_processing_jobs_holding");
-                holding.insert_many(&jobs).await?;
+                holding.insert_many(held).await?;
+                let status =
+                    |job: &Job| if job.lease().is_some() { "processing" } else { "pending" };
+                let job = |job| job_document(&bot_id, job, status(job));
+                let jobs = page.iter().map(job).collect::<Result<Vec<_>>>()?;
                 batches.push(Prepared::Restore(jobs, ids(page.iter().map(|job| job.media_id))));
             }
             restores.push(Bot::new(&client, &database, bot_id, batches, claimed.clone()).await?);

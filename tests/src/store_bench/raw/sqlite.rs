@@ -132,12 +132,17 @@ impl<'w> Prepared<'w> {
         match self {
             Self::Restore(jobs) => {
                 let mut restore = connection.prepare_cached(
-                    "UPDATE jobs SET place = 'active', active_since = ?2, held_at = NULL, body = ?3
+                    "UPDATE jobs SET place = 'active', active_since = ?2, held_at = NULL, body = ?3,
+                        status = iif(?4 IS NULL, 'pending', 'processing'), lease_token = ?4,
+                        lease_expires_at = iif(?4 IS NULL, NULL, ?2)
                      WHERE media_id = ?1",
                 )?;
                 for (job, body) in jobs {
                     let since = job.active_since.as_ms().cast_signed();
-                    restore.execute(params![job.media_id.as_uuid().as_bytes(), since, body])?;
+                    let token = job.lease().map(|lease| lease.token.as_uuid());
+                    let token = token.as_ref().map(|token| token.as_bytes());
+                    let media_id = job.media_id.as_uuid();
+                    restore.execute(params![media_id.as_bytes(), since, body, token])?;
                 }
             }
             Self::Claim(Claim { token, .. }, jobs) => {
