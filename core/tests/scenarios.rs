@@ -37,8 +37,9 @@ fn stop_while_processing() {
     snapshot("stop_while_processing", &scripts::stop_while_processing());
 }
 
-/// Goal: a bot starts with all its jobs, page by page: pending and processing ones wait, completed
-/// ones are archived at once, and nothing is welcomed, taken in or called back before.
+/// Goal: a bot starts with all its jobs, page by page: pending and processing ones wait, and nothing is
+/// welcomed, taken in or called back before; completed ones are archived once it is known what is owed
+/// from before.
 #[test]
 fn recovery() {
     snapshot("recovery", &scripts::recovery());

@@ -84,6 +84,12 @@ impl Archive {
 }
 
 impl Bot {
+    /// The bot begins: what is owed from before is read first. Messages that are archived before it is known
+    /// that nothing is are read as well, a page of them at a time.
+    pub(super) fn give_turn_to_outbox(&mut self) {
+        self.archive.just_archived = true;
+    }
+
     /// The outbox has begun to read a page: the next turn is the archive's.
     pub(super) fn give_turn_to_archive(&mut self) {
         self.archive.just_archived = false;

@@ -308,6 +308,7 @@ impl Bot {
         self.running_since = cx.now;
         cx.notice(Notice::BotStarted { bot_id: self.id.clone(), epoch: self.epoch, restored });
         self.outbox.start();
+        self.give_turn_to_outbox();
         self.sends_may_wait();
         let sessions: Vec<_> = self.attachments.iter().map(|it| it.session_id).collect();
         for session_id in sessions {

@@ -7,11 +7,12 @@ use anteroom_core::job::{Lease, Status};
 use anteroom_core::pool::event::PoolEvent;
 use anteroom_core::settings::{NodeSettings, Overflow};
 use anteroom_core::store::{
-    ArchiveAnswer, Claimed, InsertAnswer, JobPage, MarkAnswer, OwedCallback, StoreError,
-    StoreReply, StoreRequest, Swept, TokenAnswer,
+    ArchiveAnswer, Claimed, InsertAnswer, JobPage, MarkAnswer, StoreError, StoreReply,
+    StoreRequest, Swept, TokenAnswer,
 };
 use anteroom_core::time::Millis;
 
+use crate::script::node::owed;
 use crate::script::*;
 
 /// The defaults, with two pools: a reader has enough of their polls.
@@ -131,22 +132,11 @@ pub fn recovery() -> Node {
         job("alice", 5, 0xa2, Status::Processing { lease }),
     ];
     node.answer("restore_bot", Ok(StoreReply::RestoreBot(JobPage { jobs: first, more: true })));
-    let second = vec![job("bert", 1, 0xa3, done)];
+    let second = vec![job("carla", 1, 0xa3, done)];
     node.answer("restore_bot", Ok(StoreReply::RestoreBot(JobPage { jobs: second, more: false })));
-    let StoreRequest::Archive { items, .. } = node.asked("archive").clone() else {
-        panic!("archive asks for messages to be archived")
-    };
-    node.answer("archive", Ok(stored([8])));
-    let owed = OwedCallback {
-        seq: ArchiveSeq(8),
-        correspondent_id: "bert".into(),
-        message: items[0].message.clone(),
-        revision: 0,
-        attempt: Attempt(1),
-        failures: 0,
-    };
-    let owed = StoreReply::OwedCallbacks { callbacks: vec![owed], more: false };
+    let owed = StoreReply::OwedCallbacks { callbacks: vec![owed("bert", 3, 7)], more: false };
     node.answer("owed_callbacks", Ok(owed));
+    node.answer("archive", Ok(stored([8])));
     node.step(say(SESSION, 2, text("alice", "p1", "again")));
     node.answer("next_id", Ok(StoreReply::NextId(message_id(6))));
     node
