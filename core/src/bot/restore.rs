@@ -16,7 +16,7 @@ use crate::store::{JobPage, StoreReply, StoreRequest};
 use crate::time::Timestamp;
 
 /// How many jobs are restored at a time.
-const PAGE: u32 = 500;
+const PAGE: u32 = 250;
 
 /// A page that is asked for.
 #[derive(Debug, Clone, Serialize, Deserialize)]

@@ -6,6 +6,7 @@
 
 use anteroom_core::id::ArchiveSeq;
 use anteroom_core::job::ReleaseReason;
+use anteroom_core::job::offer::LeaseOffer;
 use anteroom_core::settings::Run;
 use anteroom_core::store::{
     BotRecord, CallbackPlan, Completion, Fence, Mark, NewJob, OwedScope, Release, Send, StoreError,
@@ -222,6 +223,13 @@ lost_answers! {
     holding: |_| StoreRequest::HoldBot(fence());
     /// Goal: the same on the way back.
     restoring: |_| StoreRequest::RestoreBot { fence: fence(), after: None, limit: 9, offers: Vec::new() };
+    /// Goal: jobs that are leased on the way get no second place.
+    restoring_under_leases: |_| StoreRequest::RestoreBot {
+        fence: fence(),
+        after: None,
+        limit: 9,
+        offers: vec![LeaseOffer { pool: POOL.into(), lease: lease(50), places: 1 }],
+    };
     /// Goal: a claim gets the jobs that it leased.
     claiming: |_| StoreRequest::Claim {
         pool: POOL.into(),

@@ -142,6 +142,7 @@ async fn run_everything(place: &Place, store: &dyn Store) {
     rig.ask(StoreRequest::ForgetArchived { retention: Millis::from_hours(1), limit: 20 }).await;
     rig.hold(&fence).await;
     rig.restore_page(&fence, None, 20).await;
+    rig.restore_page(&fence, Some(media(105)), 20).await;
     rig.discard(media(105)).await;
     let renew = StoreRequest::RenewBots {
         node_id: node(1),

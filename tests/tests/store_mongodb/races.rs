@@ -3,9 +3,12 @@
 //! Method: two stores on one database are asked at the same moment, again and again. Whoever is first is
 //! left to chance; what may come out is not.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use anteroom_core::job::Job;
+use anteroom_core::id::MediaId;
+use anteroom_core::job::offer::LeaseOffer;
+use anteroom_core::job::{Job, LeaseRequest};
 use anteroom_core::store::{
     Acquired, ArchiveAnswer, Claimed, Completion, EnqueueAnswer, Fence, InsertAnswer, JobPage,
     OperatorAnswer, Send, StoreReply, StoreRequest, Swept, TokenAnswer,
@@ -121,6 +124,39 @@ async fn one_claimer_gets_a_job() {
         all.sort();
         all.dedup();
         assert_eq!((all.len(), left.jobs.len() + right.jobs.len()), (5, 5));
+    }
+}
+
+/// Goal: a job that is waiting when its bot is restored is leased by a claim or with the page, never by both, and
+/// each is told what is so.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_is_claimed_or_leased_as_it_is_restored() {
+    let pair = Pair::new().await;
+    let rig = pair.rig();
+    for n in 0..ROUNDS {
+        let fence = rig.bot(&format!("bot{n}")).await;
+        let now = pair.place.clock.now();
+        let new = |k| unleased(job(&fence, "c", k, 10 * n + k, now));
+        rig.insert(&fence, (1..=5).map(new).collect()).await;
+        let (claiming, restoring) = (lease(1_000 + n), lease(2_000 + n));
+        let (pool, after_bot) = (POOL.into(), None);
+        let claim = StoreRequest::Claim { pool, after_bot, lease: claiming, limit: 4 };
+        let offers = vec![LeaseOffer { pool: POOL.into(), lease: restoring, places: 4 }];
+        let (fence, after) = (fence.clone(), None);
+        let restore = StoreRequest::RestoreBot { fence: fence.clone(), after, limit: 9, offers };
+        let (page, claimed) = pair.race(restore, claim).await;
+        let (page, claimed): (JobPage, Claimed) =
+            (taken_apart!(page, RestoreBot), taken_apart!(claimed, Claim));
+        let stored = rig.restore(&fence).await;
+        let held_under = |jobs: &[Job], lease: LeaseRequest| -> BTreeSet<MediaId> {
+            let held = |job: &&Job| job.lease().is_some_and(|held| held.token == lease.token);
+            jobs.iter().filter(held).map(|job| job.media_id).collect()
+        };
+        let of_page = held_under(&page.jobs, restoring);
+        assert_eq!(of_page, held_under(&stored, restoring));
+        let of_claim = held_under(&stored, claiming);
+        assert!(held_under(&claimed.jobs, claiming).is_superset(&of_claim), "{claimed:?}");
+        assert!(of_page.len() + of_claim.len() >= 4, "{page:?} {claimed:?}");
     }
 }
 

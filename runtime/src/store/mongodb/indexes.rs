@@ -27,7 +27,9 @@ const CLAIM_INDEX: &str = "pool_status_bot_id_created_at";
 const BOT_PAGE_INDEX: &str = "bot_id_status";
 
 /// The indexes of jobs whose shape has changed since they were first made.
-pub(super) const CHANGED: [(&str, &str); 5] = [
+pub(super) const CHANGED: [(&str, &str); 7] = [
+    (ACTIVE, LEASE_INDEX),
+    (HOLDING, LEASE_INDEX),
     (ACTIVE, MIME_TYPE_INDEX),
     (ACTIVE, CLAIM_INDEX),
     (ACTIVE, BOT_PAGE_INDEX),
@@ -107,9 +109,11 @@ fn provider_message(collection: &'static str) -> Index {
     unique(collection, PROVIDER_MESSAGE_INDEX, keys, Some(doc! { "revision": 0 }))
 }
 
-/// The sweep for lost workers, and what is held under a token: as many entries as workers.
+/// The sweep for lost workers, and what is held under a token or by a bot: as many entries as workers. Whose a
+/// lease is stands in the entries, so that the jobs of others are not read.
 fn lease_end(collection: &'static str) -> Index {
-    some(collection, LEASE_INDEX, doc! { "lease.expires_at": 1, "_id": 1 }, leased())
+    let keys = doc! { "lease.expires_at": 1, "_id": 1, "lease.token": 1, "bot_id": 1 };
+    some(collection, LEASE_INDEX, keys, leased())
 }
 
 /// Pages of a bot's jobs or results, in the order of media ids: restore, hold, results.

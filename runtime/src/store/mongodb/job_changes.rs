@@ -70,8 +70,19 @@ pub(super) async fn find_on(
     stages: Vec<Document>,
     found: &mut Found,
 ) -> Answer<()> {
+    find_by(transaction, shelf, stages, None, found).await
+}
+
+/// The same through the index of a name, if one is given.
+pub(super) async fn find_by(
+    transaction: &mut Transaction<'_>,
+    shelf: Shelf,
+    stages: Vec<Document>,
+    index: Option<&str>,
+    found: &mut Found,
+) -> Answer<()> {
     let pipeline = marked("job", stages, transaction.store.time.now());
-    let documents = transaction.aggregate(shelf.collection(), pipeline).await?;
+    let documents = transaction.aggregate_by(shelf.collection(), pipeline, index).await?;
     found.documents += documents.len();
     for document in &documents {
         found.now = found.now.or_else(|| moment(document));

@@ -42,12 +42,13 @@ enum Step {
 }
 
 /// All steps, in their order.
-const STEPS: [(i32, &str, Step); 5] = [
+const STEPS: [(i32, &str, Step); 6] = [
     (1, "first shape", Step::Begin),
     (2, "jobs of the earlier backend", Step::EarlierJobs),
     (3, "messages of the earlier backend", Step::EarlierMessages),
     (4, "what the earlier backend has twice", Step::EarlierDuplicates),
     (5, "indexes without leased jobs", Step::ChangedIndexes),
+    (6, "indexes of leases that tell whose they are", Step::ChangedIndexes),
 ];
 
 /// Brings the database to the newest shape.

@@ -18,6 +18,7 @@ use super::job_documents::{self, Shelf, UNLEASED};
 use super::pages::{documents_to_read, page_size};
 use super::transaction::{Transaction, transact};
 use super::values::{AsUuid, date, uuids};
+use super::views::LEASE_INDEX;
 
 /// How many jobs one transaction moves to holding at first; each conflict with a worker halves it.
 const HOLD_CHUNK_JOBS: usize = 500;
@@ -52,13 +53,12 @@ async fn find_active(
     job_changes::find_on(transaction, Shelf::Active, unleased, found).await?;
     let mut leased = job_documents::leased();
     leased.insert("bot_id", bot_id.as_str());
-    let mut worked_on = Found::default();
+    if let Some(after) = after {
+        leased.insert("_id", doc! { "$gt": after.stored() });
+    }
     let stages = vec![doc! { "$match": leased }];
-    job_changes::find_on(transaction, Shelf::Active, stages, &mut worked_on).await?;
-    worked_on.jobs.retain(|job| after.is_none_or(|after| job.media_id > after));
-    found.documents += worked_on.jobs.len();
-    found.jobs.append(&mut worked_on.jobs);
-    Ok(())
+    // The index of ids would find the bot's among everybody's.
+    job_changes::find_by(transaction, Shelf::Active, stages, Some(LEASE_INDEX), found).await
 }
 
 /// Activates a page of a bot's jobs, leases those that get an offered place, and returns them.

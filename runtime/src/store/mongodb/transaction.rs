@@ -13,7 +13,7 @@ use std::time::Duration;
 use anteroom_core::id::BotId;
 use mongodb::ClientSession;
 use mongodb::bson::{Document, RawDocumentBuf, doc};
-use mongodb::options::{ReadConcern, ReadPreference, SelectionCriteria};
+use mongodb::options::{Hint, ReadConcern, ReadPreference, SelectionCriteria};
 
 use super::abandoned;
 use super::connection::{BATCH_DOCUMENTS, Connection};
@@ -148,8 +148,21 @@ impl<'s> Transaction<'s> {
         collection: &str,
         pipeline: Vec<Document>,
     ) -> Answer<Vec<RawDocumentBuf>> {
+        self.aggregate_by(collection, pipeline, None).await
+    }
+
+    /// The same through the index of a name, if one is given.
+    pub(super) async fn aggregate_by(
+        &mut self,
+        collection: &str,
+        pipeline: Vec<Document>,
+        index: Option<&str>,
+    ) -> Answer<Vec<RawDocumentBuf>> {
         let collection = self.store.database.collection::<RawDocumentBuf>(collection);
-        let aggregate = collection.aggregate(pipeline).batch_size(BATCH_DOCUMENTS);
+        let mut aggregate = collection.aggregate(pipeline).batch_size(BATCH_DOCUMENTS);
+        if let Some(name) = index {
+            aggregate = aggregate.hint(Hint::Name(name.to_owned()));
+        }
         let mut cursor = aggregate.with_type::<RawDocumentBuf>().session(&mut self.session).await?;
         let mut found = Vec::new();
         while cursor.advance(&mut self.session).await? {
