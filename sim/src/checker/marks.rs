@@ -4,12 +4,13 @@
 use std::collections::BTreeSet;
 
 use anteroom_core::job::Status;
+use anteroom_core::job::offer::LeaseOffer;
 use anteroom_core::message::{FailureKind, Outcome};
 use anteroom_core::notice::Notice;
 use anteroom_core::receipt::{EvictReason, RejectReason};
 use anteroom_core::store::{
-    ArchiveAnswer, EnqueueAnswer, InsertAnswer, OperatorAnswer, ReviseAnswer, StoreError,
-    StoreReply, TokenAnswer,
+    ArchiveAnswer, EnqueueAnswer, InsertAnswer, JobPage, OperatorAnswer, ReviseAnswer, StoreError,
+    StoreReply, StoreRequest, TokenAnswer,
 };
 use serde::{Deserialize, Serialize};
 
@@ -67,6 +68,8 @@ marks! {
     CompletedResultRestored,
     /// A job that was being worked on was there when its bot was restored.
     RunningJobAdopted,
+    /// A job was leased as it was restored.
+    LeasedAsRestored,
     /// A job waited too long.
     JobExpired,
     /// The answer to a batch was lost, and the batch asked again.
@@ -197,7 +200,14 @@ impl Marks {
     pub(super) fn see(&mut self, seen: &Seen<'_>) {
         match seen {
             Seen::Died { .. } => self.reach(Mark::NodeDied),
-            Seen::Applied { result: Ok(reply), lost, .. } => self.applied(reply, *lost),
+            Seen::Applied { request, result: Ok(reply), lost, .. } => {
+                self.applied(reply, *lost);
+                if let (StoreRequest::RestoreBot { offers, .. }, StoreReply::RestoreBot(page)) =
+                    (request, reply)
+                {
+                    self.restored(offers, page);
+                }
+            }
             Seen::Applied { result: Err(StoreError::Fenced), .. } => {
                 self.reach(Mark::ZombieWriteFenced);
             }
@@ -257,6 +267,21 @@ impl Marks {
         }
     }
 
+    fn restored(&mut self, offers: &[LeaseOffer], page: &JobPage) {
+        for job in &page.jobs {
+            match job.status {
+                Status::Completed { .. } => self.reach(Mark::CompletedResultRestored),
+                Status::Processing { lease }
+                    if offers.iter().any(|offer| offer.lease.token == lease.token) =>
+                {
+                    self.reach(Mark::LeasedAsRestored);
+                }
+                Status::Processing { .. } => self.reach(Mark::RunningJobAdopted),
+                Status::Pending => {}
+            }
+        }
+    }
+
     fn applied(&mut self, reply: &StoreReply, lost: bool) {
         match reply {
             StoreReply::Archive(answers) => answers.iter().for_each(|answer| match answer {
@@ -275,15 +300,6 @@ impl Marks {
                 InsertAnswer::Inserted { .. } | InsertAnswer::MediaIdInUse => {}
             }),
             StoreReply::HoldBot(jobs) if lost && *jobs > 0 => self.reach(Mark::MoveInterrupted),
-            StoreReply::RestoreBot(page) => {
-                for job in &page.jobs {
-                    match job.status {
-                        Status::Completed { .. } => self.reach(Mark::CompletedResultRestored),
-                        Status::Processing { .. } => self.reach(Mark::RunningJobAdopted),
-                        Status::Pending => {}
-                    }
-                }
-            }
             StoreReply::Complete(answers) => answers.iter().for_each(|answer| match answer {
                 TokenAnswer::Ok => self.reach(Mark::ResultStoredInJob),
                 TokenAnswer::Stale => self.reach(Mark::StaleResultRefused),
