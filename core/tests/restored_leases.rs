@@ -6,14 +6,15 @@ use std::num::NonZeroU32;
 use anteroom_core::bot::event::BotEvent;
 use anteroom_core::effect::Effect;
 use anteroom_core::event::{Event, NodeEvent};
+use anteroom_core::id::LeaseToken;
 use anteroom_core::job::offer::LeaseOffer;
-use anteroom_core::job::{Job, Lease, Status};
-use anteroom_core::pool::event::PoolEffect;
+use anteroom_core::job::{Job, Lease, LeaseRequest, Status};
+use anteroom_core::pool::event::{PoolEffect, PoolEvent};
 use anteroom_core::settings::NodeSettings;
 use anteroom_core::store::{Claimed, JobPage, StoreError, StoreReply, StoreRequest};
 use anteroom_core::time::Millis;
 
-use crate::script::node::{no_jobs, start};
+use crate::script::node::start;
 use crate::script::*;
 
 /// One pool that matters, of eight slots.
@@ -78,10 +79,17 @@ fn started(effects: &[Effect]) -> usize {
     effects.iter().filter(|it| matches!(it, Effect::Pools(PoolEffect::Start(_)))).count()
 }
 
-/// The medium and the lease of what is given back.
-fn given_back(node: &Node) -> Vec<(u128, anteroom_core::id::LeaseToken)> {
-    let StoreRequest::Release { releases } = node.asked("release") else { panic!("it releases") };
-    releases.iter().map(|it| (it.media_id.as_uuid().as_u128(), it.token)).collect()
+/// The medium and the lease of what is given back, in its order.
+fn given_back(node: &mut Node) -> Vec<(u128, LeaseToken)> {
+    let mut given_back = Vec::new();
+    while node.asks("release") {
+        let StoreRequest::Release { releases } = node.asked("release") else {
+            panic!("it releases")
+        };
+        given_back.extend(releases.iter().map(|it| (it.media_id.as_uuid().as_u128(), it.token)));
+        node.answer("release", Ok(StoreReply::Release(Vec::new())));
+    }
+    given_back
 }
 
 /// Goal: a bot is restored with half of the places that are free, and the jobs that get one are worked on at once,
@@ -183,49 +191,61 @@ fn leases_that_come_too_late_are_given_back() {
         let offer = offer(&node).expect("places are free");
         let late = node.take("restore_bot");
         node.step(end);
-        let elsewhere = LeaseOffer {
-            lease: anteroom_core::job::LeaseRequest { token: token(77), ..offer.lease },
-            ..offer.clone()
-        };
+        let lease = LeaseRequest { token: token(77), ..offer.lease };
+        let elsewhere = LeaseOffer { lease, ..offer.clone() };
         let jobs = vec![leased(&node, 1, &offer), leased(&node, 2, &elsewhere), pending(3)];
         node.step(late.asker.event(late.op, Ok(page(jobs, false))));
-        assert_eq!(given_back(&node), [(1, offer.lease.token)]);
+        assert_eq!(given_back(&mut node), [(1, offer.lease.token)]);
     }
 }
 
-/// Goal: a page that is asked for again offers the same, under the same leases, which count from when they were
-/// first asked for: those that come after their end are given back.
+/// Goal: while a page waits to be asked for again no place is kept for it. It is asked for under the same leases,
+/// which may have been given; and under new ones when they would begin half spent.
 #[test]
 fn a_page_is_asked_for_again_with_the_same_leases() {
     let mut settings = settings();
     settings.lease.ttl = Millis::from_secs(4);
+    settings.lease.poll_every = Millis::from_minutes(1);
     let mut node = restoring(settings);
     let first = offer(&node).expect("places are free");
     node.fail("restore_bot");
-    node.wait(Millis::from_secs(2));
-    assert_eq!(offer(&node).as_ref(), Some(&first));
-    node.fail("restore_bot");
-    node.wait(first.lease.ttl);
-    assert_eq!(offer(&node).as_ref(), Some(&first));
-    let jobs = vec![leased(&node, 1, &first)];
+    node.step(Event::Pools(PoolEvent::WorkWaiting { pool: "audio".into() }));
+    let StoreRequest::Claim { limit, .. } = node.asked("claim") else { panic!("it claims") };
+    assert_eq!(*limit, 8, "all places are free meanwhile");
+    let jobs = (11..15).map(pending).collect();
+    let claimed = Claimed { jobs, more: false, next_in: None };
+    assert_eq!(started(&node.answer("claim", Ok(StoreReply::Claim(claimed)))), 4);
+
+    node.wait(Millis::from_secs(1));
+    let again = offer(&node).expect("places are free");
+    assert_eq!((again.places, again.lease), (2, first.lease));
+    // The first answer was lost, and four jobs were leased.
+    let jobs = (1..=4).map(|number| leased(&node, number, &again)).collect();
     let effects = node.answer("restore_bot", Ok(page(jobs, true)));
-    assert_eq!(started(&effects), 0);
-    assert_eq!(given_back(&node), [(1, first.lease.token)]);
+    assert_eq!(started(&effects), 2);
+    assert_eq!(given_back(&mut node), [3, 4].map(|number| (number, first.lease.token)));
+
+    let second = offer(&node).expect("places are free");
+    for _ in 0..2 {
+        node.fail("restore_bot");
+        node.wait(Millis::from_secs(2));
+    }
+    let last = offer(&node).expect("places are free");
+    assert_ne!(last.lease.token, second.lease.token);
+    let jobs = vec![leased(&node, 5, &last), leased(&node, 6, &second)];
+    assert_eq!(started(&node.answer("restore_bot", Ok(page(jobs, false)))), 1);
 }
 
 /// Goal: of a store that leases more jobs than there are places, or jobs of another pool, no more are taken than
-/// have places, and each place is given back once. (`Node::step` checks the invariants, the board gives no place
-/// back twice.)
+/// have places, the others are given back, and so is each place, once. (`Node::step` checks the invariants, the
+/// board gives no place back twice.)
 #[test]
-fn jobs_without_a_place_are_left_to_their_leases() {
+fn jobs_without_a_place_are_given_back() {
     let mut node = restoring(settings());
     let offer = offer(&node).expect("places are free");
     let mut jobs: Vec<Job> = (1..=6).map(|number| leased(&node, number, &offer)).collect();
     jobs[0].pool = "unsupported".into();
     let effects = node.answer("restore_bot", Ok(page(jobs, false)));
     assert_eq!(started(&effects), 4);
-
-    let mut node = restoring(settings());
-    node.answer("restore_bot", Ok(no_jobs()));
-    assert!(node.asks("owed_callbacks"), "{:?}", node.names());
+    assert_eq!(given_back(&mut node), [1, 6].map(|number| (number, offer.lease.token)));
 }

@@ -240,10 +240,13 @@ impl Bot {
         }
     }
 
-    pub(super) fn ask_lifecycle(&mut self, cx: &mut Context<'_>, start: Start) {
-        let request = match &start {
+    pub(super) fn ask_lifecycle(&mut self, cx: &mut Context<'_>, mut start: Start) {
+        let request = match &mut start {
             Start::Register(record) => StoreRequest::RegisterBot(record.clone()),
-            Start::Restore(restore) => self.restore_request(restore),
+            Start::Restore(restore) => {
+                restore.offer(cx);
+                self.restore_request(restore)
+            }
             Start::Hold => StoreRequest::HoldBot(self.fence()),
         };
         let op = self.ask_store(cx, request);
@@ -253,20 +256,7 @@ impl Bot {
     pub(super) fn on_lifecycle(&mut self, cx: &mut Context<'_>, start: Start, result: StoreResult) {
         let reply = match result {
             Ok(reply) => reply,
-            Err(StoreError::Unavailable { detail }) => {
-                let operation = start.name();
-                return self.lifecycle.retry_later(cx, start, operation, detail);
-            }
-            Err(StoreError::Fenced) => {
-                start.withdraw(cx);
-                return self.fenced_by_store(cx);
-            }
-            Err(StoreError::Invalid { detail }) => {
-                let operation = start.name().to_owned();
-                cx.notice(Notice::StoreRefused { operation, detail });
-                start.withdraw(cx);
-                return self.lifecycle_refused(cx);
-            }
+            Err(error) => return self.lifecycle_failed(cx, start, error),
         };
         self.lifecycle.settle();
         match (start, &reply) {
@@ -280,9 +270,24 @@ impl Bot {
                 self.restored(cx, &page.jobs, page.more);
             }
             (Start::Hold, StoreReply::HoldBot(_)) => self.stopped(cx),
-            (start @ (Start::Register(_) | Start::Restore(_) | Start::Hold), _) => {
+            (mut start @ (Start::Register(_) | Start::Restore(_) | Start::Hold), _) => {
                 cx.unexpected(format!("bot {}: no answer to {}", self.id, start.name()));
                 start.withdraw(cx);
+                self.lifecycle_refused(cx);
+            }
+        }
+    }
+
+    fn lifecycle_failed(&mut self, cx: &mut Context<'_>, mut start: Start, error: StoreError) {
+        start.withdraw(cx);
+        let operation = start.name();
+        match error {
+            StoreError::Unavailable { detail } => {
+                self.lifecycle.retry_later(cx, start, operation, detail);
+            }
+            StoreError::Fenced => self.fenced_by_store(cx),
+            StoreError::Invalid { detail } => {
+                cx.notice(Notice::StoreRefused { operation: operation.to_owned(), detail });
                 self.lifecycle_refused(cx);
             }
         }
@@ -378,7 +383,7 @@ impl Bot {
 
     /// Waits no longer for the store operation that is under way.
     fn drop_lifecycle(&mut self, cx: &mut Context<'_>) {
-        if let Some(start) = self.lifecycle.take_any() {
+        if let Some(mut start) = self.lifecycle.take_any() {
             start.withdraw(cx);
         }
     }
@@ -475,8 +480,8 @@ fn give_to_job(cx: &mut Context<'_>, job: FinishedJob, message: &Message) {
 }
 
 impl Start {
-    /// It will not be answered, or was refused.
-    fn withdraw(self, cx: &mut Context<'_>) {
+    /// It was not answered, or refused, or its answer will not be taken.
+    fn withdraw(&mut self, cx: &mut Context<'_>) {
         match self {
             Self::Restore(restore) => restore.withdraw(cx),
             Self::Register(_) | Self::Hold => {}

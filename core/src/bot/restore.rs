@@ -1,7 +1,7 @@
 //! How a bot gets its jobs back: page by page, and with them leases for the workers here, as many as have room.
 //!
-//! A page is asked for with places that are kept free for it. Whoever takes the answer, or gives it up, gives
-//! back those that no job got; a lease that comes when nobody waits for it any more is given back as well.
+//! A page is asked for with places that are kept free for it. Whoever takes the answer, or waits for it no
+//! longer, gives back those that no job got; a lease that comes and has no place any more is given back as well.
 
 use serde::{Deserialize, Serialize};
 
@@ -22,8 +22,9 @@ const PAGE: u32 = 250;
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Restore {
     after: Option<MediaId>,
+    /// At most one of a pool; without places while none are kept for it.
     offers: Vec<LeaseOffer>,
-    /// When it was first asked for: its leases end, for us, as if they had begun then.
+    /// When the leases were first asked for: they end, for us, as if they had begun then.
     asked_at: Timestamp,
 }
 
@@ -33,21 +34,35 @@ impl Restore {
         self.offers.iter().map(|offer| offer.lease.token).collect()
     }
 
-    /// Gives all offered places back.
-    pub fn withdraw(self, cx: &mut Context<'_>) {
-        unreserve(cx, &self.offers);
+    /// Takes places for it. Asked again, it has the same leases, for they may have been given; those that
+    /// would begin half spent are given up.
+    pub fn offer(&mut self, cx: &mut Context<'_>) {
+        if cx.now.since(self.asked_at).as_ms() > cx.settings.lease.ttl.as_ms() / 2 {
+            self.offers.clear();
+            self.asked_at = cx.now;
+        }
+        for (pool, count) in cx.board.offer(PAGE as usize) {
+            let places = u32::try_from(count).unwrap_or(PAGE);
+            match self.offers.iter_mut().find(|offer| offer.pool == pool) {
+                Some(offer) => offer.places = places,
+                None => self.offers.push(LeaseOffer { pool, lease: cx.lease_request(), places }),
+            }
+        }
+    }
+
+    /// Gives back the places that no job got.
+    pub fn withdraw(&mut self, cx: &mut Context<'_>) {
+        for offer in self.offers.iter_mut().filter(|offer| offer.places > 0) {
+            cx.unreserve(&offer.pool, offer.places as usize);
+            offer.places = 0;
+        }
     }
 }
 
 impl Bot {
     /// Asks for the page behind `after`.
     pub(super) fn restore(&mut self, cx: &mut Context<'_>, after: Option<MediaId>) {
-        let offered = cx.board.offer(PAGE as usize);
-        let offers = offered.into_iter().map(|(pool, places)| {
-            let places = u32::try_from(places).unwrap_or(PAGE);
-            LeaseOffer { pool, lease: cx.lease_request(), places }
-        });
-        let restore = Restore { after, offers: offers.collect(), asked_at: cx.now };
+        let restore = Restore { after, offers: Vec::new(), asked_at: cx.now };
         self.ask_lifecycle(cx, Start::Restore(restore));
     }
 
@@ -61,24 +76,25 @@ impl Bot {
     pub(super) fn take_page(
         &mut self,
         cx: &mut Context<'_>,
-        restore: Restore,
+        mut restore: Restore,
         reply: &StoreReply,
         page: &JobPage,
     ) {
-        let Restore { mut offers, asked_at, .. } = restore;
         for job in &page.jobs {
             self.take_job(cx, reply, job);
-            let Some(offer) = offer_of(&mut offers, job) else { continue };
-            // Each job takes a place that was kept for it; one that has none is left to its lease.
+            let Some(offer) = offer_of(&mut restore.offers, job) else { continue };
+            // Each job takes a place that was kept for it; one that has none, because there are fewer than
+            // when the page was first asked for, is given back.
+            let (media_id, token) = (job.media_id, offer.lease.token);
             if offer.places == 0 || job.pool != offer.pool {
-                cx.unexpected(format!("bot {}: no place for job {}", self.id, job.media_id));
+                cx.tell_pools(PoolSignal::LeasedInVain { media_id, token });
                 continue;
             }
             offer.places -= 1;
-            let (job, lease) = (Box::new(job.clone()), offer.lease);
+            let (job, lease, asked_at) = (Box::new(job.clone()), offer.lease, restore.asked_at);
             cx.tell_pools(PoolSignal::Leased { job, lease, asked_at });
         }
-        unreserve(cx, &offers);
+        restore.withdraw(cx);
     }
 }
 
@@ -86,11 +102,4 @@ impl Bot {
 fn offer_of<'o>(offers: &'o mut [LeaseOffer], job: &Job) -> Option<&'o mut LeaseOffer> {
     let token = job.lease()?.token;
     offers.iter_mut().find(|offer| offer.lease.token == token)
-}
-
-/// Gives back the places that no job got.
-fn unreserve(cx: &mut Context<'_>, offers: &[LeaseOffer]) {
-    for LeaseOffer { pool, places, .. } in offers.iter().filter(|offer| offer.places > 0) {
-        cx.unreserve(pool, *places as usize);
-    }
 }

@@ -23,6 +23,8 @@ pub(super) struct Leases {
     held: BTreeMap<MediaId, Lease>,
     /// Tokens that were given out, and for which claim.
     given: BTreeMap<LeaseToken, Claim>,
+    /// How many places were offered under a token at the most.
+    offered: BTreeMap<LeaseToken, u32>,
     /// Processors that run.
     running: BTreeSet<(MediaId, LeaseToken, usize)>,
     /// What processors came to.
@@ -106,7 +108,7 @@ impl Leases {
                 }
             }
             (StoreRequest::RestoreBot { offers, .. }, StoreReply::RestoreBot(page)) => {
-                self.offered(node, offers, page, now)?;
+                self.leased_with_a_page(node, offers, page, now)?;
             }
             (StoreRequest::InsertJobs { jobs, .. }, StoreReply::InsertJobs(answers)) => {
                 for (new, answer) in jobs.iter().zip(answers) {
@@ -181,8 +183,9 @@ impl Leases {
         Ok(())
     }
 
-    /// Leases that come with a page of a restored bot: not more than were offered, and of their pools.
-    fn offered(
+    /// Leases that come with a page of a restored bot: not more than were offered at any time, and of their
+    /// pools.
+    fn leased_with_a_page(
         &mut self,
         node: Option<NodeId>,
         offers: &[LeaseOffer],
@@ -191,11 +194,13 @@ impl Leases {
     ) -> Result<(), String> {
         for LeaseOffer { pool, lease, places } in offers {
             let claim = (node, Some(pool.clone()));
+            let offered = self.offered.entry(lease.token).or_default();
+            *offered = (*places).max(*offered);
             let leases = page.jobs.iter().filter_map(|job| Some((job, job.lease()?)));
             let given: Vec<_> = leases.filter(|(_, held)| held.token == lease.token).collect();
-            if given.len() > *places as usize || given.iter().any(|(job, _)| job.pool != *pool) {
+            if given.len() > *offered as usize || given.iter().any(|(job, _)| job.pool != *pool) {
                 return Err(format!(
-                    "{places} places in {pool} were offered, leased are {given:?}"
+                    "{offered} places in {pool} were offered, leased are {given:?}"
                 ));
             }
             for (job, held) in given {
@@ -305,7 +310,9 @@ impl Judge for Leases {
 
 #[cfg(test)]
 mod tests {
-    use super::super::stage::{media_id, node_id, token};
+    use anteroom_core::job::{Command, LeaseRequest};
+
+    use super::super::stage::{Stage, media_id, node_id, token};
     use super::*;
 
     const NOW: Timestamp = Timestamp::from_ms(1_000);
@@ -334,6 +341,30 @@ mod tests {
     fn a_token_is_given_once() {
         let other = (Some(node_id(2)), Some("audio".into()));
         assert!(held().begin(media_id(2), token(1), END, &other, NOW).is_err());
+    }
+
+    /// Goal: more leases with a page than places were offered are found, also where fewer are offered when it is
+    /// asked for again; and leases of another pool.
+    #[test]
+    fn a_page_leases_no_more_than_was_offered() {
+        let ttl = Millis::from_minutes(1);
+        let lease = LeaseRequest { worker_id: node_id(1), token: token(9), ttl };
+        let leased = |number: &u128| {
+            let (request, _) = Stage::new().inserted("p", *number);
+            let StoreRequest::InsertJobs { jobs, .. } = request else { panic!("{request:?}") };
+            let applied = jobs[0].job.apply(&Command::Claim(lease), NOW);
+            applied.expect("it can be claimed").job.expect("it stays")
+        };
+        let offer = |pool: &str, places| LeaseOffer { pool: pool.into(), lease, places };
+        let judged = |rule: &mut Leases, offer: LeaseOffer, numbers: &[u128]| {
+            let page = JobPage { jobs: numbers.iter().map(leased).collect(), more: false };
+            rule.leased_with_a_page(None, &[offer], &page, NOW)
+        };
+        let mut rule = Leases::default();
+        assert_eq!(judged(&mut rule, offer("audio", 2), &[1, 2]), Ok(()));
+        assert_eq!(judged(&mut rule, offer("audio", 0), &[1, 2]), Ok(()));
+        assert!(judged(&mut rule, offer("audio", 1), &[1, 2, 3]).is_err());
+        assert!(judged(&mut Leases::default(), offer("video", 1), &[1]).is_err());
     }
 
     /// Goal: a result under a token that does not hold the job is found, as is another's text.

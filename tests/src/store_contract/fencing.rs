@@ -3,11 +3,13 @@
 use std::sync::Arc;
 
 use anteroom_core::id::{ArchiveSeq, Attempt, Epoch};
+use anteroom_core::job::offer::LeaseOffer;
 use anteroom_core::store::{CallbackPlan, Fence, MarkAnswer, OwedScope, StoreError, StoreRequest};
 use anteroom_runtime::store::Store;
 
 use super::fixtures::{
-    TTL, acknowledged, ended, id, item, job, key, media, placeholder, text, unleased, words,
+    POOL, TTL, acknowledged, ended, id, item, job, key, lease, media, placeholder, text, unleased,
+    words,
 };
 use super::rig::MANY;
 use super::{Rig, TestClock};
@@ -17,9 +19,10 @@ use super::{Rig, TestClock};
 fn fenced_requests(fence: &Fence, rig: &Rig<'_>) -> Vec<StoreRequest> {
     let fence = || fence.clone();
     let new = job(&fence(), "c", 50, 50, rig.clock.now());
+    let offers = vec![LeaseOffer { pool: POOL.into(), lease: lease(50), places: MANY }];
     vec![
         StoreRequest::ReleaseBot(fence()),
-        StoreRequest::RestoreBot { fence: fence(), after: None, limit: MANY, offers: Vec::new() },
+        StoreRequest::RestoreBot { fence: fence(), after: None, limit: MANY, offers },
         StoreRequest::InsertJobs { fence: fence(), jobs: vec![unleased(new)] },
         StoreRequest::Archive { fence: fence(), items: vec![item("c", text(60))] },
         StoreRequest::Revise {
@@ -66,8 +69,19 @@ pub async fn every_fenced_request_refuses_a_former_owner(store: &dyn Store, cloc
     assert_eq!(rig.next_id(&new, "c").await, id(3), "nothing was inserted or archived");
     let [owed] = &rig.owed(&new).await[..] else { panic!("one callback is owed") };
     assert_eq!((owed.attempt.0, owed.failures), (2, 0), "no attempt was raised");
-    let pool = rig.claim(super::fixtures::POOL, None, super::fixtures::lease(1), 1).await;
-    assert_eq!(pool.jobs.len(), 1, "the job was not moved to holding");
+    let pool = rig.claim(POOL, None, lease(1), 1).await;
+    assert_eq!(pool.jobs.len(), 1, "the job was not moved to holding, nor leased");
+}
+
+/// Goal: a former owner is refused as well where there is nothing that its requests could change or find.
+pub async fn a_former_owner_of_an_empty_bot_is_refused(store: &dyn Store, clock: &TestClock) {
+    let rig = Rig::new(store, clock);
+    let old = rig.bot("b").await;
+    clock.advance(TTL);
+    rig.acquired("b", 2).await;
+    for request in fenced_requests(&old, &rig) {
+        assert_eq!(rig.refused(request.clone()).await, StoreError::Fenced, "{request:?}");
+    }
 }
 
 /// Goal: the rightful owner is not refused, also after a renewal and another `acquire`.

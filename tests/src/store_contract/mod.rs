@@ -63,6 +63,7 @@ macro_rules! store_contract {
                 a_singleton_has_one_holder_for_a_while;
             fencing:
                 every_fenced_request_refuses_a_former_owner
+                a_former_owner_of_an_empty_bot_is_refused
                 the_owner_passes_every_fence
                 bots_with_similar_ids_stay_apart
                 an_invalid_request_changes_nothing;
