@@ -127,6 +127,11 @@ impl Context<'_> {
         }
     }
 
+    /// Whether half of the time of a lease that was asked for at `asked_at` is over.
+    pub fn is_half_spent(&self, asked_at: Timestamp) -> bool {
+        self.now.since(asked_at).as_ms() > self.settings.lease.ttl.as_ms() / 2
+    }
+
     /// Gives places back that were reserved and are not needed: what waits may have them.
     pub fn unreserve(&mut self, pool: &PoolName, places: usize) {
         self.board.give_back(pool, places);

@@ -79,7 +79,7 @@ impl Bot {
         let Some(mut batch) = self.inserts.lane.take_due(cx.now) else { return };
         // A lease counts from when it was first asked for; one that would begin half spent is given
         // up for the next claim.
-        if cx.now.since(batch.asked_at).as_ms() > cx.settings.lease.ttl.as_ms() / 2 {
+        if cx.is_half_spent(batch.asked_at) {
             for new in &mut batch.jobs {
                 if new.lease.take().is_some() {
                     cx.unreserve(&new.job.pool, 1);

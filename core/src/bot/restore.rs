@@ -37,7 +37,7 @@ impl Restore {
     /// Takes places for it. Asked again, it has the same leases, for they may have been given; those that
     /// would begin half spent are given up.
     pub fn offer(&mut self, cx: &mut Context<'_>) {
-        if cx.now.since(self.asked_at).as_ms() > cx.settings.lease.ttl.as_ms() / 2 {
+        if cx.is_half_spent(self.asked_at) {
             self.offers.clear();
             self.asked_at = cx.now;
         }
