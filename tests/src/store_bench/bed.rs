@@ -159,6 +159,24 @@ impl Bed {
         }
     }
 
+    /// Waits until what was written so far is in the database itself and no longer only in its log, so that
+    /// whatever is measured next does not pay for what it was prepared with.
+    ///
+    /// # Errors
+    /// When the server does not write it.
+    pub async fn settle(&self) -> Result<()> {
+        match self {
+            // Closing the store has done so.
+            Self::Sqlite(_) => Ok(()),
+            #[cfg(unix)]
+            Self::Mongodb { uri, .. } => {
+                let database = database_at(uri, "admin").await?;
+                database.run_command(mongodb::bson::doc! { "fsync": 1 }).await?;
+                Ok(())
+            }
+        }
+    }
+
     /// Takes a store that is no longer needed out of the way.
     ///
     /// # Errors

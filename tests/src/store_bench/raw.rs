@@ -138,6 +138,7 @@ impl Writes {
             #[cfg(unix)]
             Bed::Mongodb { uri, database } => {
                 let ready = mongodb::Ready::new(self, uri, database).await?;
+                bed.settle().await?;
                 let meter = ground.meter().await?;
                 let took = ready.make().await?;
                 Ok(Made { took, used: ground.used_since(meter).await?.total() })
