@@ -239,7 +239,7 @@ async fn a_database_of_version_2_is_upgraded() {
     for _ in 0..2 {
         place.open().shutdown().await;
         assert_eq!(schema(&place), newest);
-        assert_eq!(place.count("SELECT count(*) FROM schema_migrations WHERE version > 2"), 3);
+        assert_eq!(place.count("SELECT count(*) FROM schema_migrations WHERE version > 2"), 4);
         let whole = "SELECT count(*) FROM pragma_integrity_check WHERE integrity_check = 'ok'";
         assert_eq!(place.count(whole), 1);
     }

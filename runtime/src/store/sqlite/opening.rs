@@ -31,8 +31,9 @@ const PAGE_BYTES: i64 = 8_192;
 /// often is folded once for all its changes.
 const LOG_PAGES_MAX: i64 = 2_000;
 
-/// How much of the database the writer keeps in memory: the indexes' pages that new messages fall on.
-const CACHE_KIB: i64 = 8 << 10;
+/// How much of the database the writer keeps in memory, at most: the indexes' pages that new messages fall on,
+/// and the jobs of bots that start. Their ids are random, so each is on a page of its own.
+const CACHE_KIB: i64 = 64 << 10;
 
 /// How much of the write-ahead log is kept on disk between checkpoints.
 const LOG_BYTES_MAX: i64 = 64 << 20;

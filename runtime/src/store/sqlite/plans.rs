@@ -70,6 +70,21 @@ fn frequent_statements_use_an_index_for_search_and_order() {
     }
 }
 
+/// Goal: who looks through all leases reads no job but those that are asked for. Method: what is asked by stands
+/// in the index, so the same question for ids alone reads nothing else.
+#[test]
+fn leases_are_looked_through_in_their_index() {
+    let connection = Connection::open_in_memory().unwrap();
+    schema::migrate(&connection, Path::new(":memory:"), Timestamp::ZERO).unwrap();
+    for sql in [claims::HELD, jobs::RESTORE_LEASED] {
+        let ids = sql.replace("media_id, body", "media_id");
+        assert_ne!(ids, sql, "it asks for bodies");
+        let plan = plan_of(&connection, &ids);
+        let covered = "USING COVERING INDEX jobs_leased";
+        assert!(plan.iter().any(|step| step.contains(covered)), "{sql}\n{plan:#?}");
+    }
+}
+
 /// Goal: what every job costs is written to the tables and indexes, and nowhere else. Method: no
 /// instruction of the statements makes a table of its own, as a list of values in a check does.
 #[test]

@@ -26,6 +26,7 @@ const MIGRATIONS: &[Migration] = &[
     Migration { version: 3, name: "cheaper writes", sql: include_str!("schema_3.sql") },
     Migration { version: 4, name: "whose work it was", sql: include_str!("schema_4.sql") },
     Migration { version: 5, name: "keys that cost less", sql: include_str!("schema_5.sql") },
+    Migration { version: 6, name: "whose a lease is", sql: include_str!("schema_6.sql") },
 ];
 
 /// Brings the database to the newest schema.
