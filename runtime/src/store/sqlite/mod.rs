@@ -23,6 +23,7 @@ mod archive;
 mod archive_rows;
 mod backlog;
 mod bots;
+mod cache;
 mod callbacks;
 mod claims;
 mod columns;

@@ -13,7 +13,7 @@ use rusqlite::{Connection, ErrorCode, OpenFlags};
 use super::correspondents::Correspondents;
 use super::failure::Failure;
 use super::work::Work;
-use super::{Clock, SqliteSettings, schema, takeover};
+use super::{Clock, SqliteSettings, cache, schema, takeover};
 
 /// The database's file within the data directory.
 const DATABASE_FILE: &str = "anteroom.sqlite3";
@@ -30,10 +30,6 @@ const PAGE_BYTES: i64 = 8_192;
 /// How many pages are written to the log before they are folded into the database: a page that changes
 /// often is folded once for all its changes.
 const LOG_PAGES_MAX: i64 = 2_000;
-
-/// How much of the database the writer keeps in memory, at most: the indexes' pages that new messages fall on,
-/// and the jobs of bots that start. Their ids are random, so each is on a page of its own.
-const CACHE_KIB: i64 = 64 << 10;
 
 /// How much of the write-ahead log is kept on disk between checkpoints.
 const LOG_BYTES_MAX: i64 = 64 << 20;
@@ -134,7 +130,7 @@ fn open_writer(settings: &SqliteSettings, file: &Path) -> rusqlite::Result<Conne
     connection.pragma_update(None, "synchronous", "FULL")?;
     connection.pragma_update(None, "journal_size_limit", LOG_BYTES_MAX)?;
     connection.pragma_update(None, "wal_autocheckpoint", LOG_PAGES_MAX)?;
-    connection.pragma_update(None, "cache_size", -CACHE_KIB)?;
+    cache::make_small(&connection)?;
     connection.pragma_update(None, "temp_store", "MEMORY")?;
     // Values do not change how a statement is carried out: it would be prepared anew for each.
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;

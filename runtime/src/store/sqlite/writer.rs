@@ -7,11 +7,12 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use anteroom_core::store::{StoreError, StoreRequest, StoreResult};
+use anteroom_core::store::{StoreError, StoreReply, StoreRequest, StoreResult};
 use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot};
 
 use super::Clock;
+use super::cache::Cache;
 use super::correspondents::Correspondents;
 use super::dispatch;
 use super::failure::{Answer, Failure, store_error};
@@ -37,6 +38,13 @@ struct Executed {
     result: StoreResult,
 }
 
+impl Executed {
+    /// Whether a bot has got jobs back.
+    fn has_restored(&self) -> bool {
+        matches!(&self.result, Ok(StoreReply::RestoreBot(page)) if !page.jobs.is_empty())
+    }
+}
+
 /// Serves the queue until all its senders are gone.
 pub(super) fn run(
     connection: Connection,
@@ -45,6 +53,7 @@ pub(super) fn run(
     directory: &Path,
 ) {
     let correspondents = Correspondents::default();
+    let mut cache = Cache::default();
     while let Some(first) = queue.blocking_recv() {
         // A caller that has given up does not expect the operation to happen.
         if first.answer.is_closed() {
@@ -64,7 +73,13 @@ pub(super) fn run(
             guarded: false,
         };
         match group.execute(first, &mut queue) {
-            Ok(()) => answer_all(group.members),
+            Ok(()) => {
+                let has_restored = group.members.iter().any(Executed::has_restored);
+                answer_all(group.members);
+                if let Err(error) = cache.follow(&connection, has_restored, Instant::now()) {
+                    tracing::warn!(%error, "the size of the database's cache could not be changed");
+                }
+            }
             Err(failure) => {
                 roll_back(&connection);
                 correspondents.forget();
