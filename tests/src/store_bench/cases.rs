@@ -151,7 +151,6 @@ pub async fn backlog(ground: &Ground, jobs: usize) -> Result<Jobs> {
 async fn run_backlog(ground: &Ground, jobs: usize, bots: usize, look: Look) -> Result<Ran> {
     let bed = ground.bed()?;
     fill(&bed, jobs, bots).await?;
-    bed.settle().await?;
     let store = Arc::new(look(bed.open().await?));
     let meter = ground.meter().await?;
     let begun = Instant::now();
@@ -180,7 +179,6 @@ async fn run_backlog(ground: &Ground, jobs: usize, bots: usize, look: Look) -> R
 pub async fn recovery(ground: &Ground, jobs: usize) -> Result<Duration> {
     let bed = ground.bed()?;
     fill(&bed, jobs, 1).await?;
-    bed.settle().await?;
     let store = bed.open().await?;
     let begun = Instant::now();
     // Without workers, so that nothing but the recovery is measured.

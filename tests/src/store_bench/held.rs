@@ -21,7 +21,7 @@ use crate::store_contract::fixtures;
 /// Jobs that are inserted at once.
 const INSERTED_AT_ONCE: usize = 500;
 
-/// Fills an empty store with held jobs of several bots.
+/// Fills an empty store with held jobs of several bots, and waits until it has settled.
 ///
 /// # Errors
 /// When it does not take them.
@@ -33,7 +33,7 @@ pub async fn fill(bed: &Bed, jobs: usize, bots: usize) -> Result<()> {
         ended??;
     }
     store.shutdown().await;
-    Ok(())
+    bed.settle().await
 }
 
 async fn fill_bot(store: Arc<dyn Store>, bot_id: BotId, count: usize) -> Result<()> {
