@@ -16,8 +16,7 @@ use super::{
 /// statement names no scan but that of a parameter, and no temporary tree.
 #[test]
 fn frequent_statements_use_an_index_for_search_and_order() {
-    let connection = Connection::open_in_memory().unwrap();
-    schema::migrate(&connection, Path::new(":memory:"), Timestamp::ZERO).unwrap();
+    let connection = newest_schema();
     for (sql, index) in [
         (claims::NEXT, "jobs_claimable"),
         (claims::FIRST, "jobs_claimable"),
@@ -74,8 +73,7 @@ fn frequent_statements_use_an_index_for_search_and_order() {
 /// in the index, so the same question for ids alone reads nothing else.
 #[test]
 fn leases_are_looked_through_in_their_index() {
-    let connection = Connection::open_in_memory().unwrap();
-    schema::migrate(&connection, Path::new(":memory:"), Timestamp::ZERO).unwrap();
+    let connection = newest_schema();
     for sql in [claims::HELD, jobs::RESTORE_LEASED] {
         let ids = sql.replace("media_id, body", "media_id");
         assert_ne!(ids, sql, "it asks for bodies");
@@ -89,8 +87,7 @@ fn leases_are_looked_through_in_their_index() {
 /// instruction of the statements makes a table of its own, as a list of values in a check does.
 #[test]
 fn writing_a_job_makes_no_table_of_its_own() {
-    let connection = Connection::open_in_memory().unwrap();
-    schema::migrate(&connection, Path::new(":memory:"), Timestamp::ZERO).unwrap();
+    let connection = newest_schema();
     for sql in [
         job_rows::INSERT_UNKNOWN,
         job_rows::UPDATE,
@@ -109,8 +106,7 @@ fn writing_a_job_makes_no_table_of_its_own() {
 /// Goal: a page of a gated correspondent sorts entries of an index, and reads no body but the page's.
 #[test]
 fn a_page_in_the_order_of_ids_sorts_an_index() {
-    let connection = Connection::open_in_memory().unwrap();
-    schema::migrate(&connection, Path::new(":memory:"), Timestamp::ZERO).unwrap();
+    let connection = newest_schema();
     let plan = plan_of(&connection, callbacks::OWED_MESSAGE);
     let covered = "USING COVERING INDEX archive_owed_correspondent";
     assert!(plan.iter().any(|step| step.contains(covered)), "{plan:#?}");
@@ -121,8 +117,7 @@ fn a_page_in_the_order_of_ids_sorts_an_index() {
 /// alone and all together, in both orders, from the beginning and from the middle.
 #[test]
 fn operators_lists_go_by_an_index() {
-    let connection = Connection::open_in_memory().unwrap();
-    schema::migrate(&connection, Path::new(":memory:"), Timestamp::ZERO).unwrap();
+    let connection = newest_schema();
     for state in [JobState::Active, JobState::Holding, JobState::Failed] {
         for choice in 0..32_u8 {
             let chosen = |bit: u8| choice & (1 << bit) != 0;
@@ -162,6 +157,13 @@ fn by_index(connection: &Connection, sql: &str) {
     let plan = plan_of(connection, sql);
     assert_eq!(plan.len(), 1, "{sql}\n{plan:#?}");
     assert!(plan.iter().all(|step| step.contains(" INDEX ")), "{sql}\n{plan:#?}");
+}
+
+/// An empty database.
+fn newest_schema() -> Connection {
+    let connection = Connection::open_in_memory().unwrap();
+    schema::migrate(&connection, Path::new(":memory:"), Timestamp::ZERO).unwrap();
+    connection
 }
 
 fn plan_of(connection: &Connection, sql: &str) -> Vec<String> {
