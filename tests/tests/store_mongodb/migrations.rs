@@ -1,5 +1,7 @@
 //! Data of the earlier backend: taken over whole, once, also by two nodes at once.
 
+use std::time::Duration;
+
 use anteroom_core::id::MediaId;
 use anteroom_core::job::{Place as JobPlace, Status};
 use anteroom_core::message::{Extracted, Outcome};
@@ -166,6 +168,26 @@ async fn nodes_that_start_at_once_take_it_over_once() {
     let place = Place::new().await;
     earlier(&place).await;
     let _nodes = tokio::join!(place.open(), place.open(), place.open());
+    is_taken_over(&place).await;
+}
+
+/// Goal: a node waits for another one that is at a migration, however long that takes, and starts then. Method:
+/// a transaction that has changed a job of the earlier backend stays open for longer than a call is tried.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_waits_for_another_ones_migration() {
+    let place = Place::new().await;
+    earlier(&place).await;
+    let mut other = place.database.client().start_session().await.expect("a session");
+    other.start_transaction().await.expect("a transaction");
+    let jobs = place.database.collection::<Document>("media_processing_jobs");
+    let touch = doc! { "$set": { "touched": true } };
+    jobs.update_many(doc! {}, touch).session(&mut other).await.expect("the server answers");
+    let opening = place.open();
+    tokio::pin!(opening);
+    let early = tokio::time::timeout(Duration::from_secs(5), &mut opening).await;
+    assert!(early.is_err(), "it starts with what another node is at");
+    other.abort_transaction().await.expect("the server answers");
+    opening.await;
     is_taken_over(&place).await;
 }
 

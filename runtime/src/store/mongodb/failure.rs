@@ -37,6 +37,14 @@ pub(super) enum Failure {
     /// What was read before is out of date: it is to be read again.
     #[error("meanwhile changed: {0}")]
     Changed(&'static str),
+    /// Other writers were in the way, try after try.
+    #[error("{tries} tries met other writers: {last}")]
+    Contended {
+        /// How many there were.
+        tries: u32,
+        /// What the last one came to.
+        last: String,
+    },
     /// The server refused a write.
     #[error("write refused by the server (code {code}): {message}")]
     Write {
@@ -97,7 +105,7 @@ impl Failure {
         match self {
             Self::Driver(error) => error.contains_label(TRANSIENT_TRANSACTION_ERROR),
             Self::Duplicate(_) | Self::Changed(_) => true,
-            Self::Refused(_) | Self::Write { .. } => false,
+            Self::Refused(_) | Self::Contended { .. } | Self::Write { .. } => false,
         }
     }
 
@@ -113,7 +121,11 @@ impl Failure {
                 error.contains_label(UNKNOWN_TRANSACTION_COMMIT_RESULT)
                     && code_of(error) != Some(MAX_TIME_EXPIRED)
             }
-            Self::Refused(_) | Self::Duplicate(_) | Self::Changed(_) | Self::Write { .. } => false,
+            Self::Refused(_)
+            | Self::Duplicate(_)
+            | Self::Changed(_)
+            | Self::Contended { .. }
+            | Self::Write { .. } => false,
         }
     }
 
@@ -121,6 +133,7 @@ impl Failure {
     pub(super) fn into_store_error(self) -> StoreError {
         match self {
             Self::Refused(error) => error,
+            Self::Contended { .. } => StoreError::Unavailable { detail: self.to_string() },
             Self::Duplicate(detail) => StoreError::Unavailable { detail },
             Self::Changed(what) => StoreError::Unavailable { detail: what.to_owned() },
             Self::Write { code, message } if INVALID.contains(&code) => {

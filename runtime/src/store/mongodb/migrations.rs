@@ -60,7 +60,7 @@ pub(super) async fn migrate(store: &Connection) -> Result<(), Failed> {
         return Err(Failed::Newer { found, known });
     }
     for (version, name, step) in STEPS.into_iter().filter(|(version, ..)| *version > found) {
-        let changed = run(store, step).await.map_err(failed(name))?;
+        let changed = run_among_others(store, name, step).await.map_err(failed(name))?;
         record(store, version, name).await.map_err(failed(name))?;
         tracing::info!(version, name, changed, "database migrated");
     }
@@ -71,6 +71,19 @@ async fn latest(store: &Connection) -> Answer<i32> {
     let records = store.database.collection::<Document>(MIGRATIONS);
     let latest = records.find_one(doc! {}).sort(doc! { "_id": -1 }).await?;
     Ok(latest.and_then(|record| record.get_i32("_id").ok()).unwrap_or_default())
+}
+
+/// Runs a step. Where another node is at it already, goes on when that one lets it: whatever is done then is
+/// not done again.
+async fn run_among_others(store: &Connection, name: &str, step: Step) -> Answer<u64> {
+    loop {
+        match run(store, step).await {
+            Err(Failure::Contended { .. }) => {
+                tracing::info!(name, "another node is at this migration: waiting for it");
+            }
+            ended => return ended,
+        }
+    }
 }
 
 /// Runs a step, and tells how many documents or indexes it changed.

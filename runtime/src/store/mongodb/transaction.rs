@@ -116,8 +116,8 @@ impl<'s> Transaction<'s> {
             }
             Err(failure) if failure.is_transient() => {
                 if self.tries >= TRIES_MAX {
-                    let detail = format!("{} tries met other writers: {failure}", self.tries);
-                    return Err(Failure::unavailable(detail));
+                    let tries = self.tries;
+                    return Err(Failure::Contended { tries, last: failure.to_string() });
                 }
                 if self.tries.is_multiple_of(TRIES_BEFORE_LOOKING) {
                     abandoned::end(self.store).await;

@@ -23,8 +23,8 @@ use super::super::transaction::Transaction;
 use super::super::values::AsUuid;
 use super::earlier;
 
-/// How many documents one transaction changes.
-const CHUNK_DOCUMENTS: i64 = 200;
+/// How many documents one transaction changes: each costs some round trips, while other nodes wait.
+const CHUNK_DOCUMENTS: i64 = 50;
 
 /// Gives all jobs the present shape, and tells how many had another.
 pub(super) async fn migrate(store: &Connection) -> Answer<u64> {
