@@ -51,8 +51,9 @@ async fn fill_bot(store: Arc<dyn Store>, bot_id: BotId, count: usize) -> Result<
     };
     let fence = Fence { bot_id, epoch };
     let numbers: Vec<usize> = (0..count).collect();
+    let correspondents = count.div_ceil(MESSAGES_OF_CORRESPONDENT);
     for numbers in numbers.chunks(INSERTED_AT_ONCE) {
-        let jobs = numbers.iter().map(|number| new_job(&fence, *number)).collect();
+        let jobs = numbers.iter().map(|number| new_job(&fence, *number, correspondents)).collect();
         store.execute(StoreRequest::InsertJobs { fence: fence.clone(), jobs }).await?;
     }
     store.execute(StoreRequest::HoldBot(fence.clone())).await?;
@@ -60,10 +61,11 @@ async fn fill_bot(store: Arc<dyn Store>, bot_id: BotId, count: usize) -> Result<
     Ok(())
 }
 
-fn new_job(fence: &Fence, number: usize) -> NewJob {
-    let correspondent = number / MESSAGES_OF_CORRESPONDENT;
+/// The job of a number; the correspondents take turns, as they do where messages arrive.
+fn new_job(fence: &Fence, number: usize, correspondents: usize) -> NewJob {
+    let correspondent = number % correspondents;
     let correspondent_id = format!("4917012{correspondent:06}@s.whatsapp.net");
-    let message_number = (number % MESSAGES_OF_CORRESPONDENT) as u64 + 1;
+    let message_number = (number / correspondents) as u64 + 1;
     let created_at = Timestamp::from_ms(frames::now_ms());
     let mut job = fixtures::job(fence, &correspondent_id, message_number, 1, created_at);
     let media_id = Uuid::new_v4().into();
