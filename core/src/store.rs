@@ -20,7 +20,7 @@ use crate::job::offer::LeaseOffer;
 use crate::job::{Job, LeaseRequest, Rejection, ReleaseReason, Worked};
 use crate::message::{Message, Outcome};
 use crate::settings::Run;
-use crate::time::Millis;
+use crate::time::{Millis, Timestamp};
 
 /// One operation on the store.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -52,8 +52,8 @@ pub enum StoreRequest {
     RestoreBot {
         /// Which bot.
         fence: Fence,
-        /// The media id that the page before ended with.
-        after: Option<MediaId>,
+        /// What the page before ended with.
+        after: Option<JobCursor>,
         /// How many jobs at the most.
         limit: u32,
         /// Places for them that are free where they are restored.
@@ -100,8 +100,8 @@ pub enum StoreRequest {
     CompletedJobs {
         /// Which bot.
         fence: Fence,
-        /// The media id that the page before ended with.
-        after: Option<MediaId>,
+        /// What the page before ended with.
+        after: Option<JobCursor>,
         /// How many at the most.
         limit: u32,
     },
@@ -384,7 +384,24 @@ pub enum Acquired {
     },
 }
 
-/// A page of jobs, in the order of their media ids.
+/// A job's place among its bot's: the oldest first, so that neighbours in a page are neighbours in the store,
+/// which keeps jobs in the order in which they came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct JobCursor {
+    /// When the job was made.
+    pub created_at: Timestamp,
+    /// Tells jobs of one moment apart.
+    pub media_id: MediaId,
+}
+
+impl JobCursor {
+    /// The place of a job.
+    pub fn of(job: &Job) -> Self {
+        Self { created_at: job.created_at, media_id: job.media_id }
+    }
+}
+
+/// A page of jobs, in the order of their [`JobCursor`]s.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct JobPage {
     /// The jobs.

@@ -8,7 +8,9 @@ use anteroom_core::event::Event;
 use anteroom_core::id::ArchiveSeq;
 use anteroom_core::job::{Job, Status};
 use anteroom_core::pool::event::PoolEvent;
-use anteroom_core::store::{Claimed, JobPage, ReviseAnswer, StoreError, StoreReply};
+use anteroom_core::store::{
+    Claimed, JobCursor, JobPage, ReviseAnswer, StoreError, StoreReply, StoreRequest,
+};
 use anteroom_core::time::Millis;
 
 use crate::script::node::{Asked, next_id, no_jobs, nothing_owed, stored, unavailable};
@@ -37,6 +39,27 @@ fn a_bot_that_cannot_be_restored_keeps_nothing() {
     node.answer("restore_bot", Ok(StoreReply::RestoreBot(page())));
     let effects = shown(&node.answer("restore_bot", Ok(no_jobs())));
     assert_eq!(effects[0], "notice: bot_id wa-7 epoch 2 bot_started restored 1");
+}
+
+/// Goal: a page of which no job could be read has more behind it all the same: it is asked for where that one
+/// began, and a bot runs when there is none behind. Method: the first page is such a one, and then one behind
+/// a page that has a job.
+#[test]
+fn behind_a_page_that_could_not_be_read_is_another() {
+    let mut node = Node::restoring(node_settings());
+    let page = |jobs: Vec<Job>| Ok(StoreReply::RestoreBot(JobPage { jobs, more: true }));
+    let job = job("alice", 1, 0xa1, Status::Pending);
+    let behind = JobCursor::of(&job);
+    for (jobs, expected) in [(vec![], None), (vec![job], Some(behind)), (vec![], Some(behind))] {
+        let effects = shown(&node.answer("restore_bot", page(jobs)));
+        assert!(!effects.iter().any(|effect| effect.contains("bot_started")), "{effects:?}");
+        let StoreRequest::RestoreBot { after, .. } = node.asked("restore_bot") else {
+            panic!("it is its name");
+        };
+        assert_eq!(*after, expected);
+    }
+    let effects = shown(&node.answer("restore_bot", Ok(no_jobs())));
+    assert_eq!(effects[0], "notice: bot_id wa-7 epoch 1 bot_started restored 1");
 }
 
 /// A node whose bot has one of its jobs restored and is waiting for more; a worker here had claimed it,

@@ -226,7 +226,11 @@ pub fn of_request(request: &StoreRequest) -> String {
                 format!(" {places} of {pool} {}", token(lease.token))
             };
             let offered: String = offers.iter().map(offered).collect();
-            format!("epoch {} after {:?}{offered}", fence.epoch, after.map(media))
+            format!(
+                "epoch {} after {:?}{offered}",
+                fence.epoch,
+                after.map(|after| media(after.media_id))
+            )
         }
         StoreRequest::InsertJobs { jobs, .. } => all(jobs, |new| {
             let lease = new.lease.map(|lease| token(lease.token));
@@ -273,7 +277,9 @@ pub fn of_request(request: &StoreRequest) -> String {
             format!("{media_id} {lease} {}", words(&completion.outcome))
         }),
         StoreRequest::KnownMedia { media_ids } => all(media_ids, |id| media(*id)),
-        StoreRequest::CompletedJobs { after, .. } => format!("after {:?}", after.map(media)),
+        StoreRequest::CompletedJobs { after, .. } => {
+            format!("after {:?}", after.map(|after| media(after.media_id)))
+        }
         StoreRequest::Redeliver { key, .. } => callback_key(key),
         StoreRequest::RegisterBot(_)
         | StoreRequest::RenewBots { .. }

@@ -12,13 +12,14 @@ use super::archive::Archiving;
 use super::restore::Restore;
 use crate::context::Context;
 use crate::id::{Epoch, ProviderInstance, SessionId};
-use crate::job::Job;
 use crate::message::Message;
 use crate::notice::Notice;
 use crate::receipt::{Origin, Receipt, RejectReason};
 use crate::settings::Run;
 use crate::signal::{OwnershipSignal, PoolSignal, SessionSignal};
-use crate::store::{BotRecord, FinishedJob, StoreError, StoreReply, StoreRequest, StoreResult};
+use crate::store::{
+    BotRecord, FinishedJob, JobCursor, JobPage, StoreError, StoreReply, StoreRequest, StoreResult,
+};
 use crate::time::{Millis, Timestamp};
 
 /// How long a stopped bot waits for its jobs to be held, before it leaves that to its next owner.
@@ -266,8 +267,9 @@ impl Bot {
                 self.start_if_wanted(cx);
             }
             (Start::Restore(restore), StoreReply::RestoreBot(page)) => {
+                let behind = restore.behind(page);
                 self.take_page(cx, restore, &reply, page);
-                self.restored(cx, &page.jobs, page.more);
+                self.restored(cx, page, behind);
             }
             (Start::Hold, StoreReply::HoldBot(_)) => self.stopped(cx),
             (mut start @ (Start::Register(_) | Start::Restore(_) | Start::Hold), _) => {
@@ -302,12 +304,13 @@ impl Bot {
         self.stopped(cx);
     }
 
-    fn restored(&mut self, cx: &mut Context<'_>, jobs: &[Job], more: bool) {
+    /// A page was taken in; the next one is `behind` it.
+    fn restored(&mut self, cx: &mut Context<'_>, page: &JobPage, behind: Option<JobCursor>) {
         let Phase::Restoring { restored } = &mut self.phase else { return };
-        *restored += jobs.len();
+        *restored += page.jobs.len();
         let restored = *restored;
-        if let Some(last) = jobs.last().filter(|_| more) {
-            return self.restore(cx, Some(last.media_id));
+        if page.more {
+            return self.restore(cx, behind);
         }
         self.phase = Phase::Running;
         self.running_since = cx.now;

@@ -8,11 +8,11 @@ use serde::{Deserialize, Serialize};
 use super::Bot;
 use super::lifecycle::Start;
 use crate::context::Context;
-use crate::id::{LeaseToken, MediaId};
+use crate::id::LeaseToken;
 use crate::job::Job;
 use crate::job::offer::LeaseOffer;
 use crate::signal::PoolSignal;
-use crate::store::{JobPage, StoreReply, StoreRequest};
+use crate::store::{JobCursor, JobPage, StoreReply, StoreRequest};
 use crate::time::Timestamp;
 
 /// How many jobs are restored at a time.
@@ -21,7 +21,7 @@ const PAGE: u32 = 250;
 /// A page that is asked for.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Restore {
-    after: Option<MediaId>,
+    after: Option<JobCursor>,
     /// At most one of a pool; without places while none are kept for it.
     offers: Vec<LeaseOffer>,
     /// When the leases were first asked for: they end, for us, as if they had begun then.
@@ -32,6 +32,12 @@ impl Restore {
     /// The leases that it may give.
     pub fn tokens(&self) -> Vec<LeaseToken> {
         self.offers.iter().map(|offer| offer.lease.token).collect()
+    }
+
+    /// Where the page behind this one begins. A page may be without jobs and have more behind it: those that
+    /// could not be read are set aside.
+    pub fn behind(&self, page: &JobPage) -> Option<JobCursor> {
+        page.jobs.last().map(JobCursor::of).or(self.after)
     }
 
     /// Takes places for it. Asked again, it has the same leases, for they may have been given; those that
@@ -61,7 +67,7 @@ impl Restore {
 
 impl Bot {
     /// Asks for the page behind `after`.
-    pub(super) fn restore(&mut self, cx: &mut Context<'_>, after: Option<MediaId>) {
+    pub(super) fn restore(&mut self, cx: &mut Context<'_>, after: Option<JobCursor>) {
         let restore = Restore { after, offers: Vec::new(), asked_at: cx.now };
         self.ask_lifecycle(cx, Start::Restore(restore));
     }

@@ -17,7 +17,8 @@ use crate::notice::Notice;
 use crate::queue::{Completion, Injection};
 use crate::signal::PoolSignal;
 use crate::store::{
-    CallbackPlan, FinishedJob, ReviseAnswer, StoreError, StoreReply, StoreRequest, StoreResult,
+    CallbackPlan, FinishedJob, JobCursor, ReviseAnswer, StoreError, StoreReply, StoreRequest,
+    StoreResult,
 };
 use crate::time::{Millis, Timestamp};
 
@@ -34,9 +35,9 @@ pub(super) struct Results {
     /// When to look for results that nobody told of: another node may have made them.
     look_at: Option<Timestamp>,
     /// The page being read, with where it begins.
-    page: Lane<Option<MediaId>>,
+    page: Lane<Option<JobCursor>>,
     /// Where the next page begins, while there are more.
-    next_page: Option<MediaId>,
+    next_page: Option<JobCursor>,
     /// The jobs that ended while a page is under way: it may still have found them.
     ended: BTreeSet<MediaId>,
     /// Retried jobs whose messages are to be revised.
@@ -223,7 +224,7 @@ impl Bot {
         }
     }
 
-    fn ask_results(&mut self, cx: &mut Context<'_>, after: Option<MediaId>) {
+    fn ask_results(&mut self, cx: &mut Context<'_>, after: Option<JobCursor>) {
         let fence = self.fence();
         let request = StoreRequest::CompletedJobs { fence, after, limit: RESULTS_PAGE };
         let op = self.ask_store(cx, request);
@@ -260,7 +261,7 @@ impl Bot {
     fn on_results_page(
         &mut self,
         cx: &mut Context<'_>,
-        after: Option<MediaId>,
+        after: Option<JobCursor>,
         result: StoreResult,
     ) {
         match result {
@@ -277,7 +278,7 @@ impl Bot {
                 for job in page.jobs.iter().filter(|job| !ended.contains(&job.media_id)) {
                     self.take_job(cx, &reply, job);
                 }
-                let last = page.jobs.last().map(|job| job.media_id);
+                let last = page.jobs.last().map(JobCursor::of);
                 self.results.next_page = last.filter(|_| page.more);
             }
             Err(StoreError::Unavailable { detail }) => {

@@ -20,9 +20,8 @@ pub struct LeaseOffer {
 
 /// A page of a bot's jobs as it is restored: activated, and leased where a job gets an offered place.
 ///
-/// Of an offer's pool the oldest jobs that could be claimed get its places, by media id where the ages are
-/// equal. A job that holds an offer's lease already has a place of it, so that asking again gives nothing more.
-/// O(offers × jobs × log jobs).
+/// Of an offer's pool the first jobs that could be claimed, which are the oldest, get its places. A job that holds
+/// an offer's lease already has a place of it, so that asking again gives nothing more. O(offers × jobs).
 pub fn restored(jobs: &[Job], offers: &[LeaseOffer], now: Timestamp) -> Vec<Job> {
     // Activating has no guard, and neither command removes a job.
     let applied =
@@ -54,13 +53,11 @@ fn leases(jobs: &[Job], offers: &[LeaseOffer], now: Timestamp) -> Vec<Option<Lea
                 && job.status == Status::Pending
                 && job.not_before.is_none_or(|moment| moment <= now)
         };
-        let mut claimable: Vec<_> = jobs
+        let claimable = jobs
             .iter()
             .zip(&mut leases)
-            .filter(|(job, given)| is_claimable(job) && given.is_none())
-            .collect();
-        claimable.sort_by_key(|(job, _)| (job.created_at, job.media_id));
-        for (_, given) in claimable.into_iter().take(free) {
+            .filter(|(job, given)| is_claimable(job) && given.is_none());
+        for (_, given) in claimable.take(free) {
             *given = Some(*lease);
         }
     }

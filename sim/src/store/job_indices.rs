@@ -9,6 +9,7 @@ use anteroom_core::id::{
     BotId, CorrespondentId, LeaseToken, MediaId, MessageId, PoolName, ProviderMessageId,
 };
 use anteroom_core::job::{Job, Place, Status};
+use anteroom_core::store::JobCursor;
 use anteroom_core::time::Timestamp;
 
 use super::multimap::Multimap;
@@ -39,13 +40,13 @@ type Dated = (Timestamp, MediaId);
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct JobIndices {
     /// Pages of a bot: restore, hold.
-    by_bot: Multimap<BotId, MediaId>,
+    by_bot: Multimap<BotId, JobCursor>,
     /// The highest message id of a correspondent.
     by_correspondent: Multimap<(BotId, CorrespondentId), (MessageId, MediaId)>,
     /// A provider's message makes one job; retries of archived messages are not the message itself.
     by_provider_message: BTreeMap<ProviderKey, MediaId>,
     /// Pages of a bot's results: active and completed.
-    completed: Multimap<BotId, MediaId>,
+    completed: Multimap<BotId, JobCursor>,
     /// Claims: the next bot's oldest job is the first under that bot.
     claimable: BTreeMap<PoolName, Multimap<BotId, Dated>>,
     /// Pending and active, by the end of their back-off.
@@ -64,7 +65,7 @@ impl JobIndices {
     /// Adds a job.
     pub(super) fn add(&mut self, job: &Job) {
         let media_id = job.media_id;
-        self.by_bot.insert(job.bot_id.clone(), media_id);
+        self.by_bot.insert(job.bot_id.clone(), JobCursor::of(job));
         let correspondent = (job.bot_id.clone(), job.correspondent_id.clone());
         self.by_correspondent.insert(correspondent, (job.placeholder_message.id, media_id));
         if job.revision == 0 {
@@ -86,7 +87,7 @@ impl JobIndices {
                 self.lease_ends.insert((lease.expires_at, media_id));
             }
             (Status::Completed { .. }, Place::Active) => {
-                self.completed.insert(job.bot_id.clone(), media_id);
+                self.completed.insert(job.bot_id.clone(), JobCursor::of(job));
             }
             (Status::Completed { .. }, Place::Holding { .. }) => {}
         }
@@ -95,7 +96,7 @@ impl JobIndices {
     /// Removes a job that was added as it is here.
     pub(super) fn remove(&mut self, job: &Job) {
         let media_id = job.media_id;
-        self.by_bot.remove(&job.bot_id, &media_id);
+        self.by_bot.remove(&job.bot_id, &JobCursor::of(job));
         let correspondent = (job.bot_id.clone(), job.correspondent_id.clone());
         self.by_correspondent.remove(&correspondent, &(job.placeholder_message.id, media_id));
         if job.revision == 0 {
@@ -117,7 +118,7 @@ impl JobIndices {
                 self.lease_ends.remove(&(lease.expires_at, media_id));
             }
             (Status::Completed { .. }, Place::Active) => {
-                self.completed.remove(&job.bot_id, &media_id);
+                self.completed.remove(&job.bot_id, &JobCursor::of(job));
             }
             (Status::Completed { .. }, Place::Holding { .. }) => {}
         }
@@ -170,18 +171,18 @@ impl JobIndices {
     pub(super) fn of_bot(
         &self,
         bot_id: &BotId,
-        after: Option<&MediaId>,
+        after: Option<&JobCursor>,
     ) -> impl Iterator<Item = MediaId> {
-        self.by_bot.values_after(bot_id, after).copied()
+        self.by_bot.values_after(bot_id, after).map(|job| job.media_id)
     }
 
     /// The active, completed jobs of a bot behind `after`.
     pub(super) fn completed_of_bot(
         &self,
         bot_id: &BotId,
-        after: Option<&MediaId>,
+        after: Option<&JobCursor>,
     ) -> impl Iterator<Item = MediaId> {
-        self.completed.values_after(bot_id, after).copied()
+        self.completed.values_after(bot_id, after).map(|job| job.media_id)
     }
 
     /// The highest message id that a job of the correspondent has.

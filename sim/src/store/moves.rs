@@ -5,7 +5,7 @@ use std::sync::Arc;
 use anteroom_core::id::{BotId, MediaId};
 use anteroom_core::job::offer::LeaseOffer;
 use anteroom_core::job::{Command, Job};
-use anteroom_core::store::JobPage;
+use anteroom_core::store::{JobCursor, JobPage};
 use anteroom_core::time::Timestamp;
 
 use super::jobs::Jobs;
@@ -15,7 +15,7 @@ impl Jobs {
     pub(super) fn restore(
         &mut self,
         bot_id: &BotId,
-        after: Option<&MediaId>,
+        after: Option<&JobCursor>,
         limit: u32,
         offers: &[LeaseOffer],
         now: Timestamp,
@@ -33,15 +33,14 @@ impl Jobs {
         JobPage { jobs: jobs.map(|job| Job::clone(job)).collect(), more }
     }
 
-    /// Leases as many jobs of a page as an offer has places, the oldest first. Those that have its lease already
-    /// are some of them.
+    /// Leases as many jobs of a page as an offer has places, the first and so the oldest of them. Those that have
+    /// its lease already are some of them.
     fn lease_oldest(&mut self, page: &[MediaId], offer: &LeaseOffer, now: Timestamp) {
         let jobs = page.iter().filter_map(|media_id| self.get(*media_id)).cloned();
         let has_lease =
             |job: &Arc<Job>| job.lease().is_some_and(|it| it.token == offer.lease.token);
-        let (held, mut others): (Vec<_>, Vec<_>) = jobs.partition(has_lease);
+        let (held, others): (Vec<_>, Vec<_>) = jobs.partition(has_lease);
         let mut places = (offer.places as usize).saturating_sub(held.len());
-        others.sort_by_key(|job| (job.created_at, job.media_id));
         for job in others.iter().filter(|job| job.pool == offer.pool) {
             if places > 0 && self.apply(job, &Command::Claim(offer.lease), now).is_ok() {
                 places -= 1;
@@ -53,7 +52,7 @@ impl Jobs {
     pub(super) fn completed_page(
         &self,
         bot_id: &BotId,
-        after: Option<&MediaId>,
+        after: Option<&JobCursor>,
         limit: u32,
     ) -> JobPage {
         let (page, more) = first_of(self.indices.completed_of_bot(bot_id, after), limit);

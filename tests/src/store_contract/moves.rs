@@ -3,7 +3,7 @@
 use anteroom_core::id::MediaId;
 use anteroom_core::job::offer::LeaseOffer;
 use anteroom_core::job::{Command, Job, Place, ReleaseReason};
-use anteroom_core::store::{Fence, JobPage, Release, TokenAnswer};
+use anteroom_core::store::{Fence, JobCursor, JobPage, Release, TokenAnswer};
 use anteroom_core::time::Millis;
 use anteroom_runtime::store::Store;
 
@@ -47,22 +47,25 @@ pub async fn restoring_activates_and_keeps_everything(store: &dyn Store, clock: 
     assert_eq!(rig.hold(&other).await, 1);
 }
 
-/// Goal: pages go by media id, each as large as asked for, and together hold every job once.
+/// Goal: pages go by the age of jobs and, of one moment, by media id; each is as large as asked for, and together
+/// they hold every job once.
 pub async fn restoring_goes_by_pages(store: &dyn Store, clock: &TestClock) {
     let rig = Rig::new(store, clock);
     let fence = rig.bot("b").await;
-    let numbers = [5, 1, 4, 2, 3];
-    let jobs = numbers.map(|n| unleased(job(&fence, "c", n, n, clock.now())));
-    rig.insert(&fence, jobs.to_vec()).await;
+    for numbers in [&[7, 2, 5][..], &[4, 1], &[3]] {
+        let new = |n: &u64| unleased(job(&fence, "c", *n, *n, clock.now()));
+        rig.insert(&fence, numbers.iter().map(new).collect()).await;
+        clock.advance(Millis::from_secs(1));
+    }
     rig.hold(&fence).await;
     let mut after = None;
-    for (expected, more) in [(&[1, 2][..], true), (&[3, 4], true), (&[5], false)] {
+    for (expected, more) in [(&[2, 5][..], true), (&[7, 1], true), (&[4, 3], false)] {
         let page = rig.restore_page(&fence, after, 2).await;
         let expected: Vec<_> = expected.iter().map(|n| media(*n)).collect();
         assert_eq!(page.jobs.iter().map(|job| job.media_id).collect::<Vec<_>>(), expected);
         assert!(page.jobs.iter().all(|job| job.place == Place::Active));
         assert_eq!(page.more, more);
-        after = expected.last().copied();
+        after = page.jobs.last().map(JobCursor::of);
     }
     let page = rig.restore_page(&fence, after, 2).await;
     assert!(page.jobs.is_empty() && !page.more);
@@ -103,7 +106,7 @@ pub async fn restored_jobs_are_leased_where_they_have_places(store: &dyn Store, 
     clock.advance(Millis::from_secs(1));
     let offers = [offer(POOL, 11, 2), offer("video", 12, 7), offer("image", 13, 7)];
     let page = rig.restore_leased(&fence, 4, &offers).await;
-    assert_eq!(held_under(&page, 11), [media(2), media(4)]);
+    assert_eq!(held_under(&page, 11), [media(4), media(2)]);
     assert_eq!(held_under(&page, 12), [media(3)]);
     assert_eq!((page.jobs.len(), page.more), (4, true), "leased or not, a page is a page");
     let job = &page.jobs[1];
@@ -115,7 +118,7 @@ pub async fn restored_jobs_are_leased_where_they_have_places(store: &dyn Store, 
     // Adopted as active jobs by the next owner, who offers one place more.
     let page = rig.restore_leased(&fence, MANY, &[offer(POOL, 21, 1)]).await;
     assert_eq!(held_under(&page, 21), [media(1)]);
-    assert_eq!(held_under(&page, 11), [media(2), media(4)], "a live lease stays");
+    assert_eq!(held_under(&page, 11), [media(4), media(2)], "a live lease stays");
     assert_eq!(held_under(&page, 5), [media(5)]);
     let claimed = rig.claim(POOL, None, lease(31), MANY).await;
     assert!(claimed.jobs.is_empty() && !claimed.more, "none is left");
@@ -123,7 +126,7 @@ pub async fn restored_jobs_are_leased_where_they_have_places(store: &dyn Store, 
     assert_eq!(rig.release(given_back(1, 21)).await, TokenAnswer::Ok);
     assert_eq!(rig.release(given_back(4, 11)).await, TokenAnswer::Ok);
     let page = rig.restore_leased(&fence, MANY, &[offer(POOL, 11, 2)]).await;
-    assert_eq!(held_under(&page, 11), [media(2), media(4)], "one of the places is taken");
+    assert_eq!(held_under(&page, 11), [media(4), media(2)], "one of the places is taken");
 }
 
 /// Goal: a job in its back-off gets no place, and one whose back-off has ended gets it; a job that has its
@@ -175,7 +178,7 @@ pub async fn a_page_has_leased_jobs_in_their_places(store: &dyn Store, clock: &T
             let expected: Vec<_> = expected.iter().map(|n| media(*n)).collect();
             assert_eq!(page.jobs.iter().map(|job| job.media_id).collect::<Vec<_>>(), expected);
             assert_eq!(page.more, more);
-            after = expected.last().copied();
+            after = page.jobs.last().map(JobCursor::of);
         }
         assert_eq!(rig.hold(&fence).await, 5);
     }
@@ -236,7 +239,8 @@ pub async fn results_wait_in_pages(store: &dyn Store, clock: &TestClock) {
     }
     let page = rig.completed(&fence, None, 1).await;
     assert_eq!((page.jobs[0].media_id, page.more), (media(1), true));
-    let page = rig.completed(&fence, Some(media(1)), 1).await;
+    let after = page.jobs.last().map(JobCursor::of);
+    let page = rig.completed(&fence, after, 1).await;
     assert_eq!((page.jobs[0].media_id, page.more), (media(3), false));
     rig.hold(&fence).await;
     assert!(rig.completed(&fence, None, MANY).await.jobs.is_empty());

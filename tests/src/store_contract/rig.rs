@@ -12,8 +12,9 @@ use anteroom_core::message::{Message, Outcome};
 use anteroom_core::settings::Run;
 use anteroom_core::store::{
     Acquired, ArchiveAnswer, ArchiveItem, BotRecord, CallbackPlan, Claimed, Completion, Fence,
-    InsertAnswer, JobPage, Mark, MarkAnswer, NewJob, OperatorAnswer, OwedCallback, OwedScope,
-    RedeliverAnswer, ReviseAnswer, Send, StoreError, StoreReply, StoreRequest, Swept, TokenAnswer,
+    InsertAnswer, JobCursor, JobPage, Mark, MarkAnswer, NewJob, OperatorAnswer, OwedCallback,
+    OwedScope, RedeliverAnswer, ReviseAnswer, Send, StoreError, StoreReply, StoreRequest, Swept,
+    TokenAnswer,
 };
 use anteroom_core::time::Millis;
 use anteroom_runtime::store::Store;
@@ -171,7 +172,12 @@ impl<'s> Rig<'s> {
     }
 
     /// A page of a bot's jobs, activated.
-    pub async fn restore_page(&self, fence: &Fence, after: Option<MediaId>, limit: u32) -> JobPage {
+    pub async fn restore_page(
+        &self,
+        fence: &Fence,
+        after: Option<JobCursor>,
+        limit: u32,
+    ) -> JobPage {
         let offers = Vec::new();
         let request = StoreRequest::RestoreBot { fence: fence.clone(), after, limit, offers };
         asked!(self.twice(request), RestoreBot)
@@ -195,7 +201,7 @@ impl<'s> Rig<'s> {
     }
 
     /// A page of a bot's results.
-    pub async fn completed(&self, fence: &Fence, after: Option<MediaId>, limit: u32) -> JobPage {
+    pub async fn completed(&self, fence: &Fence, after: Option<JobCursor>, limit: u32) -> JobPage {
         let request = StoreRequest::CompletedJobs { fence: fence.clone(), after, limit };
         asked!(self.twice(request), CompletedJobs)
     }

@@ -3,6 +3,13 @@
 use proptest::collection::vec;
 use proptest::prelude::*;
 
+/// What a page is behind: how long ago a job was made, and its media.
+#[derive(Debug, Clone, Copy)]
+pub struct Behind {
+    pub ago: u64,
+    pub media: u8,
+}
+
 /// An operation, before it is known what the nodes believe.
 #[derive(Debug, Clone)]
 pub enum Operation {
@@ -17,7 +24,7 @@ pub enum Operation {
     Restore {
         bot: u8,
         node: u8,
-        after: Option<u8>,
+        after: Option<Behind>,
         limit: u32,
         /// Of which pool, under which token, and how many places.
         offer: Option<(u8, u8, u32)>,
@@ -25,7 +32,7 @@ pub enum Operation {
     Completed {
         bot: u8,
         node: u8,
-        after: Option<u8>,
+        after: Option<Behind>,
         limit: u32,
     },
     NextId(u8, u8),
@@ -234,8 +241,9 @@ fn scope() -> impl Strategy<Value = Scope> {
     ]
 }
 
-fn page() -> impl Strategy<Value = (Option<u8>, u32)> {
-    (proptest::option::weighted(0.2, media()), prop_oneof![Just(1_u32), Just(3), Just(50)])
+fn page() -> impl Strategy<Value = (Option<Behind>, u32)> {
+    let behind = (length(), media()).prop_map(|(ago, media)| Behind { ago, media });
+    (proptest::option::weighted(0.2, behind), prop_oneof![Just(1_u32), Just(3), Just(50)])
 }
 
 fn length() -> impl Strategy<Value = u64> {

@@ -10,8 +10,8 @@ use anteroom_core::message::{Message, Outcome};
 use anteroom_core::settings::Run;
 use anteroom_core::store::{
     Acquired, ArchiveItem, BotRecord, CallbackEnd, CallbackPlan, Completion, Fence, FinishedJob,
-    Mark, NewJob, OwedOf, OwedScope, Release, Send, StoreError, StoreReply, StoreRequest,
-    StoreResult,
+    JobCursor, Mark, NewJob, OwedOf, OwedScope, Release, Send, StoreError, StoreReply,
+    StoreRequest, StoreResult,
 };
 use anteroom_core::time::Millis;
 use anteroom_runtime::store::Store;
@@ -28,7 +28,7 @@ use mongodb::bson::{Document, doc};
 use proptest::prelude::TestCaseError;
 use tempfile::TempDir;
 
-use super::operations::{Item, Key, New, Operation, Scope};
+use super::operations::{Behind, Item, Key, New, Operation, Scope};
 
 /// More than there is.
 const MANY: u32 = 1_000;
@@ -194,7 +194,7 @@ impl<'s> World<'s> {
             O::ReleaseBot(n, by) => (*by, R::ReleaseBot(self.fence(*n, *by))),
             O::Restore { bot, node, after, limit, offer } => {
                 let (fence, limit) = (self.fence(*bot, *node), *limit);
-                let after = after.map(|n| media(n.into()));
+                let after = after.map(|behind| self.cursor(behind));
                 let offer = offer.map(|(p, token, places)| LeaseOffer {
                     pool: pool(p),
                     lease: lease(token, *node),
@@ -204,7 +204,7 @@ impl<'s> World<'s> {
                 (*node, R::RestoreBot { fence, after, limit, offers })
             }
             O::Completed { bot, node, after, limit } => {
-                let after = after.map(|n| media(n.into()));
+                let after = after.map(|behind| self.cursor(behind));
                 (*node, R::CompletedJobs { fence: self.fence(*bot, *node), after, limit: *limit })
             }
             O::NextId(n, c) => {
@@ -414,6 +414,11 @@ impl<'s> World<'s> {
     fn bots_of(&self, node: u8) -> Vec<(BotId, Epoch)> {
         let believed = self.believed.iter().filter(|((_, by), _)| *by == node);
         believed.map(|((n, _), epoch)| (bot(*n), *epoch)).collect()
+    }
+
+    fn cursor(&self, Behind { ago, media: n }: Behind) -> JobCursor {
+        let created_at = self.stage.clock.now().minus(Millis::from_ms(ago));
+        JobCursor { created_at, media_id: media(n.into()) }
     }
 
     fn new_job(&self, fence: &Fence, new: &New, node: u8) -> NewJob {

@@ -145,7 +145,7 @@ async fn is_taken_over(place: &Place) {
     let count = quarantine.count_documents(doc! {}).await.expect("the server answers");
     assert_eq!(count, 4, "a job, a message, and a message and a job that were there twice");
     let steps = place.database.collection::<Document>("schema_migrations");
-    assert_eq!(steps.count_documents(doc! {}).await.expect("the server answers"), 6);
+    assert_eq!(steps.count_documents(doc! {}).await.expect("the server answers"), 7);
 }
 
 fn super_item() -> anteroom_core::store::ArchiveItem {
@@ -241,6 +241,7 @@ async fn former_indexes_are_made_anew() {
             "pool status bot_id created_at _id",
         ),
         ("media_processing_jobs", "bot_id_status", "bot_id status _id"),
+        ("media_processing_jobs_holding", "bot_id_status", "bot_id status _id"),
         ("media_processing_jobs", "created_at_listed", "created_at _id bot_id pool"),
         ("media_processing_jobs_holding", "created_at_listed", "created_at _id bot_id pool"),
         ("media_processing_jobs", "lease_expires_at", "lease.expires_at _id"),

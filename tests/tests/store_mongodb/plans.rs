@@ -5,7 +5,7 @@
 //! sorts; and what was examined is in proportion to what was asked for.
 
 use anteroom_core::id::ArchiveSeq;
-use anteroom_core::store::{CallbackPlan, OwedOf, OwedScope, StoreRequest};
+use anteroom_core::store::{CallbackPlan, JobCursor, OwedOf, OwedScope, StoreRequest};
 use anteroom_core::time::{Millis, Timestamp};
 use anteroom_runtime::store::mongodb::MongoStore;
 use anteroom_runtime::store::views::{
@@ -141,8 +141,8 @@ async fn run_everything(place: &Place, store: &dyn Store) {
     rig.ask(StoreRequest::ForgetFailed { retention: Millis::from_hours(1), limit: 20 }).await;
     rig.ask(StoreRequest::ForgetArchived { retention: Millis::from_hours(1), limit: 20 }).await;
     rig.hold(&fence).await;
-    rig.restore_page(&fence, None, 20).await;
-    rig.restore_page(&fence, Some(media(105)), 20).await;
+    let page = rig.restore_page(&fence, None, 20).await;
+    rig.restore_page(&fence, page.jobs.last().map(JobCursor::of), 20).await;
     rig.discard(media(105)).await;
     let renew = StoreRequest::RenewBots {
         node_id: node(1),
@@ -229,8 +229,8 @@ async fn check_lists(place: &Place) {
     let chat = doc! { "bot_id": "b", "provider_name": "provider", "correspondent_id": "c" };
     for (collection, filter, order) in [
         (jobs, waiting, doc! { "created_at": 1 }),
-        (jobs, of_bot(), doc! { "_id": 1 }),
-        (holding, of_bot(), doc! { "_id": 1 }),
+        (jobs, of_bot(), doc! { "created_at": 1, "_id": 1 }),
+        (holding, of_bot(), doc! { "created_at": 1, "_id": 1 }),
         (failed, doc! {}, doc! { "failed_at": -1 }),
         (failed, doc! { "bot_id": "b" }, doc! { "failed_at": -1 }),
         (failed, doc! { "error.kind": "engine" }, doc! { "failed_at": -1 }),

@@ -183,6 +183,9 @@ const BACK_TO_VERSION_2: &str = "
     DROP INDEX archive_owed_bot;
     DROP INDEX archive_owed_correspondent;
     DROP INDEX jobs_bot;
+    DROP INDEX jobs_completed;
+    CREATE INDEX jobs_completed
+        ON jobs (bot_id, media_id) WHERE place = 'active' AND status = 'completed';
     DROP INDEX jobs_listed;
     CREATE INDEX jobs_bot ON jobs (bot_id, media_id);
     CREATE INDEX jobs_listed ON jobs (created_at, media_id, place, bot_id, pool);
@@ -239,7 +242,7 @@ async fn a_database_of_version_2_is_upgraded() {
     for _ in 0..2 {
         place.open().shutdown().await;
         assert_eq!(schema(&place), newest);
-        assert_eq!(place.count("SELECT count(*) FROM schema_migrations WHERE version > 2"), 4);
+        assert_eq!(place.count("SELECT count(*) FROM schema_migrations WHERE version > 2"), 5);
         let whole = "SELECT count(*) FROM pragma_integrity_check WHERE integrity_check = 'ok'";
         assert_eq!(place.count(whole), 1);
     }

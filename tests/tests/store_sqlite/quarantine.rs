@@ -150,6 +150,20 @@ async fn a_job_with_anothers_body_is_set_aside() {
     assert_eq!(rig.restore(&fence).await.len(), 2);
 }
 
+/// Goal: a job whose row says another age than its body is set aside by whoever meets it in a page, for the next
+/// page begins behind what the body says.
+#[tokio::test]
+async fn a_job_of_another_age_than_its_row_is_set_aside() {
+    let place = Place::new();
+    let store = place.open();
+    let rig = Rig::new(&store, &place.clock);
+    let fence = three_jobs(&rig, false).await;
+    place.tamper("UPDATE jobs SET created_at = created_at + 1 WHERE hex(media_id) LIKE '%02'");
+    let restored: Vec<_> = rig.restore(&fence).await.iter().map(|job| job.media_id).collect();
+    assert_eq!(restored, [media(1), media(3)]);
+    assert_eq!(set_aside(&place, "jobs"), 1);
+}
+
 /// Goal: where columns and body disagree, the body is right, and a claim neither takes the job nor
 /// turns in a circle.
 #[tokio::test]

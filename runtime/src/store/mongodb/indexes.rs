@@ -2,7 +2,7 @@
 //!
 //! Made at start-up where they are missing. An index that only some documents need is partial, so that
 //! the others do not pay for it: a job that enters already leased and is finished on its node is in
-//! three, by its media id, its provider's message and the end of its lease.
+//! four, by its media id, its provider's message, its place among its bot's and the end of its lease.
 
 use std::time::Duration;
 
@@ -21,18 +21,21 @@ use crate::store::presence::KEPT_FOR;
 /// The index that knows a message by its provider's id, in the archive and among jobs.
 pub(super) const PROVIDER_MESSAGE_INDEX: &str = "bot_id_correspondent_id_provider_message_id";
 
+/// The index of the pages of a bot's jobs.
+pub(super) const BOT_PAGE_INDEX: &str = "bot_id_status";
+
 /// The names of those of [`CHANGED`] that nobody goes by.
 const MIME_TYPE_INDEX: &str = "status_mime_type_created_at";
 const CLAIM_INDEX: &str = "pool_status_bot_id_created_at";
-const BOT_PAGE_INDEX: &str = "bot_id_status";
 
 /// The indexes of jobs whose shape has changed since they were first made.
-pub(super) const CHANGED: [(&str, &str); 7] = [
+pub(super) const CHANGED: [(&str, &str); 8] = [
     (ACTIVE, LEASE_INDEX),
     (HOLDING, LEASE_INDEX),
     (ACTIVE, MIME_TYPE_INDEX),
     (ACTIVE, CLAIM_INDEX),
     (ACTIVE, BOT_PAGE_INDEX),
+    (HOLDING, BOT_PAGE_INDEX),
     (ACTIVE, JOBS_INDEX),
     (HOLDING, JOBS_INDEX),
 ];
@@ -109,16 +112,16 @@ fn provider_message(collection: &'static str) -> Index {
     unique(collection, PROVIDER_MESSAGE_INDEX, keys, Some(doc! { "revision": 0 }))
 }
 
-/// The sweep for lost workers, and what is held under a token or by a bot: as many entries as workers. Whose a
-/// lease is stands in the entries, so that the jobs of others are not read.
+/// The sweep for lost workers, and what is held under a token, which stands in the entries, so that the jobs of
+/// others are not read.
 fn lease_end(collection: &'static str) -> Index {
-    let keys = doc! { "lease.expires_at": 1, "_id": 1, "lease.token": 1, "bot_id": 1 };
+    let keys = doc! { "lease.expires_at": 1, "_id": 1, "lease.token": 1 };
     some(collection, LEASE_INDEX, keys, leased())
 }
 
-/// Pages of a bot's jobs or results, in the order of media ids: restore, hold, results.
+/// Pages of a bot's jobs or results, the oldest first: restore, hold, results.
 fn bot_page(collection: &'static str) -> Index {
-    all(collection, BOT_PAGE_INDEX, doc! { "bot_id": 1, "status": 1, "_id": 1 })
+    all(collection, BOT_PAGE_INDEX, doc! { "bot_id": 1, "status": 1, "created_at": 1, "_id": 1 })
 }
 
 /// Operators' lists: jobs by their age; what else is filtered by stands in the entries.
@@ -153,7 +156,7 @@ fn of_active() -> Vec<Index> {
         ),
         // Leased jobs are found by the ends of their leases instead.
         Index { only: Some(unleased()), ..listed(ACTIVE) },
-        Index { only: Some(unleased()), ..bot_page(ACTIVE) },
+        bot_page(ACTIVE),
         provider_message(ACTIVE),
         lease_end(ACTIVE),
         // The sweep for jobs that waited too long since their bot was restored.

@@ -70,8 +70,8 @@ pub(super) fn unleased() -> Document {
     doc! { "status": { "$in": UNLEASED.to_vec() } }
 }
 
-/// The filter for jobs that are worked on. There are no more of them than workers' slots, so all are
-/// looked through. The end of a lease is in it to name their index to the server, and excludes nothing: a
+/// The filter for jobs that are worked on. There are as many as workers' slots (and results that wait under
+/// their leases while a bot is restored), so all are looked through. The end of a lease is in it to name their index to the server, and excludes nothing: a
 /// document that has none is found, and set aside.
 pub(super) fn leased() -> Document {
     doc! { "status": "processing", "lease.expires_at": { "$gte": Bson::MinKey } }

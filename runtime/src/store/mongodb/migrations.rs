@@ -42,13 +42,14 @@ enum Step {
 }
 
 /// All steps, in their order.
-const STEPS: [(i32, &str, Step); 6] = [
+const STEPS: [(i32, &str, Step); 7] = [
     (1, "first shape", Step::Begin),
     (2, "jobs of the earlier backend", Step::EarlierJobs),
     (3, "messages of the earlier backend", Step::EarlierMessages),
     (4, "what the earlier backend has twice", Step::EarlierDuplicates),
     (5, "indexes without leased jobs", Step::ChangedIndexes),
     (6, "indexes of leases that tell whose they are", Step::ChangedIndexes),
+    (7, "pages of a bot by the age of its jobs", Step::ChangedIndexes),
 ];
 
 /// Brings the database to the newest shape.

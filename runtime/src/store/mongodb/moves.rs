@@ -3,69 +3,70 @@
 //! A move deletes a job from one collection and inserts it into the other in one fenced transaction, so
 //! it is in exactly one of them at every moment, with its status, its lease and its result.
 
-use anteroom_core::id::{BotId, MediaId};
+use anteroom_core::id::BotId;
 use anteroom_core::job::Command;
 use anteroom_core::job::offer::{self, LeaseOffer};
-use anteroom_core::store::{Fence, JobPage};
+use anteroom_core::store::{Fence, JobCursor, JobPage};
 use mongodb::bson::{Document, doc};
 
 use super::collections::{ACTIVE, HOLDING};
 use super::connection::Connection;
 use super::failure::Answer;
 use super::fence;
+use super::indexes::BOT_PAGE_INDEX;
 use super::job_changes::{self, Changes, Found};
-use super::job_documents::{self, Shelf, UNLEASED};
+use super::job_documents::{self, Shelf};
 use super::pages::{documents_to_read, page_size};
 use super::transaction::{Transaction, transact};
 use super::values::{AsUuid, date, uuids};
-use super::views::LEASE_INDEX;
 
 /// How many jobs one transaction moves to holding at first; each conflict with a worker halves it.
 const HOLD_CHUNK_JOBS: usize = 500;
 
-/// The statuses of a job: a page of all of them goes through the index in the order of media ids.
+/// The statuses of a job: a page of all of them goes through the index in the order of pages.
 const STATUSES: [&str; 4] = ["pending", "backing_off", "processing", "completed"];
 
-/// The stages that find a page of a bot's jobs in some statuses, in the order of media ids.
+/// Leaves out the jobs up to the one that the page before ended with.
+fn behind(after: Option<JobCursor>, filter: &mut Document) {
+    let Some(JobCursor { created_at, media_id }) = after else { return };
+    let at = date(created_at);
+    // The first condition bounds the index, the second is for those of the same moment.
+    filter.insert("created_at", doc! { "$gte": at });
+    let up_to = doc! { "created_at": at, "_id": { "$lte": media_id.stored() } };
+    filter.insert("$nor", vec![up_to]);
+}
+
+/// The stages that find a page of a bot's jobs in some statuses, in the order of pages.
 fn page_stages(
     bot_id: &BotId,
     statuses: &[&str],
-    after: Option<MediaId>,
+    after: Option<JobCursor>,
     limit: i64,
 ) -> Vec<Document> {
     let mut filter = doc! { "bot_id": bot_id.as_str(), "status": { "$in": statuses } };
-    if let Some(after) = after {
-        filter.insert("_id", doc! { "$gt": after.stored() });
-    }
-    vec![doc! { "$match": filter }, doc! { "$sort": { "_id": 1 } }, doc! { "$limit": limit }]
+    behind(after, &mut filter);
+    let order = doc! { "created_at": 1, "_id": 1 };
+    vec![doc! { "$match": filter }, doc! { "$sort": order }, doc! { "$limit": limit }]
 }
 
-/// Adds a page of a bot's active jobs to what was found: `limit` of those that nobody works on, in the
-/// order of media ids, and behind them all that are worked on.
-async fn find_active(
+/// Adds a page of a bot's jobs on a shelf to what was found.
+async fn find_page(
     transaction: &mut Transaction<'_>,
+    shelf: Shelf,
     bot_id: &BotId,
-    after: Option<MediaId>,
+    after: Option<JobCursor>,
     limit: i64,
     found: &mut Found,
 ) -> Answer<()> {
-    let unleased = page_stages(bot_id, &UNLEASED, after, limit);
-    job_changes::find_on(transaction, Shelf::Active, unleased, found).await?;
-    let mut leased = job_documents::leased();
-    leased.insert("bot_id", bot_id.as_str());
-    if let Some(after) = after {
-        leased.insert("_id", doc! { "$gt": after.stored() });
-    }
-    let stages = vec![doc! { "$match": leased }];
-    // The index of ids would find the bot's among everybody's.
-    job_changes::find_by(transaction, Shelf::Active, stages, Some(LEASE_INDEX), found).await
+    let stages = page_stages(bot_id, &STATUSES, after, limit);
+    job_changes::find_by(transaction, shelf, stages, Some(BOT_PAGE_INDEX), found).await
 }
 
 /// Activates a page of a bot's jobs, leases those that get an offered place, and returns them.
 pub(super) async fn restore(
     store: &Connection,
     fence: &Fence,
-    after: Option<MediaId>,
+    after: Option<JobCursor>,
     limit: u32,
     offers: &[LeaseOffer],
 ) -> Answer<JobPage> {
@@ -76,18 +77,18 @@ pub(super) async fn restore(
 async fn try_restore(
     transaction: &mut Transaction<'_>,
     fence: &Fence,
-    after: Option<MediaId>,
+    after: Option<JobCursor>,
     size: usize,
     offers: &[LeaseOffer],
 ) -> Answer<JobPage> {
     let passed = fence::pass(transaction, fence, 0).await?;
     let limit = documents_to_read(size);
     let mut found = Found::default();
-    find_active(transaction, &fence.bot_id, after, limit, &mut found).await?;
-    let held = page_stages(&fence.bot_id, &STATUSES, after, limit);
-    job_changes::find_on(transaction, Shelf::Holding, held, &mut found).await?;
+    for shelf in [Shelf::Active, Shelf::Holding] {
+        find_page(transaction, shelf, &fence.bot_id, after, limit, &mut found).await?;
+    }
     let Found { mut jobs, documents, .. } = found;
-    jobs.sort_by_key(|job| job.media_id);
+    jobs.sort_by_key(JobCursor::of);
     jobs.truncate(size);
     let restored = offer::restored(&jobs, offers, passed.now);
     let mut adopted = Vec::new();
@@ -111,13 +112,13 @@ async fn try_restore(
 pub(super) async fn completed(
     store: &Connection,
     fence: &Fence,
-    after: Option<MediaId>,
+    after: Option<JobCursor>,
     limit: u32,
 ) -> Answer<JobPage> {
     fence::check(store, fence).await?;
     let size = page_size(limit);
     let stages = page_stages(&fence.bot_id, &["completed"], after, documents_to_read(size));
-    let found = store.aggregate(ACTIVE, stages).await?;
+    let found = store.aggregate_by(ACTIVE, stages, BOT_PAGE_INDEX).await?;
     let mut jobs = Vec::with_capacity(found.len().min(size));
     for document in found.iter().take(size) {
         match job_documents::read(Shelf::Active, document) {
@@ -157,8 +158,7 @@ async fn try_hold(transaction: &mut Transaction<'_>, fence: &Fence, chunk: usize
     let passed = fence::pass(transaction, fence, 0).await?;
     let limit = i64::try_from(chunk).unwrap_or(i64::MAX);
     let mut found = Found::default();
-    find_active(transaction, &fence.bot_id, None, limit, &mut found).await?;
-    found.jobs.truncate(chunk);
+    find_page(transaction, Shelf::Active, &fence.bot_id, None, limit, &mut found).await?;
     let mut changes = Changes::default();
     for job in &found.jobs {
         // Holding has no guard: there is no rejection to tell.

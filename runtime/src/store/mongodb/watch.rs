@@ -216,7 +216,7 @@ fn bots_with_results(bots: &[BotId]) -> Vec<Document> {
     let bots: Vec<&str> = bots.iter().map(BotId::as_str).collect();
     vec![
         doc! { "$match": { "bot_id": { "$in": bots }, "status": "completed" } },
-        doc! { "$sort": { "bot_id": 1, "status": 1, "_id": 1 } },
+        doc! { "$sort": { "bot_id": 1, "status": 1, "created_at": 1, "_id": 1 } },
         doc! { "$group": { "_id": "$bot_id" } },
     ]
 }

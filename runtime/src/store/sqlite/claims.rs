@@ -36,8 +36,9 @@ pub(super) const NEXT_BACK_OFF: &str = "SELECT not_before FROM jobs
      WHERE pool = ?1 AND place = 'active' AND status = 'pending' AND not_before IS NOT NULL
      ORDER BY not_before LIMIT 1";
 
-/// What is held under a token. There are as many leases as workers' slots, so an index of them all is
-/// looked through: most jobs never need an index of their tokens.
+/// What is held under a token. There are as many leases as workers' slots (and results that wait under theirs
+/// while a bot is restored), so an index of them all is looked through: most jobs never need an index of
+/// their tokens.
 pub(super) const HELD: &str = "SELECT media_id, body FROM jobs INDEXED BY jobs_leased
      WHERE lease_expires_at IS NOT NULL AND lease_token = ?1";
 

@@ -24,16 +24,6 @@ pub(super) struct FoundJobs {
     pub(super) rows: usize,
 }
 
-impl FoundJobs {
-    /// These and others, in the order of media ids.
-    pub(super) fn and(mut self, others: Self) -> Self {
-        self.jobs.extend(others.jobs);
-        self.jobs.sort_by_key(|job| job.media_id);
-        self.rows += others.rows;
-        self
-    }
-}
-
 /// The job of a media.
 pub(super) fn find(work: &Work<'_>, media_id: MediaId) -> Answer<Option<Job>> {
     let sql = "SELECT media_id, body FROM jobs WHERE media_id = ?1";
@@ -43,7 +33,28 @@ pub(super) fn find(work: &Work<'_>, media_id: MediaId) -> Answer<Option<Job>> {
 /// The jobs that a query finds; it selects `media_id, body` and bounds its rows. Unreadable ones are
 /// set aside.
 pub(super) fn select(work: &Work<'_>, sql: &str, params: impl Params) -> Answer<FoundJobs> {
-    let read = work.all(sql, params, |row| Ok((id_at::<MediaId>(row, 0)?, read_job(row))))?;
+    select_by(work, sql, params, read_job)
+}
+
+/// The same for one that selects `media_id, body, created_at` and goes by the last of them.
+pub(super) fn select_page(work: &Work<'_>, sql: &str, params: impl Params) -> Answer<FoundJobs> {
+    select_by(work, sql, params, |row| {
+        let job = read_job(row)?;
+        // The next page begins behind what the body says.
+        match row.get::<_, i64>(2) {
+            Ok(created_at) if moment(job.created_at) == created_at => Ok(job),
+            _ => Err(format!("its body was created at {}, its row was not", job.created_at)),
+        }
+    })
+}
+
+fn select_by(
+    work: &Work<'_>,
+    sql: &str,
+    params: impl Params,
+    read: impl Fn(&Row<'_>) -> Result<Job, String>,
+) -> Answer<FoundJobs> {
+    let read = work.all(sql, params, |row| Ok((id_at::<MediaId>(row, 0)?, read(row))))?;
     let mut found = FoundJobs { jobs: Vec::with_capacity(read.len()), rows: read.len() };
     for (media_id, job) in read {
         match job {

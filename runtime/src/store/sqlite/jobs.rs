@@ -1,14 +1,13 @@
 //! A bot's jobs: inserting them, and moving them between active and holding.
 
-use anteroom_core::id::{BotId, CorrespondentId, MediaId, MessageId};
+use anteroom_core::id::{BotId, CorrespondentId, MessageId};
 use anteroom_core::job::offer::{self, LeaseOffer};
 use anteroom_core::job::{Command, FailedCopy, Job, Place, Status};
-use anteroom_core::store::{Fence, InsertAnswer, JobPage, NewJob};
+use anteroom_core::store::{Fence, InsertAnswer, JobCursor, JobPage, NewJob};
 use rusqlite::CachedStatement;
-use rusqlite::types::Value;
 
 use super::archive_rows::ArchiveRow;
-use super::columns::{AsBlob, StoredMessageId};
+use super::columns::{AsBlob, StoredMessageId, moment};
 use super::failure::{Answer, Failure};
 use super::job_rows::FoundJobs;
 use super::prepared::NewRow;
@@ -18,35 +17,25 @@ use super::{archive_rows, bots, correspondents, failed_copies, job_rows};
 /// How many jobs are moved to holding at a time.
 const HOLD_CHUNK_JOBS: usize = 1_000;
 
-/// A page of all jobs of a bot that nobody works on.
-pub(super) const RESTORE: &str = "SELECT media_id, body FROM jobs
-     WHERE bot_id = ?1 AND media_id > ?2 AND lease_expires_at IS NULL ORDER BY media_id LIMIT ?3";
+/// A page of all jobs of a bot.
+pub(super) const RESTORE: &str = "SELECT media_id, body, created_at FROM jobs INDEXED BY jobs_bot
+     WHERE bot_id = ?1 AND (created_at, media_id) > (?2, ?3)
+     ORDER BY created_at, media_id LIMIT ?4";
 
-/// Those of a bot's that are worked on. There are no more leases than workers' slots, so all are looked
-/// through.
-pub(super) const RESTORE_LEASED: &str = "SELECT media_id, body FROM jobs INDEXED BY jobs_leased
-     WHERE lease_expires_at IS NOT NULL AND bot_id = ?1 AND media_id > ?2";
-
-/// A page of the active jobs of a bot that nobody works on.
-pub(super) const HOLD: &str = "SELECT media_id, body FROM jobs
-     WHERE bot_id = ?1 AND media_id > ?2 AND place = 'active' AND lease_expires_at IS NULL
-     ORDER BY media_id LIMIT ?3";
-
-/// Those that are worked on.
-pub(super) const HOLD_LEASED: &str = "SELECT media_id, body FROM jobs INDEXED BY jobs_leased
-     WHERE lease_expires_at IS NOT NULL AND bot_id = ?1 AND media_id > ?2 AND place = 'active'";
+/// A page of the active jobs of a bot.
+pub(super) const HOLD: &str = "SELECT media_id, body, created_at FROM jobs INDEXED BY jobs_bot
+     WHERE bot_id = ?1 AND (created_at, media_id) > (?2, ?3) AND place = 'active'
+     ORDER BY created_at, media_id LIMIT ?4";
 
 /// How many jobs of a bot are held.
-pub(super) const HELD: &str = "SELECT
-     (SELECT count(*) FROM jobs INDEXED BY jobs_bot
-         WHERE bot_id = ?1 AND place = 'holding' AND lease_expires_at IS NULL)
-     + (SELECT count(*) FROM jobs INDEXED BY jobs_leased
-         WHERE lease_expires_at IS NOT NULL AND bot_id = ?1 AND place = 'holding')";
+pub(super) const HELD: &str = "SELECT count(*) FROM jobs INDEXED BY jobs_bot
+     WHERE bot_id = ?1 AND place = 'holding'";
 
 /// A page of the results of a bot.
-pub(super) const COMPLETED: &str = "SELECT media_id, body FROM jobs
-     WHERE bot_id = ?1 AND media_id > ?2 AND place = 'active' AND status = 'completed'
-     ORDER BY media_id LIMIT ?3";
+pub(super) const COMPLETED: &str = "SELECT media_id, body, created_at FROM jobs
+     WHERE bot_id = ?1 AND (created_at, media_id) > (?2, ?3)
+         AND place = 'active' AND status = 'completed'
+     ORDER BY created_at, media_id LIMIT ?4";
 
 /// The highest message id of a correspondent, in archive, jobs and what was set aside. A correspondent
 /// has few jobs, so all of them are looked at; a retried one's message is in the archive.
@@ -186,13 +175,13 @@ fn same_provider_message(one: &Job, other: &Job) -> bool {
 pub(super) fn restore(
     work: &Work<'_>,
     fence: &Fence,
-    after: Option<MediaId>,
+    after: Option<JobCursor>,
     limit: u32,
     offers: &[LeaseOffer],
 ) -> Answer<JobPage> {
     bots::pass_fence(work, fence)?;
     let (bot_id, size) = (&fence.bot_id, page_size(limit));
-    let JobPage { jobs, more } = page(work, RESTORE, Some(RESTORE_LEASED), bot_id, after, size)?;
+    let JobPage { jobs, more } = page(work, RESTORE, bot_id, after, size)?;
     let restored = offer::restored(&jobs, offers, work.now);
     for (job, restored) in jobs.iter().zip(&restored) {
         job_rows::replace(work, job, restored)?;
@@ -204,11 +193,11 @@ pub(super) fn restore(
 pub(super) fn completed(
     work: &Work<'_>,
     fence: &Fence,
-    after: Option<MediaId>,
+    after: Option<JobCursor>,
     limit: u32,
 ) -> Answer<JobPage> {
     bots::pass_fence(work, fence)?;
-    page(work, COMPLETED, None, &fence.bot_id, after, page_size(limit))
+    page(work, COMPLETED, &fence.bot_id, after, page_size(limit))
 }
 
 /// Moves all of a bot's active jobs to holding, and returns how many are held.
@@ -217,11 +206,11 @@ pub(super) fn hold(work: &Work<'_>, fence: &Fence) -> Answer<u32> {
     let bot_id = &fence.bot_id;
     let mut after = None;
     loop {
-        let page = page(work, HOLD, Some(HOLD_LEASED), bot_id, after, HOLD_CHUNK_JOBS)?;
+        let page = page(work, HOLD, bot_id, after, HOLD_CHUNK_JOBS)?;
         for job in &page.jobs {
             // Holding has no guard: there is no rejection to tell.
             let _held = job_rows::apply(work, job, &Command::Hold)?;
-            after = Some(job.media_id);
+            after = Some(JobCursor::of(job));
         }
         if !page.more {
             break;
@@ -231,21 +220,21 @@ pub(super) fn hold(work: &Work<'_>, fence: &Fence) -> Answer<u32> {
     Ok(held.unwrap_or_default())
 }
 
-/// One page of a query over a bot's media ids, and of one over its leased jobs, which finds them all.
-/// Unreadable jobs of it are set aside, so a page that lost some still makes progress.
+/// One page of a query over a bot's jobs. Unreadable ones are set aside, so a page that lost some still makes
+/// progress.
 fn page(
     work: &Work<'_>,
     sql: &str,
-    leased: Option<&str>,
     bot_id: &BotId,
-    after: Option<MediaId>,
+    after: Option<JobCursor>,
     size: usize,
 ) -> Answer<JobPage> {
-    let after = Value::Blob(after.map(|media_id| media_id.blob().to_vec()).unwrap_or_default());
-    let mut found = job_rows::select(work, sql, (bot_id.as_str(), &after, rows_to_read(size)))?;
-    if let Some(leased) = leased {
-        found = found.and(job_rows::select(work, leased, (bot_id.as_str(), &after))?);
-    }
+    let (at, media_id) = match after {
+        Some(after) => (moment(after.created_at), after.media_id.blob().to_vec()),
+        None => (i64::MIN, Vec::new()),
+    };
+    let bot_id = bot_id.as_str();
+    let found = job_rows::select_page(work, sql, (bot_id, at, &media_id, rows_to_read(size)))?;
     let FoundJobs { mut jobs, rows } = found;
     jobs.truncate(size);
     Ok(JobPage { jobs, more: rows > size })

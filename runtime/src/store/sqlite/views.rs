@@ -61,7 +61,7 @@ impl Asked {
     }
 
     /// The statements of `select` over the jobs that a filter finds: of those that nobody works on, and of
-    /// the leased ones, which are no more than there are workers' slots.
+    /// the leased ones, which are few but while a bot with many is restored.
     pub(super) fn jobs(select: &str, filter: &JobFilter) -> Vec<Self> {
         let from: &[&str] = match (filter.state, &filter.bot_id, filter.status) {
             (JobState::Active | JobState::Holding, _, None) => &[WAITING_JOBS, LEASED_JOBS],
@@ -357,7 +357,8 @@ fn owners(work: &Work<'_>) -> Answer<Vec<Owner>> {
     )
 }
 
-/// The bodies of leased jobs: as many as there are workers' slots.
+/// The bodies of leased jobs: of those that are worked on, and of results that wait under their leases while a
+/// bot is restored.
 pub(super) const LEASED: &str = "SELECT body FROM jobs INDEXED BY jobs_leased
      WHERE lease_expires_at IS NOT NULL";
 

@@ -1,22 +1,27 @@
 //! Jobs of a bot that starts, runs and stops.
 
 use anteroom_core::job::{Job, Place, Status};
-use anteroom_core::store::{JobPage, StoreReply, StoreRequest};
+use anteroom_core::store::{JobCursor, JobPage, StoreReply, StoreRequest};
 use anteroom_core::time::Millis;
 
 use super::support::{Bench, ask, fence, heard, job, media, token};
 
+/// The place of a job with a number: all are made at one moment.
+fn cursor(number: u128) -> JobCursor {
+    JobCursor::of(&job("a", "c", number))
+}
+
 fn restore(after: Option<u128>, limit: u32) -> StoreRequest {
     StoreRequest::RestoreBot {
         fence: fence("a", 1),
-        after: after.map(media),
+        after: after.map(cursor),
         limit,
         offers: Vec::new(),
     }
 }
 
 fn completed(after: Option<u128>, limit: u32) -> StoreRequest {
-    StoreRequest::CompletedJobs { fence: fence("a", 1), after: after.map(media), limit }
+    StoreRequest::CompletedJobs { fence: fence("a", 1), after: after.map(cursor), limit }
 }
 
 fn numbers(page: &JobPage) -> Vec<u128> {
@@ -64,7 +69,7 @@ fn restoring_activates_and_adopts_every_job() {
 
 /// Goal: a page of results has the active, completed jobs of the bot and nothing else.
 #[test]
-fn results_are_paged_by_media_id() {
+fn results_are_read_in_pages() {
     let mut bench = Bench::new();
     for number in [1, 2, 4] {
         bench.completed_job(number, heard("hello"));

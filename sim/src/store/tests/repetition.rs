@@ -9,7 +9,7 @@ use anteroom_core::job::{Job, ReleaseReason};
 use anteroom_core::message::{Message, Outcome};
 use anteroom_core::store::{
     ArchiveAnswer, ArchiveItem, CallbackEnd, CallbackPlan, Completion, EnqueueAnswer, FinishedJob,
-    Mark, NewJob, OwedOf, OwedScope, Release, Send, StoreReply, StoreRequest,
+    JobCursor, Mark, NewJob, OwedOf, OwedScope, Release, Send, StoreReply, StoreRequest,
 };
 use anteroom_core::time::{Millis, Timestamp};
 use proptest::collection::vec;
@@ -130,7 +130,7 @@ fn scope() -> impl Strategy<Value = OwedScope> {
 
 fn bot_side_request() -> BoxedStrategy<StoreRequest> {
     let by = || (bot(), epoch()).prop_map(|(bot, epoch)| fence(bot, epoch));
-    let after = || option::of(number().prop_map(media));
+    let after = || option::of(number().prop_map(|number| JobCursor::of(&job("a", "c", number))));
     prop_oneof![
         1 => by().prop_map(StoreRequest::ReleaseBot),
         2 => by().prop_map(StoreRequest::HoldBot),
