@@ -61,18 +61,15 @@ enum StatusName {
 /// The statuses of jobs that wait for a worker.
 pub(super) const WAITING: [&str; 2] = ["pending", "backing_off"];
 
-/// The statuses of jobs that nobody works on.
-pub(super) const UNLEASED: [&str; 3] = ["pending", "backing_off", "completed"];
-
 /// The filter for jobs that nobody works on: the condition of their indexes, so whoever goes by one of those
 /// asks by it.
 pub(super) fn unleased() -> Document {
-    doc! { "status": { "$in": UNLEASED.to_vec() } }
+    doc! { "status": { "$in": ["pending", "backing_off", "completed"] } }
 }
 
 /// The filter for jobs that are worked on. There are as many as workers' slots (and results that wait under
-/// their leases while a bot is restored), so all are looked through. The end of a lease is in it to name their index to the server, and excludes nothing: a
-/// document that has none is found, and set aside.
+/// their leases while a bot is restored), so all are looked through. The end of a lease is in it to name
+/// their index to the server, and excludes nothing: a document that has none is found, and set aside.
 pub(super) fn leased() -> Document {
     doc! { "status": "processing", "lease.expires_at": { "$gte": Bson::MinKey } }
 }
