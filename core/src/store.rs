@@ -489,7 +489,8 @@ pub enum ArchiveAnswer {
         /// Its place.
         seq: ArchiveSeq,
     },
-    /// The provider's message is known under another id. Its own job, if any, is finished.
+    /// The provider's message is known under another id. Its own job is finished, if it may be: a job
+    /// that another holds, or that has no result, stays.
     DuplicateProviderMessage {
         /// The id it has.
         message_id: MessageId,

@@ -40,7 +40,7 @@ impl StoreModel {
 
     fn archive_one(&mut self, bot_id: &BotId, item: &ArchiveItem, now: Timestamp) -> ArchiveAnswer {
         if let Some(message_id) = self.known_under_another_id(bot_id, item) {
-            self.drop_own_job(bot_id, item, now);
+            self.end_own_job(bot_id, item, now);
             return ArchiveAnswer::DuplicateProviderMessage { message_id };
         }
         let stored = self.archive.get(bot_id, &item.correspondent_id, item.message.id);
@@ -100,17 +100,6 @@ impl StoreModel {
                 Err(_) => JobEnd::Refused,
             },
             None => JobEnd::Refused,
-        }
-    }
-
-    /// Ends the job of a message that is archived under another id: whoever works on it, its result
-    /// has no place to go.
-    fn drop_own_job(&mut self, bot_id: &BotId, item: &ArchiveItem, now: Timestamp) {
-        if let Some(job) = self.own_job(bot_id, item) {
-            match self.end_own_job(bot_id, item, now) {
-                JobEnd::Ended => {}
-                JobEnd::Refused => self.jobs.remove(job.media_id),
-            }
         }
     }
 

@@ -1,7 +1,9 @@
 //! Archiving: each message with its callback and the end of its job, or not at all.
 
 use anteroom_core::id::ArchiveSeq;
-use anteroom_core::store::{ArchiveAnswer, ArchiveItem, CallbackPlan, StoreError, StoreRequest};
+use anteroom_core::store::{
+    ArchiveAnswer, ArchiveItem, CallbackPlan, StoreError, StoreRequest, TokenAnswer,
+};
 use anteroom_runtime::store::Store;
 
 use super::fixtures::{
@@ -111,6 +113,23 @@ pub async fn a_duplicates_own_job_is_finished(store: &dyn Store, clock: &TestClo
     let answers = rig.archive(&fence, vec![item_of_lease("c", message, 2)]).await;
     assert_eq!(answers, [duplicate(1)]);
     assert!(rig.restore(&fence).await.is_empty());
+}
+
+/// Goal: a duplicate's job that is another's, or has no result, stays where it is.
+pub async fn a_duplicate_leaves_a_job_that_it_may_not_end(store: &dyn Store, clock: &TestClock) {
+    let rig = Rig::new(store, clock);
+    let fence = rig.bot("b").await;
+    rig.inserted_leased(&fence, &job(&fence, "c", 2, 2, clock.now()), lease(2)).await;
+    let mut known = text(1);
+    known.provider_message_id = "elsewhere".into();
+    rig.archived(&fence, item("c", known)).await;
+    let mut message = ended(2, 2, words("x"));
+    message.provider_message_id = "elsewhere".into();
+    let of_another = item_of_lease("c", message.clone(), 7);
+    for item in [of_another, item_of_result("c", message)] {
+        assert_eq!(rig.archive(&fence, vec![item]).await, [duplicate(1)]);
+    }
+    assert_eq!(rig.renew(media(2), token(2), TTL).await, TokenAnswer::Ok, "its holder has it");
 }
 
 /// Goal: a stored result ends with its message, and only a stored result does.

@@ -113,6 +113,7 @@ macro_rules! store_contract {
                 a_providers_message_is_archived_once
                 a_providers_message_waiting_in_a_job_is_known
                 a_duplicates_own_job_is_finished
+                a_duplicate_leaves_a_job_that_it_may_not_end
                 a_stored_result_ends_with_its_message
                 a_result_made_here_is_durable_with_its_message
                 a_stale_token_stores_nothing

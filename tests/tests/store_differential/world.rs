@@ -378,7 +378,8 @@ impl<'s> World<'s> {
         held.filter(|_| number.is_multiple_of(2)).unwrap_or_else(|| token(number.into()))
     }
 
-    /// A message. One that ends a job is the message that waits for it.
+    /// A message. One that ends a job is the message that waits for it, or says that it is another of
+    /// its provider's.
     fn archive_item(&self, fence: &Fence, item: &Item) -> ArchiveItem {
         let correspondent_id = correspondent(item.correspondent);
         let plain = |mut message: Message| {
@@ -398,6 +399,9 @@ impl<'s> World<'s> {
                 {
                     let mut message = job.placeholder_message.clone();
                     anteroom_core::content::complete(&mut message, outcome(*o), 4_000);
+                    if item.provider_number != item.number {
+                        message.provider_message_id = provider_message(item.provider_number);
+                    }
                     return ArchiveItem {
                         correspondent_id: job.correspondent_id,
                         message: Arc::new(message),

@@ -154,27 +154,25 @@ fn a_waiting_message_under_another_id_is_a_duplicate() {
     assert_eq!((bench.model.archive_rows().count(), bench.model.jobs().count()), (0, 1));
 }
 
-/// Goal: the job of a duplicate is gone with it, whoever holds its lease. Method: the archive comes to
-/// know a waiting message under another id by a text that had the id before the job came.
+/// Goal: what a message is refused for its job's sake stays so when it has become a duplicate
+/// meanwhile, through the same call: its job is where it was.
 #[test]
-fn the_job_of_a_duplicate_is_gone_with_it() {
-    for token_number in [None, Some(1), Some(7)] {
-        let mut bench = Bench::new();
-        bench.insert(&[job("a", "c", 2)]);
-        bench.claim(1, 1);
-        bench.model.jobs.remove(media(2));
-        ask!(bench, Archive, archive(vec![renamed(1, 2)]));
-        let claimed = Command::Claim(lease(1));
-        let applied = job("a", "c", 2).apply(&claimed, bench.now).expect("it is pending");
-        bench.model.jobs.put(Arc::new(applied.job.expect("it stays")));
-
-        let request = archive(vec![media_item(2, heard("late"), token_number)]);
-        let duplicate = ArchiveAnswer::DuplicateProviderMessage { message_id: id(1) };
-        assert_eq!(ask!(bench, Archive, request), std::slice::from_ref(&duplicate));
-        assert_eq!(bench.model.job(media(2)), None);
-        assert_eq!(ask!(bench, Archive, request), [duplicate]);
-        assert_eq!(bench.model.archive_rows().count(), 1);
-    }
+fn a_duplicate_ends_no_job_that_it_may_not_end() {
+    let mut bench = Bench::new();
+    bench.insert(&[job("a", "c", 1)]);
+    let pending = ArchiveItem {
+        message: renamed(1, 2).message,
+        job: Some(FinishedJob { media_id: media(1), token: None, worked: None }),
+        ..text_item("c", 1, CallbackPlan::Owed)
+    };
+    let request = archive(vec![pending, text_item("c", 2, CallbackPlan::Owed)]);
+    let stored = ArchiveAnswer::Stored { seq: seq(1) };
+    assert_eq!(ask!(bench, Archive, request), [ArchiveAnswer::StaleLease, stored]);
+    let once = bench.model.clone();
+    let duplicate = ArchiveAnswer::DuplicateProviderMessage { message_id: id(2) };
+    let known = ArchiveAnswer::AlreadyStored { seq: seq(1) };
+    assert_eq!(ask!(bench, Archive, request), [duplicate, known]);
+    assert_eq!(bench.model, once);
 }
 
 /// Goal: a late repetition finds its message and leaves the retry of the same media alone.

@@ -82,13 +82,17 @@ fn new_job() -> impl Strategy<Value = NewJob> {
     )
 }
 
+/// A message to be archived. One that ends a job is that of the provider's that the job waits for.
 fn archive_item() -> impl Strategy<Value = ArchiveItem> {
     let finished = option::weighted(0.7, option::weighted(0.6, token_number()));
     (correspondent(), numbers(), finished, outcome(), plan()).prop_map(
         |(correspondent, (number, message_number), finished, outcome, callback)| {
             let message = match &finished {
                 None => text_message(number),
-                Some(_) => media_message(number, outcome),
+                Some(_) => Message {
+                    provider_message_id: text_message(message_number).provider_message_id,
+                    ..media_message(number, outcome)
+                },
             };
             let job = finished.map(|token_number| FinishedJob {
                 media_id: media(number),
