@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use anteroom_tests::mongod::{Mongod, install};
-use anteroom_tests::store_bench::agenda;
+use anteroom_tests::store_bench::agenda::{self, Manner};
 use anteroom_tests::store_bench::bed::Ground;
 use anteroom_tests::store_bench::cases::{self, BOTS, Jobs};
 use anteroom_tests::store_bench::load::{MESSAGES_OF_CORRESPONDENT, MESSAGES_OF_CORRESPONDENT_MAX};
@@ -193,20 +193,28 @@ impl Run {
         Ok(())
     }
 
-    /// Measures Agenda on the same server, where there is one, and media jobs as they arrive, in turns.
+    /// Measures Agenda on the same server, where there is one, and media jobs that come in the same
+    /// manner, in turns.
     async fn against_agenda(&self, ground: &Ground) -> Result<()> {
         let Ground::Mongodb(mongod) = ground else { return Ok(()) };
-        let (mut rates, mut ratios, mut obtained) = (Vec::new(), Vec::new(), "");
-        for repetition in 1..=self.repetitions {
-            say(ground, &format!("Agenda, {repetition}"));
-            let (rate, how) = agenda_rate(mongod).await;
-            let live = cases::live_rate(ground, LIVE_JOBS, MESSAGES_OF_CORRESPONDENT).await?;
-            rates.push(rate);
-            ratios.push(live / rate);
-            obtained = how;
+        for (case, manner) in [("agenda", Manner::Arriving), ("agenda backlog", Manner::Waiting)] {
+            let (mut rates, mut ratios, mut obtained) = (Vec::new(), Vec::new(), "");
+            for repetition in 1..=self.repetitions {
+                say(ground, &format!("{case}, {repetition}"));
+                let (rate, how) = agenda_rate(mongod, manner).await;
+                let ours = match manner {
+                    Manner::Arriving => {
+                        cases::live_rate(ground, LIVE_JOBS, MESSAGES_OF_CORRESPONDENT).await?
+                    }
+                    Manner::Waiting => cases::backlog_rate(ground, agenda::JOBS).await?,
+                };
+                rates.push(rate);
+                ratios.push(ours / rate);
+                obtained = how;
+            }
+            print(ground, case, rates, "jobs/s", obtained);
+            print(ground, &format!("{case} ratio"), ratios, "×", "in turns with it");
         }
-        print(ground, "agenda", rates, "jobs/s", obtained);
-        print(ground, "agenda ratio", ratios, "×", "media jobs as they arrive, in turns with it");
         Ok(())
     }
 
@@ -239,9 +247,9 @@ fn milliseconds(time: Duration) -> f64 {
 }
 
 /// What Agenda does, and how it was obtained.
-async fn agenda_rate(mongod: &Mongod) -> (f64, &'static str) {
-    match agenda::jobs_a_second(mongod).await {
-        Ok(rate) => (rate, "Agenda 6 on the same server, a backlog of 2,000"),
+async fn agenda_rate(mongod: &Mongod, manner: Manner) -> (f64, &'static str) {
+    match agenda::jobs_a_second(mongod, manner).await {
+        Ok(rate) => (rate, "2,000 jobs through Agenda 6 on the same server"),
         Err(error) => {
             eprintln!("bench_store: Agenda is not measured: {error:#}");
             (AGENDA_BY_DESIGN, "Agenda is not to be had here: its best by the design")

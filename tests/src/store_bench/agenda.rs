@@ -18,27 +18,41 @@ const PACKAGES: [&str; 2] = ["agenda@6.2.6", "@agendajs/mongo-backend@4.0.3"];
 /// What is run.
 const SCRIPT: &str = include_str!("agenda.mjs");
 
-/// Jobs that wait when it starts.
-const JOBS: usize = 2_000;
+/// Jobs that it is given.
+pub const JOBS: usize = 2_000;
 
 /// How long it may take, in seconds.
 const SECONDS_MAX: u32 = 30;
+
+/// How Agenda gets its jobs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Manner {
+    /// While it runs: storing them is part of what it does.
+    Arriving,
+    /// Before it starts.
+    Waiting,
+}
 
 /// How many jobs a second Agenda does.
 ///
 /// # Errors
 /// When it cannot be installed or run.
-pub async fn jobs_a_second(mongod: &Mongod) -> Result<f64> {
+pub async fn jobs_a_second(mongod: &Mongod, manner: Manner) -> Result<f64> {
     let address =
         format!("{}&w=majority&journal=true", mongod.uri(&SharedMongod::fresh_database()));
-    tokio::task::spawn_blocking(move || run(&address)).await?
+    tokio::task::spawn_blocking(move || run(&address, manner)).await?
 }
 
-fn run(address: &str) -> Result<f64> {
+fn run(address: &str, manner: Manner) -> Result<f64> {
     let home = installed()?;
     fs::write(home.join("agenda.mjs"), SCRIPT)?;
     let mut node = Command::new("node");
-    node.arg("agenda.mjs").arg(address).arg(JOBS.to_string()).arg(SECONDS_MAX.to_string());
+    let manner = match manner {
+        Manner::Arriving => "arriving",
+        Manner::Waiting => "waiting",
+    };
+    node.args(["agenda.mjs", address, manner]);
+    node.arg(JOBS.to_string()).arg(SECONDS_MAX.to_string());
     let output = node.current_dir(&home).output().context("node cannot be run")?;
     let said = String::from_utf8_lossy(&output.stderr);
     ensure!(output.status.success(), "it ended with {}: {said}", output.status);

@@ -172,6 +172,15 @@ async fn run_backlog(ground: &Ground, jobs: usize, bots: usize, look: Look) -> R
     Ok(Ran { took, used, writes })
 }
 
+/// How many waiting jobs a second a node does, without the driver alone.
+///
+/// # Errors
+/// When it does not do them.
+pub async fn backlog_rate(ground: &Ground, jobs: usize) -> Result<f64> {
+    let ran = run_backlog(ground, jobs, BOTS, Watched::counting).await?;
+    Ok(jobs as f64 / ran.took.as_secs_f64())
+}
+
 /// How long a bot with `jobs` held jobs takes to run again, from the node's start to its welcome.
 ///
 /// # Errors

@@ -73,8 +73,20 @@ const CASES: &[Case] = &[
         Target::AtMost(15.0),
     ),
     ("idle", "database operations of an idle node", Target::Below(2.0), Target::Below(2.0)),
-    ("agenda", "Agenda's jobs", Target::None, Target::None),
-    ("agenda ratio", "media jobs against Agenda's", Target::None, Target::AtLeast(20.0)),
+    ("agenda", "Agenda's jobs as they arrive", Target::None, Target::None),
+    (
+        "agenda ratio",
+        "media jobs as they arrive against Agenda's",
+        Target::None,
+        Target::AtLeast(20.0),
+    ),
+    ("agenda backlog", "a backlog of Agenda's jobs", Target::None, Target::None),
+    (
+        "agenda backlog ratio",
+        "a backlog of media jobs against Agenda's",
+        Target::None,
+        Target::None,
+    ),
 ];
 
 /// Runs the store benchmark with its own arguments and publishes what it shows.
