@@ -32,6 +32,11 @@ const LIVE_JOBS: usize = 20_000;
 const BACKLOGS: [usize; 3] = [100, 1_000, 10_000];
 const LONG_BACKLOG: usize = 100_000;
 
+/// Backlogs up to here are over in a second or less, in which much disturbs them: they are measured so
+/// many times as often.
+const SHORT_BACKLOG: usize = 1_000;
+const SHORT_REPETITIONS: usize = 3;
+
 /// Held jobs of one bot.
 const RECOVERED_JOBS: usize = 10_000;
 
@@ -173,7 +178,11 @@ impl Run {
         let long = self.full.then_some(LONG_BACKLOG);
         for jobs in BACKLOGS.into_iter().chain(long) {
             let mut runs = Vec::new();
-            let repetitions = if jobs == LONG_BACKLOG { 1 } else { self.repetitions };
+            let repetitions = match jobs {
+                LONG_BACKLOG => 1,
+                _ if jobs <= SHORT_BACKLOG => self.repetitions.saturating_mul(SHORT_REPETITIONS),
+                _ => self.repetitions,
+            };
             for repetition in 1..=repetitions {
                 say(ground, &format!("a backlog of {jobs} jobs, {repetition}"));
                 runs.push(cases::backlog(ground, jobs).await?);
