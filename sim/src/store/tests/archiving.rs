@@ -3,15 +3,14 @@
 use std::sync::Arc;
 
 use anteroom_core::id::Attempt;
-use anteroom_core::job::Command;
 use anteroom_core::message::{Message, Outcome};
 use anteroom_core::store::{
     ArchiveAnswer, ArchiveItem, CallbackPlan, FinishedJob, StoreError, StoreRequest,
 };
 
 use super::support::{
-    Bench, acquire, archive, ask, fence, heard, id, job, lease, media, media_message, placeholder,
-    seq, text_item, text_message, token,
+    Bench, acquire, archive, ask, fence, heard, id, job, media, media_message, placeholder, seq,
+    text_item, text_message, token,
 };
 use crate::store::CallbackState;
 
