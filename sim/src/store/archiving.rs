@@ -39,18 +39,15 @@ impl StoreModel {
     }
 
     fn archive_one(&mut self, bot_id: &BotId, item: &ArchiveItem, now: Timestamp) -> ArchiveAnswer {
-        if let Some(message_id) = self.known_under_another_id(bot_id, item) {
-            self.end_own_job(bot_id, item, now);
-            return ArchiveAnswer::DuplicateProviderMessage { message_id };
-        }
+        let known = self.known_under_another_id(bot_id, item);
         let stored = self.archive.get(bot_id, &item.correspondent_id, item.message.id);
-        if let Some(seq) = stored.map(|row| row.seq) {
-            self.end_own_job(bot_id, item, now);
-            return ArchiveAnswer::AlreadyStored { seq };
-        }
-        match self.end_own_job(bot_id, item, now) {
-            JobEnd::Refused => ArchiveAnswer::StaleLease,
-            JobEnd::Ended => self.store(bot_id, item, now),
+        let stored = stored.map(|row| row.seq);
+        let end = self.end_own_job(bot_id, item, now);
+        match (known, stored, end) {
+            (Some(message_id), _, _) => ArchiveAnswer::DuplicateProviderMessage { message_id },
+            (None, Some(seq), _) => ArchiveAnswer::AlreadyStored { seq },
+            (None, None, JobEnd::Refused) => ArchiveAnswer::StaleLease,
+            (None, None, JobEnd::Ended) => self.store(bot_id, item, now),
         }
     }
 

@@ -119,7 +119,8 @@ impl Run {
             print(&ground, "idle", vec![rate], "operations/s", "one bot with both its clients");
         }
         if self.asks("agenda") {
-            self.against_agenda(&ground).await?;
+            self.against_agenda(&ground, "agenda", Manner::Arriving).await?;
+            self.against_agenda(&ground, "agenda backlog", Manner::Waiting).await?;
         }
         Ok(())
     }
@@ -204,26 +205,24 @@ impl Run {
 
     /// Measures Agenda on the same server, where there is one, and media jobs that come in the same
     /// manner, in turns.
-    async fn against_agenda(&self, ground: &Ground) -> Result<()> {
+    async fn against_agenda(&self, ground: &Ground, case: &str, manner: Manner) -> Result<()> {
         let Ground::Mongodb(mongod) = ground else { return Ok(()) };
-        for (case, manner) in [("agenda", Manner::Arriving), ("agenda backlog", Manner::Waiting)] {
-            let (mut rates, mut ratios, mut obtained) = (Vec::new(), Vec::new(), "");
-            for repetition in 1..=self.repetitions {
-                say(ground, &format!("{case}, {repetition}"));
-                let (rate, how) = agenda_rate(mongod, manner).await;
-                let ours = match manner {
-                    Manner::Arriving => {
-                        cases::live_rate(ground, LIVE_JOBS, MESSAGES_OF_CORRESPONDENT).await?
-                    }
-                    Manner::Waiting => cases::backlog_rate(ground, agenda::JOBS).await?,
-                };
-                rates.push(rate);
-                ratios.push(ours / rate);
-                obtained = how;
-            }
-            print(ground, case, rates, "jobs/s", obtained);
-            print(ground, &format!("{case} ratio"), ratios, "×", "in turns with it");
+        let (mut rates, mut ratios, mut obtained) = (Vec::new(), Vec::new(), "");
+        for repetition in 1..=self.repetitions {
+            say(ground, &format!("{case}, {repetition}"));
+            let (rate, how) = agenda_rate(mongod, manner).await;
+            let ours = match manner {
+                Manner::Arriving => {
+                    cases::live_rate(ground, LIVE_JOBS, MESSAGES_OF_CORRESPONDENT).await?
+                }
+                Manner::Waiting => cases::backlog_rate(ground, agenda::JOBS).await?,
+            };
+            rates.push(rate);
+            ratios.push(ours / rate);
+            obtained = how;
         }
+        print(ground, case, rates, "jobs/s", obtained);
+        print(ground, &format!("{case} ratio"), ratios, "×", "in turns with it");
         Ok(())
     }
 

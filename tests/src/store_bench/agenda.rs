@@ -25,7 +25,7 @@ pub const JOBS: usize = 2_000;
 const SECONDS_MAX: u32 = 30;
 
 /// How Agenda gets its jobs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy)]
 pub enum Manner {
     /// While it runs: storing them is part of what it does.
     Arriving,

@@ -76,9 +76,16 @@ type Look = fn(Arc<dyn Store>) -> Watched;
 
 /// What a node took for its jobs, and the durable writes that it made if they were kept.
 struct Ran {
+    jobs: usize,
     took: Duration,
     used: Used,
     writes: Writes,
+}
+
+impl Ran {
+    fn jobs_a_second(&self) -> f64 {
+        self.jobs as f64 / self.took.as_secs_f64()
+    }
 }
 
 /// Gives a node `jobs` new jobs, so many of a correspondent, as fast as its window takes them; then makes
@@ -88,7 +95,7 @@ struct Ran {
 /// When the node does not do them.
 pub async fn live(ground: &Ground, jobs: usize, of_correspondent: usize) -> Result<Jobs> {
     let run = async |look| run_live(ground, jobs, of_correspondent, look).await;
-    beside(ground, jobs, run(Watched::counting).await?, run(Watched::keeping).await?).await
+    beside(ground, run(Watched::counting).await?, run(Watched::keeping).await?).await
 }
 
 /// How many new jobs a second a node does, without the driver alone.
@@ -96,8 +103,7 @@ pub async fn live(ground: &Ground, jobs: usize, of_correspondent: usize) -> Resu
 /// # Errors
 /// When it does not do them.
 pub async fn live_rate(ground: &Ground, jobs: usize, of_correspondent: usize) -> Result<f64> {
-    let ran = run_live(ground, jobs, of_correspondent, Watched::counting).await?;
-    Ok(jobs as f64 / ran.took.as_secs_f64())
+    Ok(run_live(ground, jobs, of_correspondent, Watched::counting).await?.jobs_a_second())
 }
 
 async fn run_live(
@@ -133,7 +139,7 @@ async fn run_live(
     drop(staying);
     node.stop().await?;
     bed.clear().await?;
-    Ok(Ran { took, used, writes })
+    Ok(Ran { jobs, took, used, writes })
 }
 
 /// Starts a node on `jobs` jobs that wait for it: from its start to the last acknowledgement; then makes
@@ -142,13 +148,21 @@ async fn run_live(
 /// # Errors
 /// When the node does not do them.
 pub async fn backlog(ground: &Ground, jobs: usize) -> Result<Jobs> {
-    let bots = BOTS.min(jobs / 50);
-    let jobs = jobs / bots * bots;
-    let run = async |look| run_backlog(ground, jobs, bots, look).await;
-    beside(ground, jobs, run(Watched::counting).await?, run(Watched::keeping).await?).await
+    let run = async |look| run_backlog(ground, jobs, look).await;
+    beside(ground, run(Watched::counting).await?, run(Watched::keeping).await?).await
 }
 
-async fn run_backlog(ground: &Ground, jobs: usize, bots: usize, look: Look) -> Result<Ran> {
+/// How many waiting jobs a second a node does, without the driver alone.
+///
+/// # Errors
+/// When it does not do them.
+pub async fn backlog_rate(ground: &Ground, jobs: usize) -> Result<f64> {
+    Ok(run_backlog(ground, jobs, Watched::counting).await?.jobs_a_second())
+}
+
+async fn run_backlog(ground: &Ground, jobs: usize, look: Look) -> Result<Ran> {
+    let bots = BOTS.min(jobs / 50);
+    let jobs = jobs / bots * bots;
     let bed = ground.bed()?;
     fill(&bed, jobs, bots).await?;
     let store = Arc::new(look(bed.open().await?));
@@ -169,16 +183,7 @@ async fn run_backlog(ground: &Ground, jobs: usize, bots: usize, look: Look) -> R
     drop(staying);
     node.stop().await?;
     bed.clear().await?;
-    Ok(Ran { took, used, writes })
-}
-
-/// How many waiting jobs a second a node does, without the driver alone.
-///
-/// # Errors
-/// When it does not do them.
-pub async fn backlog_rate(ground: &Ground, jobs: usize) -> Result<f64> {
-    let ran = run_backlog(ground, jobs, BOTS, Watched::counting).await?;
-    Ok(jobs as f64 / ran.took.as_secs_f64())
+    Ok(Ran { jobs, took, used, writes })
 }
 
 /// How long a bot with `jobs` held jobs takes to run again, from the node's start to its welcome.
@@ -202,8 +207,8 @@ pub async fn recovery(ground: &Ground, jobs: usize) -> Result<Duration> {
 
 /// Makes the same writes without the node. They are those of a second run: keeping every record costs
 /// memory and processor time that are not the node's.
-async fn beside(ground: &Ground, jobs: usize, measured: Ran, kept: Ran) -> Result<Jobs> {
-    let Ran { took, used, .. } = measured;
+async fn beside(ground: &Ground, measured: Ran, kept: Ran) -> Result<Jobs> {
+    let Ran { jobs, took, used, .. } = measured;
     let batches = kept.writes.batches();
     let bed = ground.bed()?;
     let raw = kept.writes.make(ground, &bed).await?;

@@ -1,8 +1,9 @@
 //! Archiving: each message with its callback and the end of its job, or not at all.
 
 use anteroom_core::id::ArchiveSeq;
+use anteroom_core::message::Message;
 use anteroom_core::store::{
-    ArchiveAnswer, ArchiveItem, CallbackPlan, StoreError, StoreRequest, TokenAnswer,
+    ArchiveAnswer, ArchiveItem, CallbackPlan, Fence, StoreError, StoreRequest, TokenAnswer,
 };
 use anteroom_runtime::store::Store;
 
@@ -100,36 +101,41 @@ pub async fn a_providers_message_waiting_in_a_job_is_known(store: &dyn Store, cl
     assert!(rig.owed(&fence).await.is_empty());
 }
 
+/// A message that is archived under another id, and has a job of its own that is held under the lease 2.
+async fn duplicate_with_a_job(rig: &Rig<'_>, fence: &Fence, clock: &TestClock) -> Message {
+    rig.inserted_leased(fence, &job(fence, "c", 2, 2, clock.now()), lease(2)).await;
+    let mut known = text(1);
+    known.provider_message_id = "elsewhere".into();
+    rig.archived(fence, item("c", known)).await;
+    let mut message = ended(2, 2, words("x"));
+    message.provider_message_id = "elsewhere".into();
+    message
+}
+
 /// Goal: a duplicate's own job ends with it, so that nobody works for what is known.
 pub async fn a_duplicates_own_job_is_finished(store: &dyn Store, clock: &TestClock) {
     let rig = Rig::new(store, clock);
     let fence = rig.bot("b").await;
-    rig.inserted_leased(&fence, &job(&fence, "c", 2, 2, clock.now()), lease(2)).await;
-    let mut known = text(1);
-    known.provider_message_id = "elsewhere".into();
-    rig.archived(&fence, item("c", known)).await;
-    let mut message = ended(2, 2, words("x"));
-    message.provider_message_id = "elsewhere".into();
+    let message = duplicate_with_a_job(&rig, &fence, clock).await;
     let answers = rig.archive(&fence, vec![item_of_lease("c", message, 2)]).await;
     assert_eq!(answers, [duplicate(1)]);
     assert!(rig.restore(&fence).await.is_empty());
 }
 
-/// Goal: a duplicate's job that is another's, or has no result, stays where it is.
+/// Goal: a duplicate's job that is another's, or has no result, stays where it is, and ends once it has
+/// one.
 pub async fn a_duplicate_leaves_a_job_that_it_may_not_end(store: &dyn Store, clock: &TestClock) {
     let rig = Rig::new(store, clock);
     let fence = rig.bot("b").await;
-    rig.inserted_leased(&fence, &job(&fence, "c", 2, 2, clock.now()), lease(2)).await;
-    let mut known = text(1);
-    known.provider_message_id = "elsewhere".into();
-    rig.archived(&fence, item("c", known)).await;
-    let mut message = ended(2, 2, words("x"));
-    message.provider_message_id = "elsewhere".into();
-    let of_another = item_of_lease("c", message.clone(), 7);
-    for item in [of_another, item_of_result("c", message)] {
+    let message = duplicate_with_a_job(&rig, &fence, clock).await;
+    let of_result = item_of_result("c", message.clone());
+    for item in [item_of_lease("c", message, 7), of_result.clone()] {
         assert_eq!(rig.archive(&fence, vec![item]).await, [duplicate(1)]);
     }
     assert_eq!(rig.renew(media(2), token(2), TTL).await, TokenAnswer::Ok, "its holder has it");
+    rig.complete(media(2), token(2), words("x")).await;
+    assert_eq!(rig.archive(&fence, vec![of_result]).await, [duplicate(1)]);
+    assert!(rig.restore(&fence).await.is_empty());
 }
 
 /// Goal: a stored result ends with its message, and only a stored result does.

@@ -18,8 +18,8 @@ use proptest::prelude::*;
 use proptest::sample::select;
 
 use super::support::{
-    Bench, TTL, acquire, ask, claim, fence, heard, id, job, key, lease, media, media_message, node,
-    placeholder_of, record, seq, text_message, token,
+    Bench, TTL, acquire, ask, claim, fence, heard, id, job, key, lease, media, media_message,
+    media_message_of, node, placeholder_of, record, seq, text_message, token,
 };
 use crate::store::jobs::Jobs;
 use crate::store::{ArchiveRow, StoreModel};
@@ -88,11 +88,8 @@ fn archive_item() -> impl Strategy<Value = ArchiveItem> {
     (correspondent(), numbers(), finished, outcome(), plan()).prop_map(
         |(correspondent, (number, message_number), finished, outcome, callback)| {
             let message = match &finished {
-                None => text_message(number),
-                Some(_) => Message {
-                    provider_message_id: text_message(message_number).provider_message_id,
-                    ..media_message(number, outcome)
-                },
+                None => Message { id: id(message_number), ..text_message(number) },
+                Some(_) => media_message_of(number, message_number, outcome),
             };
             let job = finished.map(|token_number| FinishedJob {
                 media_id: media(number),
@@ -101,7 +98,7 @@ fn archive_item() -> impl Strategy<Value = ArchiveItem> {
             });
             ArchiveItem {
                 correspondent_id: correspondent.into(),
-                message: Arc::new(Message { id: id(message_number), ..message }),
+                message: Arc::new(message),
                 callback,
                 job,
             }

@@ -208,7 +208,12 @@ pub(super) fn placeholder_of(media_number: u128, number: u128) -> Message {
 }
 
 pub(super) fn media_message(number: u128, outcome: Outcome) -> Message {
-    let mut message = placeholder(number);
+    media_message_of(number, number, outcome)
+}
+
+/// The message of another number whose media ended so.
+pub(super) fn media_message_of(media_number: u128, number: u128, outcome: Outcome) -> Message {
+    let mut message = placeholder_of(media_number, number);
     content::complete(&mut message, outcome, 4_000);
     message
 }
