@@ -106,7 +106,7 @@ pub struct PoolSettings {
 pub struct LeaseSettings {
     /// How long a lease lasts unless renewed.
     pub ttl: Millis,
-    /// How often all leases in flight are renewed.
+    /// How often leases in flight are renewed.
     pub renew_every: Millis,
     /// How long a pool waits before it looks for work that nobody told it of.
     pub poll_every: Millis,

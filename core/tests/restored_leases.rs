@@ -249,3 +249,26 @@ fn jobs_without_a_place_are_given_back() {
     assert_eq!(started(&effects), 4);
     assert_eq!(given_back(&mut node), [1, 6].map(|number| (number, offer.lease.token)));
 }
+
+/// Goal: a job that is done waits for its archive alone, and its lease, which would be in the way of that, is renewed
+/// only when it would not last for two more rounds; that of a job that is worked on is renewed in every round.
+#[test]
+fn the_lease_of_a_job_that_is_done_is_renewed_late() {
+    let mut settings = settings();
+    settings.lease.ttl = Millis::from_secs(3);
+    settings.lease.renew_every = Millis::from_secs(1);
+    let mut node = restoring(settings);
+    let offer = offer(&node).expect("places are free");
+    let token = offer.lease.token;
+    let jobs = vec![leased(&node, 1, &offer), leased(&node, 2, &offer)];
+    assert_eq!(started(&node.answer("restore_bot", Ok(page(jobs, true)))), 2);
+    let result = Ok(words("x"));
+    node.step(Event::Pools(PoolEvent::Ended { media_id: media(1), token, result }));
+    for renewed in [&[2][..], &[1, 2], &[2], &[1, 2]] {
+        node.wait(Millis::from_secs(1));
+        let StoreRequest::Renew { leases, .. } = node.asked("renew") else { panic!("it renews") };
+        let expected: Vec<_> = renewed.iter().map(|number| (media(*number), token)).collect();
+        assert_eq!(*leases, expected);
+        node.answer("renew", Ok(StoreReply::Renew(Vec::new())));
+    }
+}

@@ -1,13 +1,20 @@
 //! How jobs are kept: all leases are renewed in one command; one that cannot be renewed is let go
 //! before the store gives the job to somebody else.
+//!
+//! A job whose result is on its way to the store ends as soon as that is durable, and writing its lease
+//! meanwhile would be in the way of that. So the lease of such a job is renewed only when it would not last for
+//! two more rounds.
+
+use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
 use super::event::PoolEffect;
-use super::{HeldState, Pools};
+use super::{Held, HeldState, Pools};
 use crate::context::Context;
 use crate::id::{LeaseToken, MediaId, OpId};
 use crate::notice::Notice;
+use crate::settings::LeaseSettings;
 use crate::store::{StoreError, StoreReply, StoreRequest, StoreResult};
 use crate::time::Timestamp;
 
@@ -37,6 +44,18 @@ impl Renewal {
     }
 }
 
+impl Held {
+    /// Whether the round of renewals at `now` is to renew the lease.
+    fn wants_renewal(&self, now: Timestamp, settings: &LeaseSettings) -> bool {
+        match self.state {
+            HeldState::Waiting | HeldState::Running { .. } => true,
+            HeldState::Delivered | HeldState::Reported => {
+                self.lease_end < now + settings.renew_every + settings.renew_every
+            }
+        }
+    }
+}
+
 impl Pools {
     /// Something is held from here on: it will have to be renewed.
     pub(super) fn schedule_renewal(&mut self, cx: &Context<'_>) {
@@ -53,9 +72,13 @@ impl Pools {
         if self.held.is_empty() {
             return;
         }
-        let leases: Vec<_> =
-            self.held.iter().map(|(media_id, held)| (*media_id, held.work.token)).collect();
-        let ttl = cx.settings.lease.ttl;
+        let settings = &cx.settings.lease;
+        let due = self.held.iter().filter(|(_, held)| held.wants_renewal(cx.now, settings));
+        let leases: Vec<_> = due.map(|(media_id, held)| (*media_id, held.work.token)).collect();
+        if leases.is_empty() {
+            return self.schedule_renewal(cx);
+        }
+        let ttl = settings.ttl;
         let request = StoreRequest::Renew { leases: leases.clone(), ttl };
         let op = Self::ask_store(cx, request);
         self.renewal.in_flight = Some(Renewing { op, asked_at: cx.now, leases });
@@ -68,6 +91,7 @@ impl Pools {
             Ok(StoreReply::Renew(lost)) => {
                 self.renewal.failures = 0;
                 let lease_end = asked_at + cx.settings.lease.ttl;
+                let lost: BTreeSet<MediaId> = lost.into_iter().collect();
                 for (media_id, token) in leases {
                     let Some(held) = self.held.get_mut(&media_id) else { continue };
                     if held.work.token != token {

@@ -9,11 +9,7 @@ impl Section for LeaseSettings {
     fn visit(&mut self, keys: &mut dyn Keys) {
         let Self { ttl, renew_every, poll_every } = self;
         keys.key("ttl", &mut time(ttl), "How long a lease lasts unless renewed");
-        keys.key(
-            "renew_every",
-            &mut time(renew_every),
-            "How often all leases in flight are renewed",
-        );
+        keys.key("renew_every", &mut time(renew_every), "How often leases in flight are renewed");
         keys.key(
             "poll_every",
             &mut time(poll_every),
