@@ -1,7 +1,7 @@
 //! What a lease's holder may do, and what nobody else may.
 
 use anteroom_core::job::{Job, ReleaseReason, Status};
-use anteroom_core::store::{Completion, Release, StoreReply, StoreRequest, TokenAnswer};
+use anteroom_core::store::{Completion, NewJob, Release, StoreReply, StoreRequest, TokenAnswer};
 use anteroom_core::time::Millis;
 use anteroom_runtime::store::Store;
 
@@ -53,6 +53,27 @@ pub async fn many_leases_are_renewed_at_once(store: &dyn Store, clock: &TestCloc
     ];
     let reply = rig.twice(StoreRequest::Renew { leases, ttl: TTL }).await;
     assert_eq!(reply, StoreReply::Renew(vec![media(9), media(2)]));
+}
+
+/// Goal: so it is with more leases than a store renews in one piece, in whatever order they come. Method: 1,200
+/// leases under three tokens, three of them named under another one.
+pub async fn renewals_of_any_size_name_what_is_lost(store: &dyn Store, clock: &TestClock) {
+    let rig = Rig::new(store, clock);
+    let fence = rig.bot("b").await;
+    let token_of = |number: u64| 1 + number % 3;
+    let new = |number| NewJob {
+        job: job(&fence, "c", number, number, clock.now()),
+        lease: Some(lease(token_of(number))),
+    };
+    rig.insert(&fence, (1..=1_200).map(new).collect()).await;
+    let lost = [1_150, 600, 7];
+    let asked = |number| match lost.contains(&number) {
+        true => (media(number), token(9)),
+        false => (media(number), token(token_of(number))),
+    };
+    let leases = (1..=1_200).rev().map(asked).collect();
+    let reply = rig.twice(StoreRequest::Renew { leases, ttl: TTL }).await;
+    assert_eq!(reply, StoreReply::Renew(lost.map(media).to_vec()));
 }
 
 /// Goal: a job given back is free again; a transient failure is counted once, however often the

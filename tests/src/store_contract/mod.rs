@@ -90,6 +90,7 @@ macro_rules! store_contract {
             leases:
                 renewing_prolongs_the_current_lease
                 many_leases_are_renewed_at_once
+                renewals_of_any_size_name_what_is_lost
                 a_released_job_is_free_again
                 the_first_result_wins
                 completions_are_answered_each

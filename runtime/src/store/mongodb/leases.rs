@@ -20,33 +20,52 @@ use super::statements::Statement;
 use super::transaction::{Transaction, transact};
 use super::values::{AsUuid, uuids};
 
+/// How many leases one command prolongs, and one transaction judges.
+const RENEWED_AT_ONCE: usize = 500;
+
 /// Prolongs leases, and returns the media whose leases are lost.
 pub(super) async fn renew(
     store: &Connection,
     leases: &[(MediaId, LeaseToken)],
     ttl: Millis,
 ) -> Answer<Vec<MediaId>> {
-    let mut by_token: BTreeMap<LeaseToken, BTreeSet<MediaId>> = BTreeMap::new();
-    for (media_id, token) in leases {
-        by_token.entry(*token).or_default().insert(*media_id);
+    let mut by_token: Vec<_> = leases.iter().map(|&(media_id, token)| (token, media_id)).collect();
+    by_token.sort_unstable();
+    by_token.dedup();
+    let mut lost = BTreeSet::new();
+    for leases in by_token.chunks(RENEWED_AT_ONCE) {
+        lost.extend(renew_some(store, leases, ttl).await?);
     }
-    let asked: u64 = by_token.values().map(|ids| ids.len() as u64).sum();
+    let is_lost = |&&(media_id, token): &&(MediaId, LeaseToken)| lost.contains(&(media_id, token));
+    Ok(leases.iter().filter(is_lost).map(|(media_id, _)| *media_id).collect())
+}
+
+/// Prolongs leases that differ and are in the order of their tokens, and returns those that are lost.
+async fn renew_some(
+    store: &Connection,
+    leases: &[(LeaseToken, MediaId)],
+    ttl: Millis,
+) -> Answer<Vec<(MediaId, LeaseToken)>> {
     let end = doc! { "$max": ["$lease.expires_at", store.time.ahead(ttl)] };
-    let statements = by_token.iter().map(|(token, ids)| {
+    let by_token = leases.chunk_by(|(one, _), (next, _)| one == next);
+    let statements = by_token.filter_map(|of_token| {
+        let (token, _) = of_token.first()?;
         let held = doc! {
-            "_id": { "$in": uuids(ids) },
+            "_id": { "$in": uuids(of_token.iter().map(|(_, media_id)| media_id)) },
             "status": "processing",
             "lease.token": token.stored(),
         };
-        Statement::all(held, vec![doc! { "$set": { "lease.expires_at": end.clone() } }])
+        Some(Statement::all(held, vec![doc! { "$set": { "lease.expires_at": end.clone() } }]))
     });
     let statements = statements.collect::<Answer<Vec<_>>>()?;
-    if store.update(ACTIVE, statements).await? == asked {
+    if store.update(ACTIVE, statements).await? == leases.len() as u64 {
         return Ok(Vec::new());
     }
     let commands: Vec<(MediaId, Command)> =
-        leases.iter().map(|&(media_id, token)| (media_id, Command::Renew { token, ttl })).collect();
-    Ok(stale(&commands, judge(store, &commands).await?))
+        leases.iter().map(|&(token, media_id)| (media_id, Command::Renew { token, ttl })).collect();
+    let answered = leases.iter().zip(judge(store, &commands).await?);
+    let lost = answered.filter(|(_, answer)| *answer == TokenAnswer::Stale);
+    Ok(lost.map(|(&(token, media_id), _)| (media_id, token)).collect())
 }
 
 /// Gives jobs back, and returns those that were not held under their tokens.
