@@ -12,7 +12,7 @@ use anteroom_tests::store_bench::agenda::{self, Manner};
 use anteroom_tests::store_bench::bed::Ground;
 use anteroom_tests::store_bench::cases::{self, BOTS, Jobs};
 use anteroom_tests::store_bench::load::{MESSAGES_OF_CORRESPONDENT, MESSAGES_OF_CORRESPONDENT_MAX};
-use anteroom_tests::store_bench::quiet::{self, Single};
+use anteroom_tests::store_bench::quiet::{self, Latency, Single};
 use anyhow::{Result, bail};
 
 /// The one of the `anteroom` binary: a node runs in this process.
@@ -243,10 +243,16 @@ async fn latency(ground: &Ground, single: Single) -> Result<()> {
         Single::Media => "latency media",
     };
     say(ground, case);
-    let times = quiet::latency(ground, single, SINGLE_MESSAGES).await?;
-    let at = |percent: usize| milliseconds(times[(times.len() - 1) * percent / 100]);
-    let how = format!("{SINGLE_MESSAGES} messages, one at a time; 95 % within {:.2} ms", at(95));
-    print(ground, case, vec![at(50)], "ms", &how);
+    let Latency { called_back, confirmed } =
+        quiet::latency(ground, single, SINGLE_MESSAGES).await?;
+    for (case, times) in
+        [(format!("{case} called back"), called_back), (case.to_owned(), confirmed)]
+    {
+        let at = |percent: usize| milliseconds(times[(times.len() - 1) * percent / 100]);
+        let how =
+            format!("{SINGLE_MESSAGES} messages, one at a time; 95 % within {:.2} ms", at(95));
+        print(ground, &case, vec![at(50)], "ms", &how);
+    }
     Ok(())
 }
 

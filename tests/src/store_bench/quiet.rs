@@ -34,12 +34,19 @@ pub enum Single {
     Media,
 }
 
-/// How long each of `count` messages takes that come one at a time, from the frame to the durable
-/// acknowledgement of its callback, in order of length.
+/// How long single messages took from their frames on, each in order of length.
+pub struct Latency {
+    /// To the callback, which its consumer acknowledges at once.
+    pub called_back: Vec<Duration>,
+    /// To the confirmation that the acknowledgement is durable.
+    pub confirmed: Vec<Duration>,
+}
+
+/// How long each of `count` messages takes that come one at a time.
 ///
 /// # Errors
 /// When the node does not do them.
-pub async fn latency(ground: &Ground, single: Single, count: usize) -> Result<Vec<Duration>> {
+pub async fn latency(ground: &Ground, single: Single, count: usize) -> Result<Latency> {
     let bed = ground.bed()?;
     let node = Node::start(bed.open().await?, true).await?;
     let mut provider = Provider::connect(&node.handle, &bot(0)).await?;
@@ -48,24 +55,30 @@ pub async fn latency(ground: &Ground, single: Single, count: usize) -> Result<Ve
         Single::Text => (0..WARM_UP + count).map(text).collect(),
         Single::Media => messages(WARM_UP + count, MESSAGES_OF_CORRESPONDENT),
     };
-    let mut times = Vec::with_capacity(frames.len());
+    let (mut called_back, mut confirmed) = (Vec::new(), Vec::new());
     for frame in frames {
         sleep(PAUSE).await;
         let begun = Instant::now();
         provider.say_one(frame).await?;
         let keys = next(&mut stream).await?;
+        called_back.push(begun.elapsed());
         let answer = node.handle.acknowledge(bot(0), keys).await?;
         let answer = answer.context("an acknowledgement was not durable")?;
-        times.push(begun.elapsed());
+        confirmed.push(begun.elapsed());
         ensure!(answer.acknowledged == 1, "one message, {} callbacks", answer.acknowledged);
         provider.accepted().await?;
     }
     drop((stream, provider));
     node.stop().await?;
     bed.clear().await?;
-    let mut times = times.split_off(WARM_UP);
+    Ok(Latency { called_back: in_order(called_back), confirmed: in_order(confirmed) })
+}
+
+/// The times after the warm-up, in order of length.
+fn in_order(mut times: Vec<Duration>) -> Vec<Duration> {
+    times.drain(..WARM_UP);
     times.sort();
-    Ok(times)
+    times
 }
 
 /// Database operations a second of a node that has worked, has its clients, and nothing to do: counted
