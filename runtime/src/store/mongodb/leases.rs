@@ -36,7 +36,7 @@ pub(super) async fn renew(
     for leases in by_token.chunks(RENEWED_AT_ONCE) {
         lost.extend(renew_some(store, leases, ttl).await?);
     }
-    let is_lost = |&&(media_id, token): &&(MediaId, LeaseToken)| lost.contains(&(media_id, token));
+    let is_lost = |&&(media_id, token): &&(MediaId, LeaseToken)| lost.contains(&(token, media_id));
     Ok(leases.iter().filter(is_lost).map(|(media_id, _)| *media_id).collect())
 }
 
@@ -45,7 +45,7 @@ async fn renew_some(
     store: &Connection,
     leases: &[(LeaseToken, MediaId)],
     ttl: Millis,
-) -> Answer<Vec<(MediaId, LeaseToken)>> {
+) -> Answer<Vec<(LeaseToken, MediaId)>> {
     let end = doc! { "$max": ["$lease.expires_at", store.time.ahead(ttl)] };
     let by_token = leases.chunk_by(|(one, _), (next, _)| one == next);
     let statements = by_token.filter_map(|of_token| {
@@ -63,9 +63,7 @@ async fn renew_some(
     }
     let commands: Vec<(MediaId, Command)> =
         leases.iter().map(|&(token, media_id)| (media_id, Command::Renew { token, ttl })).collect();
-    let answered = leases.iter().zip(judge(store, &commands).await?);
-    let lost = answered.filter(|(_, answer)| *answer == TokenAnswer::Stale);
-    Ok(lost.map(|(&(token, media_id), _)| (media_id, token)).collect())
+    Ok(stale(leases.iter().copied(), judge(store, &commands).await?))
 }
 
 /// Gives jobs back, and returns those that were not held under their tokens.
@@ -76,7 +74,8 @@ pub(super) async fn release(store: &Connection, releases: &[Release]) -> Answer<
             (media_id, Command::Release { token, delay, reason })
         })
         .collect();
-    Ok(stale(&commands, judge(store, &commands).await?))
+    let asked = commands.iter().map(|(media_id, _)| *media_id);
+    Ok(stale(asked, judge(store, &commands).await?))
 }
 
 /// Stores results in their jobs, with failed copies where they are failures.
@@ -123,10 +122,11 @@ async fn complete_all(store: &Connection, completions: &[Completion]) -> Answer<
     Ok(store.update(ACTIVE, statements).await? == completions.len() as u64)
 }
 
-fn stale(commands: &[(MediaId, Command)], answers: Vec<TokenAnswer>) -> Vec<MediaId> {
-    let answered = commands.iter().zip(answers);
+/// Those of what was asked for whose tokens hold nothing.
+fn stale<T>(asked: impl Iterator<Item = T>, answers: Vec<TokenAnswer>) -> Vec<T> {
+    let answered = asked.zip(answers);
     let stale = answered.filter(|(_, answer)| *answer == TokenAnswer::Stale);
-    stale.map(|((media_id, _), _)| *media_id).collect()
+    stale.map(|(asked, _)| asked).collect()
 }
 
 /// Gives each job its command, wherever it is.
