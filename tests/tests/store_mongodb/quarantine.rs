@@ -2,7 +2,7 @@
 
 use anteroom_core::id::{ArchiveSeq, Attempt};
 use anteroom_core::job::ReleaseReason;
-use anteroom_core::store::{Release, StoreReply, StoreRequest};
+use anteroom_core::store::{JobCursor, Release, StoreReply, StoreRequest};
 use anteroom_core::time::Millis;
 use anteroom_tests::store_contract::Rig;
 use anteroom_tests::store_contract::fixtures::{
@@ -94,6 +94,37 @@ async fn a_job_that_cannot_be_read_is_in_nobodys_way() {
         assert_eq!(rig.known(vec![media(1), media(2), media(3)]).await, [media(1), media(2)]);
         assert_eq!(rig.next_id(&fence, "c").await, id(3), "{way}");
     }
+}
+
+/// Goal: no job stays held because those in front of it cannot be read. Method: of four held jobs two are spoilt; a
+/// younger one is active; pages of two are restored.
+#[tokio::test]
+async fn no_job_is_passed_over_where_a_page_has_lost_some() {
+    let place = Place::new().await;
+    let store = place.open().await;
+    let rig = Rig::new(&store, &place.clock);
+    let fence = rig.bot("b").await;
+    for n in 1..=4 {
+        rig.inserted(&fence, &job(&fence, "c", n, n, place.clock.now())).await;
+        place.clock.advance(Millis::from_secs(1));
+    }
+    rig.hold(&fence).await;
+    rig.inserted(&fence, &job(&fence, "c", 5, 5, place.clock.now())).await;
+    let first = doc! { "message_id": { "$in": [1_i64, 2] } };
+    spoil(&place, "media_processing_jobs_holding", first, "placeholder_message").await;
+    let mut restored = Vec::new();
+    let mut after = None;
+    loop {
+        let (fence, offers) = (fence.clone(), Vec::new());
+        let request = StoreRequest::RestoreBot { fence, after, limit: 2, offers };
+        let StoreReply::RestoreBot(page) = rig.ask(request).await else { panic!("a page") };
+        after = page.jobs.last().map(JobCursor::of).or(after);
+        restored.extend(page.jobs.iter().map(|job| job.media_id));
+        if !page.more {
+            break;
+        }
+    }
+    assert_eq!(restored, [media(3), media(4), media(5)]);
 }
 
 /// Goal: an archived message that cannot be read does not stop the outbox, and its id stays taken.

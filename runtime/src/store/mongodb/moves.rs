@@ -4,8 +4,8 @@
 //! it is in exactly one of them at every moment, with its status, its lease and its result.
 
 use anteroom_core::id::BotId;
-use anteroom_core::job::Command;
 use anteroom_core::job::offer::{self, LeaseOffer};
+use anteroom_core::job::{Command, Job};
 use anteroom_core::store::{Fence, JobCursor, JobPage};
 use mongodb::bson::{Document, doc};
 
@@ -23,7 +23,7 @@ use super::values::{AsUuid, date, uuids};
 /// How many jobs one transaction moves to holding at first; each conflict with a worker halves it.
 const HOLD_CHUNK_JOBS: usize = 500;
 
-/// The statuses of a job: a page of all of them goes through the index in the order of pages.
+/// The statuses of a job: a page of all of them merges a range of the index each.
 const STATUSES: [&str; 4] = ["pending", "backing_off", "processing", "completed"];
 
 /// Leaves out the jobs up to the one that the page before ended with.
@@ -36,30 +36,54 @@ fn behind(after: Option<JobCursor>, filter: &mut Document) {
     filter.insert("$nor", vec![up_to]);
 }
 
-/// The stages that find a page of a bot's jobs in some statuses, in the order of pages.
-fn page_stages(
-    bot_id: &BotId,
-    statuses: &[&str],
-    after: Option<JobCursor>,
-    limit: i64,
-) -> Vec<Document> {
-    let mut filter = doc! { "bot_id": bot_id.as_str(), "status": { "$in": statuses } };
+/// The stages that find a page of a bot's jobs, in the order of pages.
+fn page_stages(mut filter: Document, after: Option<JobCursor>, limit: i64) -> Vec<Document> {
     behind(after, &mut filter);
     let order = doc! { "created_at": 1, "_id": 1 };
     vec![doc! { "$match": filter }, doc! { "$sort": order }, doc! { "$limit": limit }]
 }
 
-/// Adds a page of a bot's jobs on a shelf to what was found.
+/// A page of a bot's jobs on a shelf.
 async fn find_page(
     transaction: &mut Transaction<'_>,
     shelf: Shelf,
     bot_id: &BotId,
     after: Option<JobCursor>,
     limit: i64,
-    found: &mut Found,
-) -> Answer<()> {
-    let stages = page_stages(bot_id, &STATUSES, after, limit);
-    job_changes::find_by(transaction, shelf, stages, Some(BOT_PAGE_INDEX), found).await
+) -> Answer<Found> {
+    let filter = doc! { "bot_id": bot_id.as_str(), "status": { "$in": STATUSES.to_vec() } };
+    let stages = page_stages(filter, after, limit);
+    let mut found = Found::default();
+    job_changes::find_by(transaction, shelf, stages, Some(BOT_PAGE_INDEX), &mut found).await?;
+    Ok(found)
+}
+
+/// A page of a bot's jobs, wherever they are.
+async fn find_jobs(
+    transaction: &mut Transaction<'_>,
+    bot_id: &BotId,
+    after: Option<JobCursor>,
+    size: usize,
+) -> Answer<JobPage> {
+    let mut jobs: Vec<Job> = Vec::new();
+    let mut documents = 0;
+    let mut through: Option<JobCursor> = None;
+    for shelf in [Shelf::Active, Shelf::Holding] {
+        let found = find_page(transaction, shelf, bot_id, after, documents_to_read(size)).await?;
+        documents += found.documents;
+        if found.documents > size {
+            // The page ends where this shelf may have more: the next one begins behind it.
+            let Some(last) = found.jobs.last().map(JobCursor::of) else {
+                return Ok(JobPage { jobs: Vec::new(), more: true });
+            };
+            through = Some(through.map_or(last, |through| through.min(last)));
+        }
+        jobs.extend(found.jobs);
+    }
+    jobs.retain(|job| through.is_none_or(|through| JobCursor::of(job) <= through));
+    jobs.sort_by_key(JobCursor::of);
+    jobs.truncate(size);
+    Ok(JobPage { jobs, more: documents > size })
 }
 
 /// Activates a page of a bot's jobs, leases those that get an offered place, and returns them.
@@ -82,14 +106,7 @@ async fn try_restore(
     offers: &[LeaseOffer],
 ) -> Answer<JobPage> {
     let passed = fence::pass(transaction, fence, 0).await?;
-    let limit = documents_to_read(size);
-    let mut found = Found::default();
-    for shelf in [Shelf::Active, Shelf::Holding] {
-        find_page(transaction, shelf, &fence.bot_id, after, limit, &mut found).await?;
-    }
-    let Found { mut jobs, documents, .. } = found;
-    jobs.sort_by_key(JobCursor::of);
-    jobs.truncate(size);
+    let JobPage { jobs, more } = find_jobs(transaction, &fence.bot_id, after, size).await?;
     let restored = offer::restored(&jobs, offers, passed.now);
     let mut adopted = Vec::new();
     let mut changes = Changes::default();
@@ -105,7 +122,7 @@ async fn try_restore(
         let change = doc! { "$set": { "active_since": date(passed.now) } };
         transaction.update_all(ACTIVE, doc! { "_id": { "$in": uuids(adopted) } }, change).await?;
     }
-    Ok(JobPage { jobs: restored, more: documents > size })
+    Ok(JobPage { jobs: restored, more })
 }
 
 /// A page of a bot's results.
@@ -117,7 +134,8 @@ pub(super) async fn completed(
 ) -> Answer<JobPage> {
     fence::check(store, fence).await?;
     let size = page_size(limit);
-    let stages = page_stages(&fence.bot_id, &["completed"], after, documents_to_read(size));
+    let filter = doc! { "bot_id": fence.bot_id.as_str(), "status": "completed" };
+    let stages = page_stages(filter, after, documents_to_read(size));
     let found = store.aggregate_by(ACTIVE, stages, BOT_PAGE_INDEX).await?;
     let mut jobs = Vec::with_capacity(found.len().min(size));
     for document in found.iter().take(size) {
@@ -157,8 +175,8 @@ pub(super) async fn hold_some(store: &Connection, fence: &Fence) -> Answer<bool>
 async fn try_hold(transaction: &mut Transaction<'_>, fence: &Fence, chunk: usize) -> Answer<usize> {
     let passed = fence::pass(transaction, fence, 0).await?;
     let limit = i64::try_from(chunk).unwrap_or(i64::MAX);
-    let mut found = Found::default();
-    find_page(transaction, Shelf::Active, &fence.bot_id, None, limit, &mut found).await?;
+    let bot_id = &fence.bot_id;
+    let found = find_page(transaction, Shelf::Active, bot_id, None, limit).await?;
     let mut changes = Changes::default();
     for job in &found.jobs {
         // Holding has no guard: there is no rejection to tell.
