@@ -145,7 +145,7 @@ async fn is_taken_over(place: &Place) {
     let count = quarantine.count_documents(doc! {}).await.expect("the server answers");
     assert_eq!(count, 4, "a job, a message, and a message and a job that were there twice");
     let steps = place.database.collection::<Document>("schema_migrations");
-    assert_eq!(steps.count_documents(doc! {}).await.expect("the server answers"), 7);
+    assert_eq!(steps.count_documents(doc! {}).await.expect("the server answers"), 8);
 }
 
 fn super_item() -> anteroom_core::store::ArchiveItem {

@@ -21,7 +21,8 @@ use crate::store::presence::KEPT_FOR;
 /// The index that knows a message by its provider's id, in the archive and among jobs.
 pub(super) const PROVIDER_MESSAGE_INDEX: &str = "bot_id_correspondent_id_provider_message_id";
 
-/// The index of the pages of a bot's jobs.
+/// The index of the pages of a bot's jobs. Among held ones it has no status any more, but the name by which nodes
+/// of earlier versions go, that may run beside.
 pub(super) const BOT_PAGE_INDEX: &str = "bot_id_status";
 
 /// The names of those of [`CHANGED`] that nobody goes by.
@@ -119,11 +120,6 @@ fn lease_end(collection: &'static str) -> Index {
     some(collection, LEASE_INDEX, keys, leased())
 }
 
-/// Pages of a bot's jobs or results, the oldest first: restore, hold, results.
-fn bot_page(collection: &'static str) -> Index {
-    all(collection, BOT_PAGE_INDEX, doc! { "bot_id": 1, "status": 1, "created_at": 1, "_id": 1 })
-}
-
 /// Operators' lists: jobs by their age; what else is filtered by stands in the entries.
 fn listed(collection: &'static str) -> Index {
     let keys = doc! { "created_at": 1, "_id": 1, "bot_id": 1, "pool": 1, "status": 1 };
@@ -156,7 +152,8 @@ fn of_active() -> Vec<Index> {
         ),
         // Leased jobs are found by the ends of their leases instead.
         Index { only: Some(unleased()), ..listed(ACTIVE) },
-        bot_page(ACTIVE),
+        // Pages of a bot's jobs or results, the oldest first: restore, hold, results.
+        all(ACTIVE, BOT_PAGE_INDEX, doc! { "bot_id": 1, "status": 1, "created_at": 1, "_id": 1 }),
         provider_message(ACTIVE),
         lease_end(ACTIVE),
         // The sweep for jobs that waited too long since their bot was restored.
@@ -172,7 +169,9 @@ fn of_active() -> Vec<Index> {
 fn of_holding() -> Vec<Index> {
     vec![
         listed(HOLDING),
-        bot_page(HOLDING),
+        // Pages of a bot's jobs, the oldest first: restore. With a status in front, each page would pass the
+        // deleted entries of all pages before it.
+        all(HOLDING, BOT_PAGE_INDEX, doc! { "bot_id": 1, "created_at": 1, "_id": 1 }),
         provider_message(HOLDING),
         lease_end(HOLDING),
         // The sweep for jobs that waited too long since their bot was stopped.

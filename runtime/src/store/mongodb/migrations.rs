@@ -42,7 +42,7 @@ enum Step {
 }
 
 /// All steps, in their order.
-const STEPS: [(i32, &str, Step); 7] = [
+const STEPS: [(i32, &str, Step); 8] = [
     (1, "first shape", Step::Begin),
     (2, "jobs of the earlier backend", Step::EarlierJobs),
     (3, "messages of the earlier backend", Step::EarlierMessages),
@@ -50,6 +50,7 @@ const STEPS: [(i32, &str, Step); 7] = [
     (5, "indexes without leased jobs", Step::ChangedIndexes),
     (6, "indexes of leases that tell whose they are", Step::ChangedIndexes),
     (7, "pages of a bot by the age of its jobs", Step::ChangedIndexes),
+    (8, "pages of held jobs in one range", Step::ChangedIndexes),
 ];
 
 /// Brings the database to the newest shape.

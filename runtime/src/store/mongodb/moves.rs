@@ -23,7 +23,7 @@ use super::values::{AsUuid, date, uuids};
 /// How many jobs one transaction moves to holding at first; each conflict with a worker halves it.
 const HOLD_CHUNK_JOBS: usize = 500;
 
-/// The statuses of a job: a page of all of them merges a range of the index each.
+/// The statuses of an active job: a page of all of them merges a range of the index each.
 const STATUSES: [&str; 4] = ["pending", "backing_off", "processing", "completed"];
 
 /// Leaves out the jobs up to the one that the page before ended with.
@@ -51,7 +51,10 @@ async fn find_page(
     after: Option<JobCursor>,
     limit: i64,
 ) -> Answer<Found> {
-    let filter = doc! { "bot_id": bot_id.as_str(), "status": { "$in": STATUSES.to_vec() } };
+    let mut filter = doc! { "bot_id": bot_id.as_str() };
+    if shelf == Shelf::Active {
+        filter.insert("status", doc! { "$in": STATUSES.to_vec() });
+    }
     let stages = page_stages(filter, after, limit);
     let mut found = Found::default();
     job_changes::find_by(transaction, shelf, stages, Some(BOT_PAGE_INDEX), &mut found).await?;
