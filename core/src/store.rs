@@ -410,6 +410,14 @@ pub struct JobPage {
     pub more: bool,
 }
 
+impl JobPage {
+    /// Where the page behind this one begins, which began behind `after`. A page may be without jobs and have
+    /// more behind it: those that could not be read are set aside.
+    pub fn behind(&self, after: Option<JobCursor>) -> Option<JobCursor> {
+        self.jobs.last().map(JobCursor::of).or(after)
+    }
+}
+
 /// A job to be inserted.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct NewJob {

@@ -62,6 +62,25 @@ fn behind_a_page_that_could_not_be_read_is_another() {
     assert_eq!(effects[0], "notice: bot_id wa-7 epoch 1 bot_started restored 1");
 }
 
+/// Goal: the same of a page of results: those behind it are looked for at once, not when the bot looks next. Method:
+/// as above.
+#[test]
+fn behind_results_that_could_not_be_read_are_others() {
+    let mut node = Node::running(node_settings());
+    node.step(bot(BotEvent::ResultsWaiting));
+    let status = Status::Completed { outcome: words("news"), token: None, worked: None };
+    let job = job("alice", 1, 0xa1, status);
+    let behind = JobCursor::of(&job);
+    for (jobs, expected) in [(vec![], None), (vec![job], Some(behind)), (vec![], Some(behind))] {
+        let page = StoreReply::CompletedJobs(JobPage { jobs, more: true });
+        node.answer("completed_jobs", Ok(page));
+        let StoreRequest::CompletedJobs { after, .. } = node.asked("completed_jobs") else {
+            panic!("it is its name");
+        };
+        assert_eq!(*after, expected);
+    }
+}
+
 /// A node whose bot has one of its jobs restored and is waiting for more; a worker here had claimed it,
 /// and its result has come. With what the machine does about it.
 fn a_result_between_two_pages() -> (Node, Vec<Effect>) {

@@ -34,10 +34,9 @@ impl Restore {
         self.offers.iter().map(|offer| offer.lease.token).collect()
     }
 
-    /// Where the page behind this one begins. A page may be without jobs and have more behind it: those that
-    /// could not be read are set aside.
+    /// Where the page behind this one begins.
     pub fn behind(&self, page: &JobPage) -> Option<JobCursor> {
-        page.jobs.last().map(JobCursor::of).or(self.after)
+        page.behind(self.after)
     }
 
     /// Takes places for it. Asked again, it has the same leases, for they may have been given; those that

@@ -278,8 +278,11 @@ impl Bot {
                 for job in page.jobs.iter().filter(|job| !ended.contains(&job.media_id)) {
                     self.take_job(cx, &reply, job);
                 }
-                let last = page.jobs.last().map(JobCursor::of);
-                self.results.next_page = last.filter(|_| page.more);
+                if page.more {
+                    // Where nothing of the first page could be read, from the beginning again.
+                    self.results.next_page = page.behind(after);
+                    self.results.waiting |= self.results.next_page.is_none();
+                }
             }
             Err(StoreError::Unavailable { detail }) => {
                 self.results.page.retry_later(cx, after, "completed_jobs", detail);

@@ -3,7 +3,7 @@
 use anteroom_core::id::MediaId;
 use anteroom_core::job::offer::LeaseOffer;
 use anteroom_core::job::{Command, Job, Place, ReleaseReason};
-use anteroom_core::store::{Fence, JobCursor, JobPage, Release, TokenAnswer};
+use anteroom_core::store::{Fence, JobPage, Release, TokenAnswer};
 use anteroom_core::time::Millis;
 use anteroom_runtime::store::Store;
 
@@ -65,7 +65,7 @@ pub async fn restoring_goes_by_pages(store: &dyn Store, clock: &TestClock) {
         assert_eq!(page.jobs.iter().map(|job| job.media_id).collect::<Vec<_>>(), expected);
         assert!(page.jobs.iter().all(|job| job.place == Place::Active));
         assert_eq!(page.more, more);
-        after = page.jobs.last().map(JobCursor::of);
+        after = page.behind(after);
     }
     let page = rig.restore_page(&fence, after, 2).await;
     assert!(page.jobs.is_empty() && !page.more);
@@ -178,7 +178,7 @@ pub async fn a_page_has_leased_jobs_in_their_places(store: &dyn Store, clock: &T
             let expected: Vec<_> = expected.iter().map(|n| media(*n)).collect();
             assert_eq!(page.jobs.iter().map(|job| job.media_id).collect::<Vec<_>>(), expected);
             assert_eq!(page.more, more);
-            after = page.jobs.last().map(JobCursor::of);
+            after = page.behind(after);
         }
         assert_eq!(rig.hold(&fence).await, 5);
     }
@@ -239,7 +239,7 @@ pub async fn results_wait_in_pages(store: &dyn Store, clock: &TestClock) {
     }
     let page = rig.completed(&fence, None, 1).await;
     assert_eq!((page.jobs[0].media_id, page.more), (media(1), true));
-    let after = page.jobs.last().map(JobCursor::of);
+    let after = page.behind(None);
     let page = rig.completed(&fence, after, 1).await;
     assert_eq!((page.jobs[0].media_id, page.more), (media(3), false));
     rig.hold(&fence).await;

@@ -5,7 +5,7 @@
 //! sorts; and what was examined is in proportion to what was asked for.
 
 use anteroom_core::id::ArchiveSeq;
-use anteroom_core::store::{CallbackPlan, JobCursor, OwedOf, OwedScope, StoreRequest};
+use anteroom_core::store::{CallbackPlan, OwedOf, OwedScope, StoreRequest};
 use anteroom_core::time::{Millis, Timestamp};
 use anteroom_runtime::store::mongodb::MongoStore;
 use anteroom_runtime::store::views::{
@@ -142,7 +142,7 @@ async fn run_everything(place: &Place, store: &dyn Store) {
     rig.ask(StoreRequest::ForgetArchived { retention: Millis::from_hours(1), limit: 20 }).await;
     rig.hold(&fence).await;
     let page = rig.restore_page(&fence, None, 20).await;
-    rig.restore_page(&fence, page.jobs.last().map(JobCursor::of), 20).await;
+    rig.restore_page(&fence, page.behind(None), 20).await;
     rig.discard(media(105)).await;
     let renew = StoreRequest::RenewBots {
         node_id: node(1),

@@ -2,7 +2,7 @@
 
 use anteroom_core::id::{ArchiveSeq, Attempt};
 use anteroom_core::job::ReleaseReason;
-use anteroom_core::store::{JobCursor, Release, StoreReply, StoreRequest};
+use anteroom_core::store::{Release, StoreReply, StoreRequest};
 use anteroom_core::time::Millis;
 use anteroom_tests::store_contract::Rig;
 use anteroom_tests::store_contract::fixtures::{
@@ -118,7 +118,7 @@ async fn no_job_is_passed_over_where_a_page_has_lost_some() {
         let (fence, offers) = (fence.clone(), Vec::new());
         let request = StoreRequest::RestoreBot { fence, after, limit: 2, offers };
         let StoreReply::RestoreBot(page) = rig.ask(request).await else { panic!("a page") };
-        after = page.jobs.last().map(JobCursor::of).or(after);
+        after = page.behind(after);
         restored.extend(page.jobs.iter().map(|job| job.media_id));
         if !page.more {
             break;
