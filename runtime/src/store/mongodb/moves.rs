@@ -70,7 +70,7 @@ async fn find_jobs(
 ) -> Answer<JobPage> {
     let mut jobs: Vec<Job> = Vec::new();
     let mut documents = 0;
-    let mut through: Option<JobCursor> = None;
+    let mut ends: Vec<JobCursor> = Vec::new();
     for shelf in [Shelf::Active, Shelf::Holding] {
         let found = find_page(transaction, shelf, bot_id, after, documents_to_read(size)).await?;
         documents += found.documents;
@@ -79,11 +79,11 @@ async fn find_jobs(
             let Some(last) = found.jobs.last().map(JobCursor::of) else {
                 return Ok(JobPage { jobs: Vec::new(), more: true });
             };
-            through = Some(through.map_or(last, |through| through.min(last)));
+            ends.push(last);
         }
         jobs.extend(found.jobs);
     }
-    jobs.retain(|job| through.is_none_or(|through| JobCursor::of(job) <= through));
+    jobs.retain(|job| ends.iter().all(|end| JobCursor::of(job) <= *end));
     jobs.sort_by_key(JobCursor::of);
     jobs.truncate(size);
     Ok(JobPage { jobs, more: documents > size })
