@@ -105,7 +105,9 @@ pub enum StoreRequest {
         /// How many at the most.
         limit: u32,
     },
-    /// The next owed callbacks, their attempt numbers raised in the same write.
+    /// The next owed callbacks, each with an attempt number that is durable: the first, where the callback
+    /// came to be owed under this epoch and was never raised, for nobody else can have sent it; otherwise the
+    /// next one, raised in the same write. So an owner must not send what it has sent and reads again.
     OwedCallbacks {
         /// Which bot.
         fence: Fence,
@@ -459,15 +461,15 @@ pub struct ArchiveItem {
     pub job: Option<FinishedJob>,
 }
 
-/// Whether a message owes a callback.
+/// Whether a message owes a callback. The number of its first attempt, 1, is durable with the message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum CallbackPlan {
     /// It owes none.
     None,
-    /// It owes one that stays in the store for now: attempt 0.
+    /// It owes one that stays in the store for now.
     Owed,
-    /// It owes one that is sent as soon as it is durable: attempt 1.
+    /// It owes one that is sent as soon as it is durable.
     OwedInWindow,
 }
 
@@ -585,6 +587,10 @@ pub struct Mark {
     /// write, with the callback id as its `send_id`.
     #[serde(serialize_with = "crate::contents::maybe")]
     pub reply: Option<String>,
+    /// Whether this owner may have sent it. Where it is not known to, a first attempt that only this
+    /// owner could have sent was not.
+    #[serde(default)]
+    pub sent: bool,
 }
 
 /// How a callback ended.

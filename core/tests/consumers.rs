@@ -277,6 +277,26 @@ fn what_the_store_does_not_know_to_be_sent_is_made_again() {
     assert_eq!(again, ["wa-7: callback alice/1/r0 attempt 2 stream 1 \"hello\""]);
 }
 
+/// Goal: with the end of a callback goes whether this owner may have sent it: of first attempts the store does not know.
+/// Method: an open callback is acknowledged, then one that is not in memory.
+#[test]
+fn a_mark_says_whether_its_owner_has_sent_it() {
+    let mut node = running();
+    node.step(attach(1));
+    archived(&mut node, 1, "alice");
+    node.step(acknowledge(1, [key("alice", 1)]));
+    let sent = |node: &Node| match node.asked("mark_called_back") {
+        StoreRequest::MarkCalledBack { marks, .. } => {
+            marks.iter().map(|mark| mark.sent).collect::<Vec<_>>()
+        }
+        request => panic!("{request:?}"),
+    };
+    assert_eq!(sent(&node), [true]);
+    node.answer("mark_called_back", Ok(marked(1)));
+    node.step(acknowledge(2, [key("carol", 7)]));
+    assert_eq!(sent(&node), [false]);
+}
+
 /// Goal: the numbers of attempts are made durable one request at a time. Method: a second callback wants its next number
 /// while the first one's is under way.
 #[test]

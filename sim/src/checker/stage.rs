@@ -188,13 +188,15 @@ impl Stage {
 
     /// Ends a callback.
     pub fn end(&mut self, key: &CallbackKey) {
-        let mark = Mark { key: key.clone(), end: CallbackEnd::Acknowledged, reply: None };
+        let mark =
+            Mark { key: key.clone(), end: CallbackEnd::Acknowledged, reply: None, sent: true };
         self.apply(&StoreRequest::MarkCalledBack { fence: self.fence(), marks: vec![mark] });
     }
 
     /// What giving a callback up asks, and what the store answers.
     pub fn given_up(&mut self, key: &CallbackKey) -> (StoreRequest, StoreResult) {
-        let mark = Mark { key: key.clone(), end: CallbackEnd::Undeliverable, reply: None };
+        let mark =
+            Mark { key: key.clone(), end: CallbackEnd::Undeliverable, reply: None, sent: true };
         let request = StoreRequest::MarkCalledBack { fence: self.fence(), marks: vec![mark] };
         let result = self.store.apply(self.now, &request);
         (request, result)

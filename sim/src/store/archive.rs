@@ -9,7 +9,7 @@ use std::ops::Bound;
 use std::sync::Arc;
 
 use anteroom_core::id::{
-    ArchiveSeq, Attempt, BotId, CallbackKey, CorrespondentId, MediaId, MessageId,
+    ArchiveSeq, Attempt, BotId, CallbackKey, CorrespondentId, Epoch, MediaId, MessageId,
 };
 use anteroom_core::message::Message;
 use anteroom_core::store::{CallbackEnd, CallbackPlan};
@@ -37,6 +37,8 @@ pub struct ArchiveRow {
     pub attempts: Attempt,
     /// How often the consumer refused it.
     pub failures: u32,
+    /// The epoch under which it came to be owed; none when an operator had it owed anew.
+    pub epoch: Option<Epoch>,
 }
 
 impl ArchiveRow {
@@ -45,6 +47,12 @@ impl ArchiveRow {
     pub fn callback_key(&self) -> CallbackKey {
         let (correspondent_id, message_id) = (self.correspondent_id.clone(), self.message.id);
         CallbackKey { correspondent_id, message_id, revision: self.revision }
+    }
+
+    /// Whether nobody but the owner under this epoch can have sent its callback, and that one with the
+    /// first number alone.
+    pub(super) fn is_first_attempt_under(&self, epoch: Epoch) -> bool {
+        self.attempts == Attempt(1) && self.epoch == Some(epoch)
     }
 }
 
@@ -72,8 +80,7 @@ impl CallbackState {
     pub(super) fn planned(plan: CallbackPlan, now: Timestamp) -> (Self, Attempt) {
         match plan {
             CallbackPlan::None => (Self::NotOwed { since: now }, Attempt(0)),
-            CallbackPlan::Owed => (Self::Owed, Attempt(0)),
-            CallbackPlan::OwedInWindow => (Self::Owed, Attempt(1)),
+            CallbackPlan::Owed | CallbackPlan::OwedInWindow => (Self::Owed, Attempt(1)),
         }
     }
 

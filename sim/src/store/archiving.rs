@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use anteroom_core::id::{BotId, MessageId};
 use anteroom_core::job::{Command, Job};
-use anteroom_core::store::{ArchiveAnswer, ArchiveItem, FinishedJob, StoreError};
+use anteroom_core::store::{ArchiveAnswer, ArchiveItem, Fence, FinishedJob, StoreError};
 use anteroom_core::time::Timestamp;
 
 use super::archive::{ArchiveRow, CallbackState};
@@ -27,18 +27,20 @@ impl StoreModel {
     /// Archives messages in their order, each on its own.
     pub(super) fn archive(
         &mut self,
-        bot_id: &BotId,
+        fence: &Fence,
         items: &[ArchiveItem],
         now: Timestamp,
     ) -> Result<Vec<ArchiveAnswer>, StoreError> {
+        let bot_id = &fence.bot_id;
         if self.bots.record(bot_id).is_none() {
             return Err(invalid(format!("the bot {bot_id} is not registered")));
         }
         self.check_items(bot_id, items)?;
-        Ok(items.iter().map(|item| self.archive_one(bot_id, item, now)).collect())
+        Ok(items.iter().map(|item| self.archive_one(fence, item, now)).collect())
     }
 
-    fn archive_one(&mut self, bot_id: &BotId, item: &ArchiveItem, now: Timestamp) -> ArchiveAnswer {
+    fn archive_one(&mut self, fence: &Fence, item: &ArchiveItem, now: Timestamp) -> ArchiveAnswer {
+        let bot_id = &fence.bot_id;
         let known = self.known_under_another_id(bot_id, item);
         let stored = self.archive.get(bot_id, &item.correspondent_id, item.message.id);
         let stored = stored.map(|row| row.seq);
@@ -47,11 +49,12 @@ impl StoreModel {
             (Some(message_id), _, _) => ArchiveAnswer::DuplicateProviderMessage { message_id },
             (None, Some(seq), _) => ArchiveAnswer::AlreadyStored { seq },
             (None, None, JobEnd::Refused) => ArchiveAnswer::StaleLease,
-            (None, None, JobEnd::Ended) => self.store(bot_id, item, now),
+            (None, None, JobEnd::Ended) => self.store(fence, item, now),
         }
     }
 
-    fn store(&mut self, bot_id: &BotId, item: &ArchiveItem, now: Timestamp) -> ArchiveAnswer {
+    fn store(&mut self, fence: &Fence, item: &ArchiveItem, now: Timestamp) -> ArchiveAnswer {
+        let bot_id = &fence.bot_id;
         let seq = self.archive.take_seq(bot_id);
         let (callback, attempts) = CallbackState::planned(item.callback, now);
         self.archive.put(ArchiveRow {
@@ -63,6 +66,7 @@ impl StoreModel {
             callback,
             attempts,
             failures: 0,
+            epoch: Some(fence.epoch),
         });
         ArchiveAnswer::Stored { seq }
     }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use anteroom_core::id::{Attempt, BotId, CallbackId, CallbackKey};
 use anteroom_core::store::{
-    CallbackEnd, Mark, MarkAnswer, OwedCallback, OwedOf, OwedScope, RedeliverAnswer, Send,
+    CallbackEnd, Fence, Mark, MarkAnswer, OwedCallback, OwedOf, OwedScope, RedeliverAnswer, Send,
     StoreReply,
 };
 use anteroom_core::time::Timestamp;
@@ -20,10 +20,11 @@ impl Archive {
     /// answer.
     pub(super) fn owed_callbacks(
         &mut self,
-        bot_id: &BotId,
+        fence: &Fence,
         scope: &OwedScope,
         limit: u32,
     ) -> StoreReply {
+        let bot_id = &fence.bot_id;
         let of = |correspondent_id: &_| (bot_id.clone(), Clone::clone(correspondent_id));
         let (rows, more) = match scope {
             OwedScope::Bot { after, except } => {
@@ -51,7 +52,10 @@ impl Archive {
             correspondent_id: row.correspondent_id.clone(),
             message: Arc::clone(&row.message),
             revision: row.revision,
-            attempt: self.raise(row, row.failures),
+            attempt: match row.is_first_attempt_under(fence.epoch) {
+                true => row.attempts,
+                false => self.raise(row, row.failures),
+            },
             failures: row.failures,
         });
         StoreReply::OwedCallbacks { callbacks: callbacks.collect(), more }
@@ -86,7 +90,8 @@ impl Archive {
             CallbackState::Ended { end: CallbackEnd::Undeliverable, .. } => {
                 let row = row.as_ref().clone();
                 let seq = self.take_seq(bot_id);
-                self.put(ArchiveRow { seq, callback: CallbackState::Owed, failures: 0, ..row });
+                let callback = CallbackState::Owed;
+                self.put(ArchiveRow { seq, callback, failures: 0, epoch: None, ..row });
                 RedeliverAnswer::Owed { seq }
             }
         }
@@ -118,11 +123,12 @@ impl StoreModel {
     /// Ends an owed callback, and makes the consumer's reply durable with it.
     pub(super) fn mark_called_back(
         &mut self,
-        bot_id: &BotId,
+        fence: &Fence,
         mark: &Mark,
         now: Timestamp,
     ) -> MarkAnswer {
-        let Mark { key, end, reply } = mark;
+        let bot_id = &fence.bot_id;
+        let Mark { key, end, reply, sent } = mark;
         let Some(row) = self.archive.get(bot_id, &key.correspondent_id, key.message_id).cloned()
         else {
             return MarkAnswer::Unknown;
@@ -137,7 +143,9 @@ impl StoreModel {
         // What was given up may be acknowledged yet: then no operator has it made again.
         match (row.callback, end) {
             (CallbackState::NotOwed { .. }, _) => MarkAnswer::Unknown,
-            (CallbackState::Owed, _) if row.attempts == Attempt(0) => MarkAnswer::Unknown,
+            (CallbackState::Owed, _) if !sent && row.is_first_attempt_under(fence.epoch) => {
+                MarkAnswer::Unknown
+            }
             (CallbackState::Ended { end: CallbackEnd::Acknowledged, .. }, _)
             | (CallbackState::Ended { .. }, CallbackEnd::Undeliverable) => MarkAnswer::Ended,
             (CallbackState::Owed, _)

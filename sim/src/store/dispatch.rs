@@ -47,9 +47,7 @@ impl StoreModel {
             Request::InsertJobs { fence, jobs } => {
                 Reply::InsertJobs(self.insert_jobs(&fence.bot_id, jobs, now)?)
             }
-            Request::Archive { fence, items } => {
-                Reply::Archive(self.archive(&fence.bot_id, items, now)?)
-            }
+            Request::Archive { fence, items } => Reply::Archive(self.archive(fence, items, now)?),
             Request::Revise { fence, media_id, revision, message, correspondent_id, callback } => {
                 let revision = Revision {
                     media_id: *media_id,
@@ -58,21 +56,20 @@ impl StoreModel {
                     correspondent_id,
                     callback: *callback,
                 };
-                Reply::Revise(self.revise(&fence.bot_id, revision, now)?)
+                Reply::Revise(self.revise(fence, revision, now)?)
             }
             Request::CompletedJobs { fence, after, limit } => {
                 let page = self.jobs.completed_page(&fence.bot_id, after.as_ref(), *limit);
                 Reply::CompletedJobs(page)
             }
             Request::OwedCallbacks { fence, scope, limit } => {
-                self.archive.owed_callbacks(&fence.bot_id, scope, *limit)
+                self.archive.owed_callbacks(fence, scope, *limit)
             }
             Request::RaiseAttempts { fence, callbacks } => {
                 Reply::RaiseAttempts(self.archive.raise_attempts(&fence.bot_id, callbacks))
             }
             Request::MarkCalledBack { fence, marks } => {
-                let bot_id = &fence.bot_id;
-                let answers = marks.iter().map(|mark| self.mark_called_back(bot_id, mark, now));
+                let answers = marks.iter().map(|mark| self.mark_called_back(fence, mark, now));
                 Reply::MarkCalledBack(answers.collect())
             }
             Request::EnqueueSend { bot_id, send } => {

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use anteroom_core::id::{BotId, CorrespondentId, MediaId};
+use anteroom_core::id::{CorrespondentId, Epoch, MediaId};
 use anteroom_core::job::{Command, Job, Rejection};
 use anteroom_core::message::{Message, Outcome};
-use anteroom_core::store::{CallbackPlan, ReviseAnswer, StoreError};
+use anteroom_core::store::{CallbackPlan, Fence, ReviseAnswer, StoreError};
 use anteroom_core::time::Timestamp;
 
 use super::archive::{ArchiveRow, CallbackState};
@@ -31,10 +31,11 @@ impl StoreModel {
     /// everything that an outbox may have passed.
     pub(super) fn revise(
         &mut self,
-        bot_id: &BotId,
+        fence: &Fence,
         revision: Revision<'_>,
         now: Timestamp,
     ) -> Result<ReviseAnswer, StoreError> {
+        let bot_id = &fence.bot_id;
         let message = revision.message;
         let named = format!("revision {} of {}", revision.number, revision.media_id);
         if message.is_placeholder() {
@@ -51,7 +52,7 @@ impl StoreModel {
         let job = self.jobs.get(revision.media_id).filter(|job| job.bot_id == *bot_id);
         let due = job.filter(|job| job.revision == revision.number).cloned();
         Ok(match due {
-            Some(job) => self.apply_revision(&row, &job, revision, now),
+            Some(job) => self.apply_revision(fence.epoch, &row, &job, revision, now),
             None if revision.number == 0 || revision.number < row.revision => {
                 ReviseAnswer::Rejected(Rejection::WrongRevision)
             }
@@ -62,6 +63,7 @@ impl StoreModel {
 
     fn apply_revision(
         &mut self,
+        epoch: Epoch,
         row: &ArchiveRow,
         job: &Job,
         revision: Revision<'_>,
@@ -84,6 +86,7 @@ impl StoreModel {
             callback,
             attempts,
             failures: 0,
+            epoch: Some(epoch),
             ..row.clone()
         });
         ReviseAnswer::Revised { seq }

@@ -6,7 +6,7 @@ use anteroom_core::store::{
 };
 use anteroom_runtime::store::Store;
 
-use super::fixtures::{acknowledged, id, item, key, of_each, text};
+use super::fixtures::{TTL, acknowledged, id, item, key, of_each, text};
 use super::{Rig, TestClock};
 
 /// Archives a message of a correspondent whose callback stays in the store.
@@ -17,6 +17,10 @@ async fn owed_later(rig: &Rig<'_>, fence: &Fence, correspondent: &str, n: u64) -
 
 fn ids(callbacks: &[OwedCallback]) -> Vec<u64> {
     callbacks.iter().map(|callback| callback.message.id.get()).collect()
+}
+
+fn attempts(callbacks: &[OwedCallback]) -> Vec<u32> {
+    callbacks.iter().map(|callback| callback.attempt.0).collect()
 }
 
 fn whole_bot(after: ArchiveSeq, except: &[&str]) -> OwedScope {
@@ -81,29 +85,59 @@ pub async fn a_page_serves_several_correspondents(store: &dyn Store, clock: &Tes
     let scope = of_each(&[("d", start, 3), ("e", start, 2), ("c", places[2], 2)]);
     let (page, more) = rig.owed_page(&fence, scope, 7).await;
     assert_eq!((ids(&page), more), (vec![1, 3, 2, 6], false));
-    let attempts: Vec<u32> =
-        rig.owed(&fence).await.iter().map(|callback| callback.attempt.0).collect();
-    assert_eq!(attempts, [1, 3, 2, 2, 2, 3], "one more than before, in archive order");
+    clock.advance(TTL);
+    let fence = rig.acquired("b", 2).await;
+    let scope = of_each(&[("d", start, 3), ("x", start, 3), ("c", places[0], 1)]);
+    let (page, _) = rig.owed_page(&fence, scope, 7).await;
+    assert_eq!(attempts(&page), [2, 2, 2]);
+    assert_eq!(attempts(&rig.owed(&fence).await), [2, 3, 3, 2, 2, 3], "in archive order");
 }
 
-/// Goal: attempt numbers rise by one with every page that holds the callback, of whichever scope, and
-/// with nothing else: those that were not returned keep theirs.
+/// Goal: under a later epoch than that in which a callback came to be owed, its attempts rise by one with
+/// every page that holds it, of whichever scope, and with nothing else: those that were not returned keep
+/// theirs.
 pub async fn a_page_raises_the_attempts_of_what_it_returns(store: &dyn Store, clock: &TestClock) {
     let rig = Rig::new(store, clock);
-    let fence = rig.bot("b").await;
+    let former = rig.bot("b").await;
     for n in 1..=3 {
-        owed_later(&rig, &fence, "c", n).await;
+        owed_later(&rig, &former, "c", n).await;
     }
-    let attempts = |page: &[OwedCallback]| -> Vec<u32> {
-        page.iter().map(|callback| callback.attempt.0).collect()
-    };
+    clock.advance(TTL);
+    let fence = rig.acquired("b", 2).await;
     let (page, _) = rig.owed_page(&fence, whole_bot(ArchiveSeq(0), &[]), 1).await;
-    assert_eq!(attempts(&page), [1]);
+    assert_eq!(attempts(&page), [2], "the former owner may have sent the first");
     let correspondent_id = CorrespondentId::from("c");
     let scope = OwedScope::CorrespondentById { correspondent_id, after: None };
     let (page, _) = rig.owed_page(&fence, scope, 2).await;
-    assert_eq!(attempts(&page), [2, 1]);
-    assert_eq!(attempts(&rig.owed(&fence).await), [3, 2, 1]);
+    assert_eq!(attempts(&page), [3, 2]);
+    assert_eq!(attempts(&rig.owed(&fence).await), [4, 3, 2]);
+}
+
+/// Goal: to the owner under whose epoch a callback came to be owed, every page gives its first number, until
+/// it is raised: what it has sent it knows.
+pub async fn a_page_gives_first_attempts_to_their_owner(store: &dyn Store, clock: &TestClock) {
+    let rig = Rig::new(store, clock);
+    let former = rig.bot("b").await;
+    owed_later(&rig, &former, "c", 1).await;
+    clock.advance(TTL);
+    let fence = rig.acquired("b", 2).await;
+    owed_later(&rig, &fence, "c", 2).await;
+    rig.archived(&fence, item("d", text(3))).await;
+    let correspondent_id = || CorrespondentId::from("c");
+    for (scope, expected) in [
+        (whole_bot(ArchiveSeq(0), &[]), &[2, 1, 1][..]),
+        (of_each(&[("c", ArchiveSeq(0), 4)]), &[3, 1]),
+        (
+            OwedScope::CorrespondentById { correspondent_id: correspondent_id(), after: None },
+            &[4, 1],
+        ),
+    ] {
+        let (page, _) = rig.owed_page(&fence, scope.clone(), 4).await;
+        assert_eq!(attempts(&page), expected, "{scope:?}");
+    }
+    let raised = rig.raise(&fence, vec![(key("c", 2, 0), 0)]).await;
+    assert_eq!(raised, [Some(Attempt(2))]);
+    assert_eq!(attempts(&rig.owed(&fence).await), [5, 3, 1]);
 }
 
 /// Goal: raising gives the next number and stores the refusals; what is not owed gets none.
@@ -134,14 +168,15 @@ pub async fn a_callback_ends_once(store: &dyn Store, clock: &TestClock) {
     let fence = rig.bot("b").await;
     for (n, end) in [(1, CallbackEnd::Acknowledged), (2, CallbackEnd::Undeliverable)] {
         rig.archived(&fence, item("c", text(n))).await;
-        let mark = Mark { key: key("c", n, 0), end, reply: None };
+        let mark = Mark { key: key("c", n, 0), end, reply: None, sent: true };
         assert_eq!(rig.mark(&fence, mark).await, MarkAnswer::Ended);
     }
     assert!(rig.owed(&fence).await.is_empty());
     assert_eq!(rig.mark(&fence, acknowledged(key("c", 2, 0))).await, MarkAnswer::Ended);
 }
 
-/// Goal: what was never sent cannot have been answered.
+/// Goal: what was never sent cannot have been answered. Of a first attempt only the owner knows under whose
+/// epoch it came to be owed; a later one takes it that it was sent.
 pub async fn a_mark_of_what_was_never_sent_is_unknown(store: &dyn Store, clock: &TestClock) {
     let rig = Rig::new(store, clock);
     let fence = rig.bot("b").await;
@@ -150,13 +185,20 @@ pub async fn a_mark_of_what_was_never_sent_is_unknown(store: &dyn Store, clock: 
     rig.archived(&fence, item("c", text(3))).await;
     for unknown in [key("c", 1, 0), key("c", 2, 0), key("c", 3, 1), key("c", 9, 0), key("d", 1, 0)]
     {
-        let mark = Mark { reply: Some("hello".to_owned()), ..acknowledged(unknown.clone()) };
+        let reply = Some("hello".to_owned());
+        let mark = Mark { reply, sent: false, ..acknowledged(unknown.clone()) };
         assert_eq!(rig.mark(&fence, mark).await, MarkAnswer::Unknown, "{unknown:?}");
     }
     assert!(rig.owed_sends(&fence).await.is_empty(), "and leaves no reply");
-    let (page, _) = rig.owed_page(&fence, whole_bot(ArchiveSeq(0), &[]), 1).await;
-    assert_eq!(ids(&page), [1]);
+    let (page, _) = rig.owed_page(&fence, whole_bot(ArchiveSeq(0), &[]), 3).await;
+    assert_eq!(ids(&page), [1, 3], "read is not sent");
+    let heard = |n| Mark { sent: false, ..acknowledged(key("c", n, 0)) };
+    assert_eq!(rig.mark(&fence, heard(1)).await, MarkAnswer::Unknown);
     assert_eq!(rig.mark(&fence, acknowledged(key("c", 1, 0))).await, MarkAnswer::Ended);
+    assert_eq!(rig.mark(&fence, heard(1)).await, MarkAnswer::Ended, "once it has ended");
+    clock.advance(TTL);
+    let fence = rig.acquired("b", 2).await;
+    assert_eq!(rig.mark(&fence, heard(3)).await, MarkAnswer::Ended);
 }
 
 /// Goal: a reply is durable with the mark, once, under the callback's id.

@@ -176,5 +176,5 @@ pub fn key(correspondent: &str, number: u64, revision: u32) -> CallbackKey {
 
 /// An acknowledgement without a reply.
 pub fn acknowledged(key: CallbackKey) -> Mark {
-    Mark { key, end: CallbackEnd::Acknowledged, reply: None }
+    Mark { key, end: CallbackEnd::Acknowledged, reply: None, sent: true }
 }

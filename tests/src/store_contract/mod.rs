@@ -125,6 +125,7 @@ macro_rules! store_contract {
                 a_correspondents_callbacks_come_in_either_order
                 a_page_serves_several_correspondents
                 a_page_raises_the_attempts_of_what_it_returns
+                a_page_gives_first_attempts_to_their_owner
                 raising_counts_attempts_and_refusals
                 a_callback_ends_once
                 a_mark_of_what_was_never_sent_is_unknown

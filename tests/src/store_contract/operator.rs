@@ -113,7 +113,7 @@ pub async fn a_revision_is_owed_behind_the_rest(store: &dyn Store, clock: &TestC
     assert!(rig.restore(&fence).await.is_empty());
     let owed = rig.owed(&fence).await;
     let [_, owed] = &owed[..] else { panic!("two callbacks are owed") };
-    assert_eq!((owed.seq, owed.revision, owed.attempt), (seq, 1, Attempt(2)));
+    assert_eq!((owed.seq, owed.revision, owed.attempt), (seq, 1, Attempt(1)));
     assert_eq!(*owed.message, revised);
     assert_eq!(rig.mark(&fence, acknowledged(key("c", 1, 0))).await, MarkAnswer::Ended);
     assert_eq!(rig.owed(&fence).await.len(), 2, "the first revision's mark ends nothing");
@@ -180,7 +180,8 @@ async fn undeliverable(rig: &Rig<'_>) -> (Fence, ArchiveSeq) {
     let fence = rig.bot("b").await;
     rig.archived(&fence, super::fixtures::item("c", super::fixtures::text(1))).await;
     let last = rig.archived(&fence, super::fixtures::item("d", super::fixtures::text(2))).await;
-    let refused = Mark { key: key("c", 1, 0), end: CallbackEnd::Undeliverable, reply: None };
+    let refused =
+        Mark { key: key("c", 1, 0), end: CallbackEnd::Undeliverable, reply: None, sent: true };
     assert_eq!(rig.mark(&fence, refused).await, MarkAnswer::Ended);
     assert_eq!(rig.owed(&fence).await.len(), 1, "only the other one is owed");
     (fence, last)
@@ -211,7 +212,8 @@ pub async fn a_late_redelivery_owes_nothing(store: &dyn Store, clock: &TestClock
     let owed = rig.redeliver(&fence, key("c", 1, 0), 1).await;
     assert!(matches!(owed, RedeliverAnswer::Owed { .. }), "{owed:?}");
     assert_eq!(rig.owed(&fence).await.len(), 2);
-    let refused = Mark { key: key("c", 1, 0), end: CallbackEnd::Undeliverable, reply: None };
+    let refused =
+        Mark { key: key("c", 1, 0), end: CallbackEnd::Undeliverable, reply: None, sent: true };
     assert_eq!(rig.mark(&fence, refused).await, MarkAnswer::Ended);
     assert_eq!(rig.redeliver(&fence, key("c", 1, 0), 1).await, RedeliverAnswer::Settled);
     assert_eq!(rig.owed(&fence).await.len(), 1, "only the other one is owed");
@@ -224,7 +226,8 @@ pub async fn a_late_redelivery_owes_nothing(store: &dyn Store, clock: &TestClock
 pub async fn what_was_given_up_may_be_acknowledged(store: &dyn Store, clock: &TestClock) {
     let rig = Rig::new(store, clock);
     let (fence, _) = undeliverable(&rig).await;
-    let given_up = Mark { key: key("c", 1, 0), end: CallbackEnd::Undeliverable, reply: None };
+    let given_up =
+        Mark { key: key("c", 1, 0), end: CallbackEnd::Undeliverable, reply: None, sent: true };
     assert_eq!(rig.mark(&fence, acknowledged(key("c", 1, 0))).await, MarkAnswer::Ended);
     assert_eq!(rig.mark(&fence, given_up).await, MarkAnswer::Ended);
     assert_eq!(rig.redeliver(&fence, key("c", 1, 0), 1).await, RedeliverAnswer::Settled);

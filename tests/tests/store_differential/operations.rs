@@ -69,7 +69,7 @@ pub enum Operation {
     Mark {
         bot: u8,
         node: u8,
-        marks: Vec<(Key, bool, bool)>,
+        marks: Vec<(Key, bool, bool, bool)>,
     },
     /// Made again; where the last attempt is not guessed, it is known.
     Redeliver {
@@ -283,7 +283,7 @@ fn operation() -> impl Strategy<Value = Operation> {
         3 => (owner(), vec((key(), 0..4_u32), 1..4)).prop_map(|((bot, node), keys)| {
             O::Raise { bot, node, keys }
         }),
-        6 => (owner(), vec((key(), any::<bool>(), any::<bool>()), 1..5)).prop_map(
+        6 => (owner(), vec((key(), any::<bool>(), any::<bool>(), any::<bool>()), 1..5)).prop_map(
             |((bot, node), marks)| O::Mark { bot, node, marks },
         ),
         4 => (owner(), key(), prop_oneof![3 => Just(None), 1 => (0..4_u32).prop_map(Some)]).prop_map(

@@ -268,13 +268,14 @@ impl<'s> World<'s> {
                 (*node, R::RaiseAttempts { fence: self.fence(*bot, *node), callbacks })
             }
             O::Mark { bot, node, marks } => {
-                let marks = marks.iter().map(|(k, acknowledged, replies)| Mark {
+                let marks = marks.iter().map(|(k, acknowledged, replies, sent)| Mark {
                     key: callback_key(*k),
                     end: match acknowledged {
                         true => CallbackEnd::Acknowledged,
                         false => CallbackEnd::Undeliverable,
                     },
                     reply: replies.then(|| format!("reply to {k:?}")),
+                    sent: *sent,
                 });
                 let marks = marks.collect();
                 (*node, R::MarkCalledBack { fence: self.fence(*bot, *node), marks })

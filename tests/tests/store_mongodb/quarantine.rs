@@ -156,6 +156,8 @@ async fn a_page_of_correspondents_is_full_around_what_cannot_be_read() {
         rig.archived(&fence, item(correspondent, text(n))).await;
     }
     spoil(&place, "queues", doc! { "id": { "$in": [2_i64, 3] } }, "message").await;
+    place.clock.advance(TTL);
+    let fence = rig.acquired("b", 2).await;
     let scope = of_each(&[("c", ArchiveSeq(0), 2), ("d", ArchiveSeq(0), 2)]);
     let (page, more) = rig.owed_page(&fence, scope, 4).await;
     let found: Vec<_> = page.iter().map(|callback| callback.message.id).collect();

@@ -1,13 +1,16 @@
 //! Opening a data directory: what is kept, what is taken over, what is refused.
 
+use anteroom_core::id::Attempt;
 use anteroom_core::job::LOST_MAX;
 use anteroom_core::message::{FailureKind, Outcome};
-use anteroom_core::store::{ArchiveAnswer, InsertAnswer, StoreReply, StoreRequest};
+use anteroom_core::store::{
+    ArchiveAnswer, InsertAnswer, Mark, MarkAnswer, StoreReply, StoreRequest,
+};
 use anteroom_runtime::store::Store;
 use anteroom_runtime::store::sqlite::{OpenError, SqliteSettings, SqliteStore};
 use anteroom_tests::store_contract::Rig;
 use anteroom_tests::store_contract::fixtures::{
-    POOL, TTL, id, item, job, lease, media, node, text, token, unleased, words,
+    POOL, TTL, acknowledged, id, item, job, key, lease, media, node, text, token, unleased, words,
 };
 
 use crate::{Place, refusal};
@@ -203,6 +206,7 @@ const BACK_TO_VERSION_2: &str = "
         ON archive (bot_id, seq, correspondent_id) WHERE callback = 'owed';
     CREATE INDEX archive_owed_correspondent
         ON archive (bot_id, correspondent_id, seq, id) WHERE callback = 'owed';
+    ALTER TABLE archive DROP COLUMN epoch;
     ALTER TABLE archive DROP COLUMN worker_id;
     ALTER TABLE archive DROP COLUMN claimed_at;
     ALTER TABLE archive DROP COLUMN work_ended_at;
@@ -222,8 +226,8 @@ const BACK_TO_VERSION_2: &str = "
     PRAGMA writable_schema = RESET;";
 
 /// Goal: a database of version 2 keeps what is in it, gets the newest schema once, and still refuses
-/// what is no state. Method: a job under a lease and an owed message before and after; the schema
-/// against a new database's.
+/// what is no state. Method: a job under a lease and an owed message before and after, which was never sent;
+/// the schema against a new database's.
 #[tokio::test]
 async fn a_database_of_version_2_is_upgraded() {
     let place = Place::new();
@@ -236,13 +240,14 @@ async fn a_database_of_version_2_is_upgraded() {
     rig.inserted_leased(&fence, &new, lease(2)).await;
     store.shutdown().await;
     place.tamper(BACK_TO_VERSION_2);
+    place.tamper("UPDATE archive SET attempts = 0");
     let lists = "SELECT count(*) FROM sqlite_schema
          WHERE sql LIKE '%(status IN (%' OR sql LIKE '%(callback IN (%'";
     assert_eq!(place.count(lists), 2, "it is of version 2");
     for _ in 0..2 {
         place.open().shutdown().await;
         assert_eq!(schema(&place), newest);
-        assert_eq!(place.count("SELECT count(*) FROM schema_migrations WHERE version > 2"), 5);
+        assert_eq!(place.count("SELECT count(*) FROM schema_migrations WHERE version > 2"), 6);
         let whole = "SELECT count(*) FROM pragma_integrity_check WHERE integrity_check = 'ok'";
         assert_eq!(place.count(whole), 1);
     }
@@ -253,7 +258,10 @@ async fn a_database_of_version_2_is_upgraded() {
     let store = place.open();
     let rig = Rig::new(&store, &place.clock);
     let fence = rig.acquired("b", 2).await;
-    assert_eq!(rig.owed(&fence).await.len(), 1);
+    let never_sent = Mark { sent: false, ..acknowledged(key("c", 1, 0)) };
+    assert_eq!(rig.mark(&fence, never_sent).await, MarkAnswer::Unknown);
+    let [owed] = &rig.owed(&fence).await[..] else { panic!("one callback is owed") };
+    assert_eq!(owed.attempt, Attempt(1));
     let answers = rig.archive(&fence, vec![item("c", text(1))]).await;
     assert!(matches!(answers[..], [ArchiveAnswer::AlreadyStored { .. }]), "{answers:?}");
     let mut again = job(&fence, "c", 3, 3, place.clock.now());

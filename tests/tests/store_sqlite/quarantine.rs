@@ -8,8 +8,8 @@ use anteroom_core::time::Millis;
 use anteroom_runtime::store::Store;
 use anteroom_tests::store_contract::Rig;
 use anteroom_tests::store_contract::fixtures::{
-    POOL, acknowledged, ended, failure, id, item, item_of_lease, job, key, lease, media, of_each,
-    text, token, words,
+    POOL, TTL, acknowledged, ended, failure, id, item, item_of_lease, job, key, lease, media,
+    of_each, text, token, words,
 };
 
 use crate::Place;
@@ -195,6 +195,8 @@ async fn a_page_of_correspondents_is_full_around_what_cannot_be_read() {
         rig.archived(&fence, item(correspondent, text(n))).await;
     }
     place.tamper("UPDATE archive SET body = '{broken' WHERE id IN (2, 3)");
+    place.clock.advance(TTL);
+    let fence = rig.acquired("b", 2).await;
     let scope = of_each(&[("c", ArchiveSeq(0), 2), ("d", ArchiveSeq(0), 2)]);
     let (page, more) = rig.owed_page(&fence, scope, 4).await;
     let found: Vec<_> = page.iter().map(|callback| callback.message.id).collect();

@@ -12,8 +12,23 @@ use crate::time::Millis;
 
 /// What an acknowledgement did.
 enum Ended {
-    Yes,
+    /// It has ended, and may have been sent by this owner.
+    Sent,
+    /// It is not in memory: whether it has ended is the store's to say.
+    NotHere,
     NeverSent,
+}
+
+impl Ended {
+    /// The mark that an acknowledgement asks for; none where there is nothing to acknowledge.
+    fn mark(self, key: CallbackKey, reply: Option<String>) -> Result<Mark, CallbackKey> {
+        let end = CallbackEnd::Acknowledged;
+        match self {
+            Self::Sent => Ok(Mark { key, end, reply, sent: true }),
+            Self::NotHere => Ok(Mark { key, end, reply, sent: false }),
+            Self::NeverSent => Err(key),
+        }
+    }
 }
 
 impl Outbox {
@@ -59,11 +74,9 @@ impl Outbox {
         let mut unknown = Vec::new();
         let mut marks = Vec::with_capacity(keys.len());
         for key in keys {
-            match self.end(&key) {
-                Ended::Yes => {
-                    marks.push(Mark { key, end: CallbackEnd::Acknowledged, reply: None });
-                }
-                Ended::NeverSent => unknown.push(key),
+            match self.end(&key).mark(key, None) {
+                Ok(mark) => marks.push(mark),
+                Err(key) => unknown.push(key),
             }
         }
         if !marks.is_empty() && self.circuit.close() {
@@ -82,15 +95,11 @@ impl Outbox {
     ) {
         match answer {
             ConsumerAnswer::Acknowledged { reply } => {
-                match self.end(&key) {
-                    Ended::Yes => {}
-                    Ended::NeverSent => {
-                        let what = "outbox: acknowledgement of what was never sent";
-                        return cx.cx.unexpected(what);
-                    }
-                }
+                let Ok(mark) = self.end(&key).mark(key, reply) else {
+                    let what = "outbox: acknowledgement of what was never sent";
+                    return cx.cx.unexpected(what);
+                };
                 self.close_circuit(cx);
-                let mark = Mark { key, end: CallbackEnd::Acknowledged, reply };
                 self.marks.push(Ending { mark, request_id: None });
             }
             ConsumerAnswer::Refused => {
@@ -174,7 +183,7 @@ impl Outbox {
         let lane = self.lanes.get_mut(&key.correspondent_id);
         let Some(entry) = lane.and_then(|lane| lane.find(key)) else {
             self.marks.came_ahead(key);
-            return Ended::Yes;
+            return Ended::NotHere;
         };
         if !entry.may_have_been_sent() {
             return Ended::NeverSent;
@@ -183,7 +192,7 @@ impl Outbox {
             self.open.remove(order);
         }
         entry.state = EntryState::Ending;
-        Ended::Yes
+        Ended::Sent
     }
 
     /// The open attempt at a callback has failed.
@@ -222,7 +231,7 @@ impl Outbox {
                 bot_id: cx.bot_id.clone(),
                 key: key.clone(),
             });
-            let mark = Mark { key, end: CallbackEnd::Undeliverable, reply: None };
+            let mark = Mark { key, end: CallbackEnd::Undeliverable, reply: None, sent: true };
             return self.marks.push(Ending { mark, request_id: None });
         }
         let wait = callbacks.refused_back_off.after(entry.failures - 1);

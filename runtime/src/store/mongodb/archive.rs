@@ -10,7 +10,7 @@ use anteroom_core::id::{
     BotId, CorrespondentId, MediaId, MessageId, ProviderMessageId, ProviderName,
 };
 use anteroom_core::job::{Applied, Command, Job};
-use anteroom_core::store::{ArchiveAnswer, ArchiveItem, Fence, FinishedJob};
+use anteroom_core::store::{ArchiveAnswer, ArchiveItem, CallbackPlan, Fence, FinishedJob};
 use mongodb::bson::{Bson, Document, RawDocumentBuf, doc};
 
 use super::archive_documents::{self, Row};
@@ -334,7 +334,8 @@ impl<'b> Batch<'b> {
             archive_documents::write(self.bot_id, &self.provider_name, item, seq, &self.passed)?;
         self.passed.last_seq = seq;
         self.rows.push(document);
-        self.given.extend(row.is_given().then(|| row.clone()));
+        let is_given = item.callback == CallbackPlan::OwedInWindow;
+        self.given.extend(is_given.then(|| row.clone()));
         self.remember(row.clone());
         self.retained.retain(|(of, id, position)| {
             let is_highest = *of != row.correspondent_id || *id >= row.id;

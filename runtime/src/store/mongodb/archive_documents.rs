@@ -52,8 +52,7 @@ impl CallbackState {
     fn planned(plan: CallbackPlan) -> (Self, u32) {
         match plan {
             CallbackPlan::None => (Self::None, 0),
-            CallbackPlan::Owed => (Self::Owed, 0),
-            CallbackPlan::OwedInWindow => (Self::Owed, 1),
+            CallbackPlan::Owed | CallbackPlan::OwedInWindow => (Self::Owed, 1),
         }
     }
 
@@ -80,7 +79,7 @@ impl Callback {
     /// The callback of a message that was archived, or has got this revision, under an epoch.
     pub(super) fn new(epoch: Epoch, revision: u32, plan: CallbackPlan) -> Self {
         let (state, attempts) = CallbackState::planned(plan);
-        let epoch = (attempts > 0).then(|| saturating(epoch.0));
+        let epoch = (state == CallbackState::Owed).then(|| saturating(epoch.0));
         Self { state, attempts, failures: 0, revision, epoch }
     }
 }
@@ -97,12 +96,14 @@ pub(super) struct Row {
     pub(super) revision: u32,
     pub(super) callback: CallbackState,
     pub(super) attempts: u32,
+    epoch: Option<i64>,
 }
 
 impl Row {
-    /// Whether its callback has been given out.
-    pub(super) fn is_given(&self) -> bool {
-        self.attempts > 0
+    /// Whether nobody but the owner under this epoch can have sent its callback, and that one with the
+    /// first number alone.
+    pub(super) fn is_first_attempt_under(&self, epoch: Epoch) -> bool {
+        self.attempts == 1 && self.epoch == Some(saturating(epoch.0))
     }
 }
 
@@ -113,7 +114,8 @@ pub(super) struct Callback {
     attempts: u32,
     failures: u32,
     revision: u32,
-    /// The epoch of the owner that was given it last, to call back; none while nobody was.
+    /// The epoch of the owner that alone may call it back: under it the callback came to be owed, or its
+    /// attempts were raised last. None when an operator had it owed anew, until they are.
     #[serde(skip_serializing_if = "Option::is_none")]
     epoch: Option<i64>,
 }
@@ -165,7 +167,7 @@ pub(super) fn write(
     let message = &*item.message;
     let now = passed.now;
     let callback = Callback::new(passed.epoch, 0, item.callback);
-    let (state, attempts) = (callback.state, callback.attempts);
+    let (state, attempts, epoch) = (callback.state, callback.attempts, callback.epoch);
     let position = ObjectId::new();
     let document = ArchiveDocument {
         position,
@@ -193,6 +195,7 @@ pub(super) fn write(
         revision: 0,
         callback: state,
         attempts,
+        epoch,
     };
     Ok((row, serialize_to_raw_document_buf(&document)?))
 }
@@ -223,6 +226,7 @@ pub(super) fn read_row(document: &RawDocument) -> Result<Row, String> {
         revision: row.callback.revision,
         callback: row.callback.state,
         attempts: row.callback.attempts,
+        epoch: row.callback.epoch,
     })
 }
 

@@ -9,7 +9,7 @@
 use std::collections::BTreeMap;
 
 use anteroom_core::id::{BotId, LeaseToken, MediaId};
-use anteroom_core::store::{ArchiveAnswer, ArchiveItem};
+use anteroom_core::store::{ArchiveAnswer, ArchiveItem, CallbackPlan};
 use mongodb::bson::{Bson, Document, doc};
 
 use super::archive_documents;
@@ -55,7 +55,7 @@ pub(super) async fn archive(
     for (item, seq) in items.iter().zip(passed.last_seq + 1..) {
         let (row, document) = archive_documents::write(bot_id, &provider_name, item, seq, passed)?;
         answers.push(ArchiveAnswer::Stored { seq: row.seq });
-        given.extend(row.is_given().then_some(row));
+        given.extend((item.callback == CallbackPlan::OwedInWindow).then_some(row));
         rows.push(document);
         if let Some((media_id, token)) = item.job.and_then(|job| Some((job.media_id, job.token?))) {
             ends.entry(token).or_default().add(item, media_id)?;

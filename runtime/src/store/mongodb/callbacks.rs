@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use anteroom_core::id::{
-    Attempt, BotId, CallbackId, CallbackKey, CorrespondentId, MessageId, ProviderName,
+    Attempt, BotId, CallbackId, CallbackKey, CorrespondentId, Epoch, MessageId, ProviderName,
 };
 use anteroom_core::message::Message;
 use anteroom_core::store::{
@@ -93,7 +93,7 @@ async fn try_owed(
 ) -> Answer<StoreReply> {
     fence::pass(transaction, fence, 0).await?;
     let bot_id = &fence.bot_id;
-    let mut page = Page::default();
+    let mut page = Page::under(fence.epoch);
     let more = if let OwedScope::Correspondents(of) = scope {
         take_of_several(transaction, bot_id, of, &mut page).await?
     } else {
@@ -102,26 +102,31 @@ async fn try_owed(
         page.take(transaction, found.iter().take(size)).await?;
         found.len() > size
     };
-    if !page.rows.is_empty() {
-        let rows: Vec<Bson> = page.rows.iter().map(|row| row.position.into()).collect();
+    if !page.raised.is_empty() {
         let change = doc! {
             "$inc": { "callback.attempts": 1_i64 },
             "$set": { "callback.epoch": saturating(fence.epoch.0) },
         };
-        transaction.update_all(ARCHIVE, doc! { "_id": { "$in": rows } }, change).await?;
+        transaction.update_all(ARCHIVE, doc! { "_id": { "$in": page.raised } }, change).await?;
     }
     transaction.store.given.add(bot_id, fence.epoch, &page.rows);
     Ok(StoreReply::OwedCallbacks { callbacks: page.callbacks, more })
 }
 
-/// Owed callbacks that were read, and the rows whose attempts are to be raised.
-#[derive(Default)]
+/// Owed callbacks that were read for the owner under an epoch, their rows, and where those of them lie whose
+/// attempts are to be raised.
 struct Page {
+    epoch: Epoch,
     callbacks: Vec<OwedCallback>,
     rows: Vec<Row>,
+    raised: Vec<Bson>,
 }
 
 impl Page {
+    fn under(epoch: Epoch) -> Self {
+        Self { epoch, callbacks: Vec::new(), rows: Vec::new(), raised: Vec::new() }
+    }
+
     /// Takes what can be read; the rest is set aside.
     async fn take(
         &mut self,
@@ -129,8 +134,11 @@ impl Page {
         found: impl Iterator<Item = &RawDocumentBuf>,
     ) -> Answer<()> {
         for document in found {
-            match owed_callback(document) {
+            match owed_callback(document, self.epoch) {
                 Ok((row, callback)) => {
+                    if callback.attempt.0 > row.attempts {
+                        self.raised.push(row.position.into());
+                    }
                     self.rows.push(row);
                     self.callbacks.push(callback);
                 }
@@ -157,7 +165,7 @@ async fn take_of_several(
     // In the place of what cannot be read come the next ones, for fewer would mean that there are no
     // more. What is set aside is gone for the transaction only.
     while page.callbacks.len() < read {
-        *page = Page::default();
+        *page = Page::under(page.epoch);
         read = 0;
         for of in of {
             let found = transaction.aggregate(ARCHIVE, stages_of(bot_id, of)).await?;
@@ -174,7 +182,7 @@ async fn take_of_several(
 }
 
 /// The callback in a document, with its next attempt, or why it cannot be read.
-fn owed_callback(document: &RawDocument) -> Result<(Row, OwedCallback), String> {
+fn owed_callback(document: &RawDocument, epoch: Epoch) -> Result<(Row, OwedCallback), String> {
     #[derive(Deserialize)]
     struct Owed {
         message: Message,
@@ -187,12 +195,13 @@ fn owed_callback(document: &RawDocument) -> Result<(Row, OwedCallback), String> 
     let row = archive_documents::read_row(document)?;
     let owed: Owed =
         deserialize_from_slice(document.as_bytes()).map_err(|error| error.to_string())?;
+    let raise = u32::from(!row.is_first_attempt_under(epoch));
     let callback = OwedCallback {
         seq: row.seq,
         correspondent_id: row.correspondent_id.clone(),
         message: Arc::new(owed.message),
         revision: row.revision,
-        attempt: Attempt(row.attempts.saturating_add(1)),
+        attempt: Attempt(row.attempts.saturating_add(raise)),
         failures: owed.callback.failures,
     };
     Ok((row, callback))
@@ -287,7 +296,7 @@ pub(super) async fn mark(
     marks: &[Mark],
 ) -> Answer<Vec<MarkAnswer>> {
     let _turn = store.turns.take(&fence.bot_id).await;
-    let known = store.given.take(fence, marks).filter(|_| has_no_reply(marks));
+    let known = store.given.take(fence, marks).filter(|_| marks.iter().all(is_usual));
     if let Some(rows) = known
         && end(store, fence, marks, &rows).await? == marks.len() as u64
     {
@@ -296,8 +305,9 @@ pub(super) async fn mark(
     transact!(store, |transaction| try_mark(transaction, fence, marks))
 }
 
-fn has_no_reply(marks: &[Mark]) -> bool {
-    marks.iter().all(|mark| mark.reply.is_none())
+/// Whether a mark is as nearly all are: of what this owner has sent, and without a reply.
+fn is_usual(mark: &Mark) -> bool {
+    mark.sent && mark.reply.is_none()
 }
 
 /// Ends callbacks as marks nearly always come: once, of callbacks that are owed and were given to the
@@ -341,7 +351,7 @@ async fn try_mark(
     let mut answers = Vec::with_capacity(marks.len());
     for mark in marks {
         let row = rows.get_mut(&place(&mark.key));
-        let (answer, ends) = judge(mark, row.as_deref());
+        let (answer, ends) = judge(mark, row.as_deref(), fence.epoch);
         if let (true, Some(row)) = (ends, row) {
             row.callback = CallbackState::ended(mark.end);
             let change = doc! { "$set": {
@@ -358,8 +368,10 @@ async fn try_mark(
 }
 
 /// What is said of a mark, and whether it ends the callback.
-fn judge(mark: &Mark, row: Option<&Row>) -> (MarkAnswer, bool) {
+fn judge(mark: &Mark, row: Option<&Row>, epoch: Epoch) -> (MarkAnswer, bool) {
     let Some(row) = row else { return (MarkAnswer::Unknown, false) };
+    // Of a first attempt only its owner knows. What an earlier version never sent has no attempts at all.
+    let was_sent = row.attempts > 0 && (mark.sent || !row.is_first_attempt_under(epoch));
     match (mark.key.revision.cmp(&row.revision), row.callback) {
         // A revision is made only after the callback before it has ended.
         (Ordering::Less, _) => (MarkAnswer::Ended, false),
@@ -368,7 +380,7 @@ fn judge(mark: &Mark, row: Option<&Row>) -> (MarkAnswer, bool) {
         (Ordering::Equal, CallbackState::Undeliverable) => {
             (MarkAnswer::Ended, mark.end == CallbackEnd::Acknowledged)
         }
-        (Ordering::Equal, CallbackState::Owed) if row.attempts > 0 => (MarkAnswer::Ended, true),
+        (Ordering::Equal, CallbackState::Owed) if was_sent => (MarkAnswer::Ended, true),
         (Ordering::Equal, CallbackState::None | CallbackState::Owed) => {
             (MarkAnswer::Unknown, false)
         }

@@ -8,10 +8,10 @@
 use anteroom_core::id::{ArchiveSeq, BotId, MessageId, ProviderName};
 use anteroom_core::job::{Applied, Command, Job};
 use anteroom_core::store::{ArchiveAnswer, ArchiveItem, Fence, FinishedJob};
-use rusqlite::CachedStatement;
+use rusqlite::{CachedStatement, params};
 
 use super::archive_rows::CallbackState;
-use super::columns::{AsBlob, message_number, moment, unsigned};
+use super::columns::{AsBlob, message_number, moment, saturating, unsigned};
 use super::failure::{Answer, Failure};
 use super::work::Work;
 use super::{archive_rows, bots, correspondents, job_rows};
@@ -35,8 +35,8 @@ pub(super) const END_HELD: &str = "DELETE FROM jobs
 /// Writes a message, unless its id or its provider's message is known.
 pub(super) const INSERT: &str = "INSERT INTO archive (bot_id, provider_name, correspondent_id, id,
         provider_message_id, media_id, seq, callback, attempts, archived_at, ended_at, body,
-        worker_id, claimed_at, work_ended_at, correspondent)
-     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)
+        worker_id, claimed_at, work_ended_at, correspondent, epoch)
+     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)
      ON CONFLICT DO NOTHING";
 
 /// Archives messages in their order; `bodies` are theirs.
@@ -54,6 +54,7 @@ pub(super) fn archive(
         end_held: work.prepare(END_HELD)?,
         insert: work.prepare(INSERT)?,
         bot_id,
+        epoch: saturating(fence.epoch.0),
         provider_name: bots::provider_name(work, bot_id)?,
         last_seq: bots::last_seq(work, bot_id)?,
         any_retained: work.exists(RETAINED, [bot_id.as_str()])?,
@@ -82,6 +83,7 @@ struct Shelf<'w> {
     end_held: CachedStatement<'w>,
     insert: CachedStatement<'w>,
     bot_id: &'w BotId,
+    epoch: i64,
     provider_name: ProviderName,
     last_seq: i64,
     any_retained: bool,
@@ -224,7 +226,7 @@ impl Shelf<'_> {
         let (worker_id, claimed_at, work_ended_at) = archive_rows::worked(worked);
         let correspondent =
             correspondents::number_for_writing(self.work, self.bot_id, &item.correspondent_id)?;
-        let inserted = self.insert.execute((
+        let inserted = self.insert.execute(params![
             self.bot_id.as_str(),
             self.provider_name.as_str(),
             item.correspondent_id.as_str(),
@@ -241,7 +243,8 @@ impl Shelf<'_> {
             claimed_at,
             work_ended_at,
             correspondent,
-        ))?;
+            self.epoch,
+        ])?;
         if inserted == 0 {
             return Ok(false);
         }

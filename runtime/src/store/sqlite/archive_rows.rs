@@ -56,8 +56,7 @@ impl CallbackState {
     pub(super) fn planned(plan: CallbackPlan) -> (Self, u32) {
         match plan {
             CallbackPlan::None => (Self::None, 0),
-            CallbackPlan::Owed => (Self::Owed, 0),
-            CallbackPlan::OwedInWindow => (Self::Owed, 1),
+            CallbackPlan::Owed | CallbackPlan::OwedInWindow => (Self::Owed, 1),
         }
     }
 

@@ -6,7 +6,7 @@ use std::cmp::Ordering;
 use std::sync::Arc;
 
 use anteroom_core::id::{
-    ArchiveSeq, Attempt, BotId, CallbackId, CallbackKey, CorrespondentId, ProviderName,
+    ArchiveSeq, Attempt, BotId, CallbackId, CallbackKey, CorrespondentId, Epoch, ProviderName,
 };
 use anteroom_core::message::Message;
 use anteroom_core::store::{
@@ -22,7 +22,7 @@ use super::{archive_rows, bots, correspondents, quarantine, sends};
 
 /// A page of a bot, less some correspondents (a JSON array of their numbers).
 pub(super) const OWED_BOT: &str =
-    "SELECT position, seq, correspondent_id, revision, attempts, failures, body
+    "SELECT position, seq, correspondent_id, revision, attempts, failures, epoch, body
      FROM archive INDEXED BY archive_owed_bot
      WHERE bot_id = ?1 AND callback = 'owed' AND seq > ?2
         AND correspondent NOT IN (SELECT value FROM json_each(?3))
@@ -30,14 +30,14 @@ pub(super) const OWED_BOT: &str =
 
 /// A page of a correspondent, in archive order.
 pub(super) const OWED_CORRESPONDENT: &str =
-    "SELECT position, seq, correspondent_id, revision, attempts, failures, body
+    "SELECT position, seq, correspondent_id, revision, attempts, failures, epoch, body
      FROM archive INDEXED BY archive_owed_correspondent
      WHERE correspondent = ?1 AND callback = 'owed' AND seq > ?2
      ORDER BY seq LIMIT ?3";
 
 /// A page of a correspondent, in the order of message ids. Sorted are entries of the index, not bodies.
 pub(super) const OWED_MESSAGE: &str =
-    "SELECT position, seq, correspondent_id, revision, attempts, failures, body
+    "SELECT position, seq, correspondent_id, revision, attempts, failures, epoch, body
      FROM archive WHERE position IN (
          SELECT position FROM archive INDEXED BY archive_owed_correspondent
          WHERE correspondent = ?1 AND callback = 'owed' AND id > ?2
@@ -52,7 +52,16 @@ struct OwedRow {
     revision: u32,
     attempts: u32,
     failures: u32,
+    epoch: Option<i64>,
     message: Result<Message, String>,
+}
+
+impl OwedRow {
+    /// Whether nobody but the owner under this epoch can have sent it, and that one with the first number
+    /// alone.
+    fn is_first_attempt_under(&self, epoch: Epoch) -> bool {
+        self.attempts == 1 && self.epoch == Some(saturating(epoch.0))
+    }
 }
 
 /// The next owed callbacks of a scope, each with an attempt number that is durable with the answer.
@@ -73,7 +82,7 @@ pub(super) fn owed(
             let except = to_body(&except)?;
             rows(work, OWED_BOT, (bot_id.as_str(), saturating(after.0), except, limit))?
         }
-        OwedScope::Correspondents(of) => return owed_of_several(work, bot_id, of),
+        OwedScope::Correspondents(of) => return owed_of_several(work, fence, of),
         OwedScope::CorrespondentById { correspondent_id, after } => {
             let after = saturating(after.map_or(0, |id| id.get()));
             let correspondent = correspondents::number(work, bot_id, correspondent_id)?;
@@ -83,17 +92,17 @@ pub(super) fn owed(
     let more = rows.len() > size;
     rows.truncate(size);
     let mut callbacks = Vec::with_capacity(rows.len());
-    take(work, rows, &mut callbacks)?;
+    take(work, fence.epoch, rows, &mut callbacks)?;
     Ok(StoreReply::OwedCallbacks { callbacks, more })
 }
 
-fn owed_of_several(work: &Work<'_>, bot_id: &BotId, of: &[OwedOf]) -> Answer<StoreReply> {
+fn owed_of_several(work: &Work<'_>, fence: &Fence, of: &[OwedOf]) -> Answer<StoreReply> {
     let mut callbacks = Vec::new();
     let mut more = false;
     for OwedOf { correspondent_id, after, limit } in of {
         let mut size = page_size(*limit);
         let mut after = saturating(after.0);
-        let correspondent = correspondents::number(work, bot_id, correspondent_id)?;
+        let correspondent = correspondents::number(work, &fence.bot_id, correspondent_id)?;
         // In the place of those that cannot be read come the next ones: fewer would mean that there are
         // no more.
         loop {
@@ -103,7 +112,7 @@ fn owed_of_several(work: &Work<'_>, bot_id: &BotId, of: &[OwedOf]) -> Answer<Sto
             after = last.seq;
             let full = rows.len() == size;
             let before = callbacks.len();
-            take(work, rows, &mut callbacks)?;
+            take(work, fence.epoch, rows, &mut callbacks)?;
             size -= callbacks.len() - before;
             if !full || size == 0 {
                 break;
@@ -114,9 +123,15 @@ fn owed_of_several(work: &Work<'_>, bot_id: &BotId, of: &[OwedOf]) -> Answer<Sto
     Ok(StoreReply::OwedCallbacks { callbacks, more })
 }
 
-/// Raises the attempts of owed callbacks; what cannot be read is set aside.
-fn take(work: &Work<'_>, rows: Vec<OwedRow>, callbacks: &mut Vec<OwedCallback>) -> Answer<()> {
+/// Takes owed callbacks, each with the number of its next attempt; what cannot be read is set aside.
+fn take(
+    work: &Work<'_>,
+    epoch: Epoch,
+    rows: Vec<OwedRow>,
+    callbacks: &mut Vec<OwedCallback>,
+) -> Answer<()> {
     for row in rows {
+        let is_first = row.is_first_attempt_under(epoch);
         match row.message {
             Err(reason) => quarantine::archived(work, row.position, &reason)?,
             Ok(message) => callbacks.push(OwedCallback {
@@ -124,7 +139,10 @@ fn take(work: &Work<'_>, rows: Vec<OwedRow>, callbacks: &mut Vec<OwedCallback>) 
                 correspondent_id: row.correspondent_id,
                 message: Arc::new(message),
                 revision: row.revision,
-                attempt: raise_one(work, row.position, row.attempts, row.failures)?,
+                attempt: match is_first {
+                    true => Attempt(row.attempts),
+                    false => raise_one(work, row.position, row.attempts, row.failures)?,
+                },
                 failures: row.failures,
             }),
         }
@@ -141,7 +159,8 @@ fn rows(work: &Work<'_>, sql: &str, params: impl Params) -> Answer<Vec<OwedRow>>
             revision: row.get(3)?,
             attempts: row.get(4)?,
             failures: row.get(5)?,
-            message: read_body(row, 6),
+            epoch: row.get(6)?,
+            message: read_body(row, 7),
         })
     })
 }
@@ -172,7 +191,7 @@ pub(super) fn redeliver(
             bots::put_last_seq(work, &fence.bot_id, seq)?;
             work.run(
                 "UPDATE archive SET seq = ?2, callback = ?3, failures = 0, ended_at = NULL,
-                    retained = 0
+                    retained = 0, epoch = NULL
                  WHERE position = ?1",
                 (row.position, seq, CallbackState::Owed),
             )?;
@@ -207,10 +226,11 @@ fn raise_one(work: &Work<'_>, position: i64, attempts: u32, failures: u32) -> An
     Ok(Attempt(raised))
 }
 
-/// Ends a callback that was sent and is owed.
+/// Ends a callback that is owed and was sent, as far as is known: of a first attempt under the epoch in which
+/// it came to be owed only its owner knows. (What an earlier version never sent has no attempts at all.)
 pub(super) const END: &str = "UPDATE archive SET callback = ?5, ended_at = ?6
      WHERE correspondent = ?1 AND id = ?2 AND provider_name = ?3
-        AND revision = ?4 AND attempts > 0
+        AND revision = ?4 AND attempts > 0 AND (?7 OR attempts > 1 OR epoch IS NOT ?8)
         AND (callback = 'owed' OR callback = 'undeliverable' AND ?5 = 'acknowledged')";
 
 /// Ends owed callbacks, and makes the consumers' replies durable. What was given up may be acknowledged yet.
@@ -218,17 +238,17 @@ pub(super) fn mark(work: &Work<'_>, fence: &Fence, marks: &[Mark]) -> Answer<Vec
     bots::pass_fence(work, fence)?;
     let provider_name = bots::provider_name(work, &fence.bot_id)?;
     let mut end = work.prepare(END)?;
-    marks.iter().map(|mark| mark_one(work, &mut end, &fence.bot_id, &provider_name, mark)).collect()
+    marks.iter().map(|mark| mark_one(work, &mut end, fence, &provider_name, mark)).collect()
 }
 
 fn mark_one(
     work: &Work<'_>,
     end: &mut CachedStatement<'_>,
-    bot_id: &BotId,
+    fence: &Fence,
     provider_name: &ProviderName,
     mark: &Mark,
 ) -> Answer<MarkAnswer> {
-    let key = &mark.key;
+    let (bot_id, key) = (&fence.bot_id, &mark.key);
     let ended = end.execute((
         correspondents::number(work, bot_id, &key.correspondent_id)?,
         message_number(key.message_id)?,
@@ -236,6 +256,8 @@ fn mark_one(
         key.revision,
         CallbackState::ended(mark.end),
         moment(work.now),
+        mark.sent,
+        saturating(fence.epoch.0),
     ))?;
     if ended == 0 {
         return not_ended(work, bot_id, key);

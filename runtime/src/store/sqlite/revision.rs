@@ -6,7 +6,7 @@ use anteroom_core::message::{Message, Outcome};
 use anteroom_core::store::{CallbackPlan, Fence, ReviseAnswer};
 
 use super::archive_rows::{ArchiveRow, CallbackState};
-use super::columns::{moment, to_body, unsigned};
+use super::columns::{moment, saturating, to_body, unsigned};
 use super::failure::{Answer, Failure};
 use super::work::Work;
 use super::{archive_rows, bots, failed_copies, job_rows};
@@ -77,7 +77,7 @@ fn apply(
     work.run(
         "UPDATE archive SET revision = ?2, seq = ?3, callback = ?4, attempts = ?5, failures = 0,
             ended_at = ?6, retained = 0, body = ?7, worker_id = ?8, claimed_at = ?9,
-            work_ended_at = ?10
+            work_ended_at = ?10, epoch = ?11
          WHERE position = ?1",
         (
             row.position,
@@ -90,6 +90,7 @@ fn apply(
             worker_id,
             claimed_at,
             work_ended_at,
+            saturating(fence.epoch.0),
         ),
     )?;
     Ok(ReviseAnswer::Revised { seq: ArchiveSeq(unsigned(seq)) })

@@ -28,6 +28,7 @@ const MIGRATIONS: &[Migration] = &[
     Migration { version: 5, name: "keys that cost less", sql: include_str!("schema_5.sql") },
     Migration { version: 6, name: "whose a lease is", sql: include_str!("schema_6.sql") },
     Migration { version: 7, name: "pages by age", sql: include_str!("schema_7.sql") },
+    Migration { version: 8, name: "first attempts", sql: include_str!("schema_8.sql") },
 ];
 
 /// Brings the database to the newest schema.

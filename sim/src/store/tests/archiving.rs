@@ -51,7 +51,7 @@ fn messages_are_stored_once_with_what_they_owe() {
     let states: Vec<_> = rows.iter().map(|row| (row.callback, row.attempts)).collect();
     let not_owed = CallbackState::NotOwed { since: bench.now };
     let expected = [
-        (CallbackState::Owed, Attempt(0)),
+        (CallbackState::Owed, Attempt(1)),
         (not_owed, Attempt(0)),
         (CallbackState::Owed, Attempt(1)),
     ];

@@ -8,7 +8,8 @@ use anteroom_core::store::{
 };
 
 use super::support::{
-    Bench, archive, ask, fence, heard, id, key, mark, marks, media, media_message, seq, text_item,
+    Bench, TTL, acquire, archive, ask, fence, heard, id, key, mark, marks, media, media_message,
+    seq, text_item,
 };
 use crate::store::CallbackState;
 
@@ -36,6 +37,22 @@ fn of_bot(after: u64, except: &[&str]) -> OwedScope {
 
 fn raise(keys: Vec<(CallbackKey, u32)>) -> StoreRequest {
     StoreRequest::RaiseAttempts { fence: fence("a", 1), callbacks: keys }
+}
+
+/// The next owner's page of a bot.
+fn owed_to_the_next_owner(bench: &mut Bench, limit: u32) -> Vec<OwedCallback> {
+    let (fence, scope) = (fence("a", 2), of_bot(0, &[]));
+    let page = StoreRequest::OwedCallbacks { fence, scope, limit };
+    match bench.apply(&page) {
+        Ok(StoreReply::OwedCallbacks { callbacks, .. }) => callbacks,
+        other => panic!("not a page: {other:?}"),
+    }
+}
+
+/// Another node takes the bot over.
+fn take_over(bench: &mut Bench) {
+    bench.pass(TTL);
+    ask!(bench, AcquireBot, acquire("a", 2));
 }
 
 /// Goal: a bot's page is in archive order, behind a place, without some correspondents.
@@ -78,16 +95,36 @@ fn a_correspondents_page_is_in_either_order() {
     }
 }
 
-/// Goal: exactly the returned callbacks have their attempts raised, to the number that is returned.
+/// Goal: to another owner than that under whose epoch callbacks came to be owed, exactly the returned ones
+/// have their attempts raised, to the number that is returned.
 #[test]
 fn a_page_raises_the_attempts_of_exactly_its_rows() {
     let mut bench = five_messages();
-    for expected in 1..=2 {
-        let (page, _) = bench.owed(of_bot(0, &[]), 2);
+    take_over(&mut bench);
+    for expected in 2..=3 {
+        let page = owed_to_the_next_owner(&mut bench, 2);
         assert!(page.iter().all(|callback| callback.attempt == Attempt(expected)));
         let raised: Vec<_> = bench.model.archive_rows().map(|row| row.attempts.0).collect();
-        assert_eq!(raised, [0, expected, expected, 0, 0], "c/1, c/2, d/1, e/1, f/1");
+        assert_eq!(raised, [1, expected, expected, 1, 0], "c/1, c/2, d/1, e/1, f/1");
     }
+}
+
+/// Goal: the first number needs no write for the owner under whose epoch the callback came to be owed; once
+/// an operator has it owed anew, it needs one.
+#[test]
+fn a_first_attempt_is_its_owners() {
+    let mut bench = five_messages();
+    let before = bench.model.clone();
+    let (page, _) = bench.owed(of_bot(0, &[]), 9);
+    assert!(page.iter().all(|callback| callback.attempt == Attempt(1)));
+    assert_eq!(bench.model, before);
+    let given_up = Mark { end: CallbackEnd::Undeliverable, ..mark("c", 1, 0, None) };
+    ask!(bench, MarkCalledBack, marks(vec![given_up]));
+    let key = key("c", 1, 0);
+    let anew = StoreRequest::Redeliver { fence: fence("a", 1), key, attempts: Attempt(1) };
+    ask!(bench, Redeliver, anew);
+    let (page, _) = bench.owed(of_bot(4, &[]), 9);
+    assert_eq!(page[0].attempt, Attempt(2));
 }
 
 /// Goal: raising stores the refusals and returns a higher number, and none where nothing is owed.
@@ -105,21 +142,21 @@ fn raising_tells_the_new_number_where_one_is_owed() {
         (key("x", 1, 0), 9),
     ];
     let raised = ask!(bench, RaiseAttempts, raise(keys));
-    assert_eq!(raised, [Some(Attempt(1)), Some(Attempt(2)), None, None, None, None]);
-    assert_eq!((bench.row(1).attempts, bench.row(1).failures), (Attempt(2), 4));
+    assert_eq!(raised, [Some(Attempt(2)), Some(Attempt(3)), None, None, None, None]);
+    assert_eq!((bench.row(1).attempts, bench.row(1).failures), (Attempt(3), 4));
     let (page, _) = bench.owed(of_bot(2, &[]), 9);
-    assert_eq!((page[0].attempt, page[0].failures), (Attempt(3), 4));
+    assert_eq!((page[0].attempt, page[0].failures), (Attempt(4), 4));
 }
 
-/// Goal: a callback ends once, as it was first said; what was never owed or sent is unknown.
+/// Goal: a callback ends once, as it was first said; what was never owed is unknown, and so is a first attempt
+/// that its owner has not sent.
 #[test]
 fn a_callback_ends_once() {
     let mut bench = five_messages();
-    ask!(bench, RaiseAttempts, raise(vec![(key("c", 1, 0), 0)]));
     let request = marks(vec![
         mark("c", 1, 0, None),
         Mark { end: CallbackEnd::Undeliverable, ..mark("c", 1, 0, None) },
-        mark("c", 2, 0, None),
+        Mark { sent: false, ..mark("c", 2, 0, None) },
         mark("c", 1, 1, None),
         mark("f", 1, 0, None),
         mark("c", 7, 0, None),
@@ -130,6 +167,10 @@ fn a_callback_ends_once() {
     let ended = CallbackState::Ended { end: CallbackEnd::Acknowledged, at: bench.now };
     assert_eq!(bench.row(1).callback, ended);
     assert_eq!(seqs(&bench.owed(of_bot(0, &[]), 9).0), [1, 2, 4]);
+    take_over(&mut bench);
+    let heard = vec![Mark { sent: false, ..mark("c", 2, 0, None) }];
+    let request = StoreRequest::MarkCalledBack { fence: fence("a", 2), marks: heard };
+    assert_eq!(ask!(bench, MarkCalledBack, request), [MarkAnswer::Ended], "it may have been sent");
 }
 
 /// Goal: the mark of an earlier revision than the row's has its answer and ends nothing.
@@ -160,10 +201,10 @@ fn the_mark_of_an_earlier_revision_ends_nothing() {
 #[test]
 fn a_reply_becomes_one_send() {
     let mut bench = five_messages();
-    let request = marks(vec![mark("c", 1, 0, Some("hi"))]);
-    assert_eq!(ask!(bench, MarkCalledBack, request), [MarkAnswer::Unknown]);
+    let never_sent = marks(vec![Mark { sent: false, ..mark("c", 1, 0, Some("hi")) }]);
+    assert_eq!(ask!(bench, MarkCalledBack, never_sent), [MarkAnswer::Unknown]);
     assert_eq!(bench.model.sends().count(), 0);
-    ask!(bench, RaiseAttempts, raise(vec![(key("c", 1, 0), 0)]));
+    let request = marks(vec![mark("c", 1, 0, Some("hi"))]);
     let ended = Ok(StoreReply::MarkCalledBack(vec![MarkAnswer::Ended]));
     assert_eq!(bench.apply_twice(&request), ended);
     let sends: Vec<_> = bench.model.sends().map(|stored| stored.send.clone()).collect();

@@ -172,13 +172,14 @@ fn bot_side_request() -> BoxedStrategy<StoreRequest> {
                 callbacks: vec![(key(correspondent, number, revision), failures)],
             },
         ),
-        6 => (by(), correspondent(), number(), 0..2_u32, any::<bool>()).prop_map(
-            |(fence, correspondent, number, revision, replied)| StoreRequest::MarkCalledBack {
+        6 => (by(), correspondent(), number(), 0..2_u32, any::<(bool, bool)>()).prop_map(
+            |(fence, correspondent, number, revision, (replied, sent))| StoreRequest::MarkCalledBack {
                 fence,
                 marks: vec![Mark {
                     key: key(correspondent, number, revision),
                     end: CallbackEnd::Acknowledged,
                     reply: replied.then(|| "reply".to_owned()),
+                    sent,
                 }],
             },
         ),

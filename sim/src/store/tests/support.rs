@@ -270,6 +270,7 @@ pub(super) fn mark(correspondent: &str, number: u128, revision: u32, reply: Opti
         key: key(correspondent, number, revision),
         end: CallbackEnd::Acknowledged,
         reply: reply.map(str::to_owned),
+        sent: true,
     }
 }
 

@@ -182,8 +182,8 @@ impl<'w> Prepared<'w> {
                 let mut insert = connection.prepare_cached(
                     "INSERT INTO archive (bot_id, provider_name, correspondent_id, id,
                         provider_message_id, media_id, seq, callback, attempts, archived_at, body,
-                        worker_id, claimed_at, work_ended_at, correspondent)
-                     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 'owed', 1, ?8, ?9, ?6, ?8, ?8, ?10)",
+                        worker_id, claimed_at, work_ended_at, correspondent, epoch)
+                     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 'owed', 1, ?8, ?9, ?6, ?8, ?8, ?10, 1)",
                 )?;
                 let mut delete =
                     connection.prepare_cached("DELETE FROM jobs WHERE media_id = ?1")?;
