@@ -587,8 +587,8 @@ pub struct Mark {
     /// write, with the callback id as its `send_id`.
     #[serde(serialize_with = "crate::contents::maybe")]
     pub reply: Option<String>,
-    /// Whether this owner may have sent it. Where it is not known to, a first attempt that only this
-    /// owner could have sent was not.
+    /// Whether this owner may have sent it. If not, a first attempt that nobody else could have sent never
+    /// was.
     #[serde(default)]
     pub sent: bool,
 }
