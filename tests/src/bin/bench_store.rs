@@ -12,6 +12,7 @@ use anteroom_tests::store_bench::agenda::{self, Manner};
 use anteroom_tests::store_bench::bed::Ground;
 use anteroom_tests::store_bench::cases::{self, BOTS, Jobs};
 use anteroom_tests::store_bench::load::{MESSAGES_OF_CORRESPONDENT, MESSAGES_OF_CORRESPONDENT_MAX};
+use anteroom_tests::store_bench::plain;
 use anteroom_tests::store_bench::quiet::{self, Latency, Single};
 use anyhow::{Result, bail};
 
@@ -148,7 +149,23 @@ impl Run {
         print(ground, "live raw processor", all(Jobs::raw_micros), "µs", "server included");
         let what = "the driver alone against everything, servers included";
         print(ground, "live processor ratio", all(Jobs::processor_ratio), "×", what);
+        self.plain(ground, all(Jobs::jobs_a_second)).await?;
         self.arriving(ground, "live deep", MESSAGES_OF_CORRESPONDENT_MAX).await?;
+        Ok(())
+    }
+
+    /// Holds the rates of media jobs against a plain queue's on the same machine.
+    async fn plain(&self, ground: &Ground, rates: Vec<f64>) -> Result<()> {
+        let mut plain = Vec::new();
+        for repetition in 1..=self.repetitions {
+            let Some(rate) = plain::jobs_a_second(ground, LIVE_JOBS).await? else { return Ok(()) };
+            say(ground, &format!("a plain queue, {repetition}"));
+            plain.push(rate);
+        }
+        let ratios = rates.iter().zip(&plain).map(|(rate, plain)| rate / plain).collect();
+        let how = "insert, claim, complete, delete, 100 in a transaction, by the driver alone";
+        print(ground, "plain", plain, "jobs/s", how);
+        print(ground, "plain ratio", ratios, "×", "media jobs as they arrive against that");
         Ok(())
     }
 

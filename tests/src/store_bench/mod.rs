@@ -4,7 +4,8 @@
 //! [`cases`]: media jobs as they arrive and as they wait. [`quiet`]: one message at a time, and none.
 //! [`bed`]: where stores come from. [`watched`]: a store that is looked at. [`node`]: the node.
 //! [`load`]: what it is given to do. [`held`]: what waits for it. [`raw`]: the same durable writes
-//! without Anteroom. [`agenda`]: a neighbour on the same server.
+//! without Anteroom. [`plain`]: a queue that shows how fast the machine is. [`agenda`]: a neighbour on the
+//! same server.
 
 #[cfg(unix)]
 pub mod agenda;
@@ -13,6 +14,7 @@ pub mod cases;
 pub mod held;
 pub mod load;
 pub mod node;
+pub mod plain;
 pub mod quiet;
 pub mod raw;
 pub mod watched;

@@ -42,6 +42,8 @@ const CASES: &[Case] = &[
         Target::None,
         Target::None,
     ),
+    ("plain", "a plain queue by the driver alone", Target::None, Target::None),
+    ("plain ratio", "media jobs against a plain queue", Target::None, Target::None),
     (
         "live deep",
         "media jobs as they arrive, as many of a correspondent as its queue may hold",
