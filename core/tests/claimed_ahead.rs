@@ -62,7 +62,11 @@ fn ended(node: &mut Node, number: u128, token: LeaseToken, after: Millis) -> Vec
 
 /// A node whose pool works on job 1.
 fn working() -> (Node, LeaseToken) {
-    let mut node = Node::new(settings());
+    working_with(settings())
+}
+
+fn working_with(settings: NodeSettings) -> (Node, LeaseToken) {
+    let mut node = Node::new(settings);
     node.start();
     // The other pool finds nothing.
     let audio = node.take("claim");
@@ -164,4 +168,31 @@ fn many_jobs_are_claimed_in_several_claims() {
     let none = Claimed { jobs: Vec::new(), more: false, next_in: None };
     node.answer("claim", Ok(StoreReply::Claim(none)));
     assert_eq!(claim(&node).0, 44);
+}
+
+/// Goal: a job whose lease has ended while it waited is given up, and holds neither its place nor its lease for
+/// ever. Method: the processor in front of it ends after that, before anything else is noticed, and then a renewal is
+/// answered that says the lease is held.
+#[test]
+fn a_waiting_job_whose_lease_has_ended_is_given_up() {
+    let mut settings = settings();
+    for pool in &mut settings.pools {
+        pool.timeout = Millis::from_hours(1);
+    }
+    let (mut node, first) = working_with(settings);
+    ended(&mut node, 1, first, Millis::from_ms(50));
+    let (_, token) = claim(&node);
+    claimed(&mut node, &[2, 3]);
+    node.wait(node_settings().lease.renew_every);
+    let renewal = node.take("renew");
+    // The first lease has ended by then, the renewed one has not.
+    assert_eq!(ended(&mut node, 2, token, Millis::from_secs(45)), []);
+    let reply = Ok(StoreReply::Renew(Vec::new()));
+    node.step(renewal.asker.event(renewal.op, reply));
+    node.step(Event::Tick);
+    node.wait(node_settings().lease.renew_every);
+    while node.asks("renew") {
+        let StoreRequest::Renew { leases, .. } = node.take("renew").request else { continue };
+        assert!(!leases.contains(&(media(3), token)), "it is held for ever");
+    }
 }

@@ -2,11 +2,15 @@
 //!
 //! What the bot asks of its store is compared by the names of its operations.
 
-use anteroom_core::bot::event::{BotEvent, ConsumerAnswer};
+use anteroom_core::bot::event::{AckAnswer, BotEffect, BotEvent, ConsumerAnswer};
 use anteroom_core::effect::Effect;
 use anteroom_core::event::Event;
-use anteroom_core::id::Attempt;
-use anteroom_core::store::StoreReply;
+use anteroom_core::id::{Attempt, RequestId};
+use anteroom_core::job::Status;
+use anteroom_core::protocol::{ProviderFrame, Sent};
+use anteroom_core::store::{
+    CallbackPlan, EnqueueAnswer, InsertAnswer, JobPage, Send, StoreError, StoreReply, StoreRequest,
+};
 use anteroom_core::time::Millis;
 
 use crate::script::node::{
@@ -162,4 +166,89 @@ fn a_page_that_fails_is_read_again() {
     let page = StoreReply::OwedCallbacks { callbacks: vec![owed("alice", 1, 1)], more: false };
     let effects = node.answer("owed_callbacks", Ok(page));
     assert_eq!(callbacks(&effects).len(), 1);
+}
+
+/// Goal: one acknowledgement that the store calls invalid takes no other with it, and whoever sent them is
+/// answered. Method: of three that are made durable together one is bad; each goes alone then.
+#[test]
+fn a_mark_that_is_refused_takes_no_other_with_it() {
+    let mut node = Node::running_alone(node_settings());
+    node.step(attach(1));
+    archived(&mut node, 1, "alice");
+    archived(&mut node, 2, "bob");
+    node.step(acknowledge(1, [key("alice", 1), key("alice", 99), key("bob", 1)]));
+    let refused = || Err(StoreError::Invalid { detail: "no such number".to_owned() });
+    let marks = |node: &Node| match node.asked("mark_called_back") {
+        StoreRequest::MarkCalledBack { marks, .. } => marks.len(),
+        other => panic!("marks are asked for: {other:?}"),
+    };
+    assert_eq!(marks(&node), 3);
+    node.answer("mark_called_back", refused());
+    for (number, answer) in [Ok(marked(1)), refused(), Ok(marked(1))].into_iter().enumerate() {
+        assert_eq!(marks(&node), 1);
+        let effects = node.answer("mark_called_back", answer);
+        let answers: Vec<_> = effects.iter().filter_map(ack_answer).collect();
+        let expected = AckAnswer { acknowledged: 2, unknown: vec![key("alice", 99)] };
+        assert_eq!(answers, if number == 2 { vec![expected] } else { Vec::new() });
+    }
+    assert!(!node.asks("mark_called_back"));
+    let effects = archived(&mut node, 3, "alice");
+    assert_eq!(callbacks(&effects), ["wa-7: callback alice/2/r0 attempt 1 stream 1 \"hello\""]);
+}
+
+fn ack_answer(effect: &Effect) -> Option<AckAnswer> {
+    match effect {
+        Effect::Bot(_, BotEffect::AckAnswer { answer: Some(answer), .. }) => {
+            Some(answer.get().clone())
+        }
+        _ => None,
+    }
+}
+
+/// Goal: under gating nothing passes what was said before it, also where the window is just full. Method: a text
+/// that finds no room and the voice note behind it are archived together.
+#[test]
+fn a_gated_medium_does_not_pass_a_text_that_finds_no_room() {
+    let mut settings = node_settings();
+    settings.bot_defaults.gating.enabled = true;
+    settings.bot_defaults.callbacks.outbox_window = 1;
+    let mut node = Node::running_alone(settings);
+    node.step(attach(1));
+    node.step(say(SESSION, 1, text("bob", "p1", "hello")));
+    node.answer("next_id", Ok(next_id(1)));
+    // While that is being archived, others wait, and go together.
+    node.step(say(SESSION, 2, text("alice", "p2", "listen")));
+    node.answer("next_id", Ok(next_id(1)));
+    node.step(say(SESSION, 3, voice("alice", "p3", 0xa1)));
+    let inserted = InsertAnswer::Inserted { leased: false };
+    node.answer("insert_jobs", Ok(StoreReply::InsertJobs(vec![inserted])));
+    node.step(bot(BotEvent::ResultsWaiting));
+    let done = Status::Completed { outcome: words("news"), token: None, worked: None };
+    let page = JobPage { jobs: vec![job("alice", 2, 0xa1, done)], more: false };
+    node.answer("completed_jobs", Ok(StoreReply::CompletedJobs(page)));
+    node.answer("archive", Ok(stored([1])));
+    let StoreRequest::Archive { items, .. } = node.asked("archive") else { panic!("it archives") };
+    let plans: Vec<_> = items.iter().map(|item| item.callback).collect();
+    assert_eq!(plans, [CallbackPlan::Owed, CallbackPlan::Owed]);
+}
+
+/// Goal: a stop makes durable what the provider says it has sent, while it waits for something else. Method: a
+/// callback is open, and a message is with the provider, which confirms it during the stop.
+#[test]
+fn what_was_sent_is_marked_while_the_bot_stops() {
+    let mut node = Node::running_alone(node_settings());
+    node.step(attach(1));
+    archived(&mut node, 1, "alice");
+    let (send_id, message) = ("s1".into(), "good morning".to_owned());
+    let send = Send { send_id, correspondent_id: "alice".into(), message };
+    node.step(bot(BotEvent::Enqueue { request_id: RequestId(7), send: send.clone() }));
+    node.answer("enqueue_send", Ok(StoreReply::EnqueueSend(EnqueueAnswer::Enqueued)));
+    node.answer("owed_sends", Ok(StoreReply::OwedSends(vec![send])));
+    node.step(bot(BotEvent::Stop));
+    let sent = Sent { bot_id: None, send_id: "s1".into(), provider_message_id: "p9".into() };
+    node.step(frame(SESSION, ProviderFrame::Sent(sent), false));
+    node.answer("mark_sent", Ok(StoreReply::MarkSent));
+    node.step(acknowledge(1, [key("alice", 1)]));
+    node.answer("mark_called_back", Ok(marked(1)));
+    assert!(node.asks("hold_bot"), "{:?}", node.names());
 }

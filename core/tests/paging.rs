@@ -254,3 +254,27 @@ proptest! {
         prop_assert_eq!(world.acknowledged.len() as u64, world.said);
     }
 }
+
+/// Goal: what a consumer does not take stays in the store, however many chats there are. Method: everybody has said
+/// something before; then all talk and nobody acknowledges, and the machine checks its bounds after each step.
+#[test]
+fn a_consumer_that_takes_nothing_fills_no_memory() {
+    let mut settings = node_settings();
+    settings.bot_defaults.callbacks.outbox_window = 4;
+    settings.bot_defaults.callbacks.correspondent_window = 8;
+    let mut world = World::new(settings);
+    let everybody_talks = |world: &mut World| {
+        for whose in 0..40 {
+            world.act(Step::Say(whose));
+            world.answer_all();
+        }
+    };
+    everybody_talks(&mut world);
+    world.settle();
+    for _ in 0..10 {
+        everybody_talks(&mut world);
+    }
+    world.settle();
+    assert_eq!(world.owed(), Vec::<String>::new());
+    assert_eq!(world.acknowledged.len() as u64, world.said);
+}

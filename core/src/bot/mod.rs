@@ -267,6 +267,9 @@ impl Bot {
             self.pump_redeliveries(cx);
             self.pump_sends(cx);
         }
+        if matches!(self.phase, Phase::Running | Phase::Draining { .. }) {
+            self.pump_sent(cx);
+        }
         self.pump_outbox(cx);
         self.advance_stop(cx);
     }

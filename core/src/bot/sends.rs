@@ -177,6 +177,10 @@ impl Bot {
             self.sends.waiting = false;
             self.ask_sends(cx);
         }
+    }
+
+    /// Makes durable what the provider has confirmed.
+    pub(super) fn pump_sent(&mut self, cx: &mut Context<'_>) {
         if !self.sends.to_mark.is_empty() && self.sends.marks.is_idle() {
             let sent = std::mem::take(&mut self.sends.to_mark);
             self.ask_mark_sent(cx, sent);

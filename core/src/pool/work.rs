@@ -15,13 +15,14 @@ impl Pools {
         if self.stopping.is_some() {
             return self.release_waiting(cx);
         }
+        let mut ended = Vec::new();
         for (name, pool) in &mut self.pools {
             while pool.busy < pool.settings.slots.get() as usize
                 && let Some(media_id) = pool.waiting.pop_front()
             {
                 let Some(held) = self.held.get_mut(&media_id) else { continue };
                 if held.lease_end <= cx.now {
-                    // It is about to be given up.
+                    ended.push(media_id);
                     continue;
                 }
                 let until = cx.now + pool.settings.timeout;
@@ -31,6 +32,10 @@ impl Pools {
                 self.check_at = Some(self.check_at.map_or(until, |at| at.min(until)));
                 cx.effect(PoolEffect::Start(held.work.clone()));
             }
+        }
+        // They wait in no line any more: a renewal that is answered yet would only hold them for ever.
+        for media_id in ended {
+            self.lose(cx, media_id);
         }
         self.release_behind_overdue(cx);
     }

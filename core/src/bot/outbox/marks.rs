@@ -25,6 +25,8 @@ const WAITING_MAX: usize = 10_000;
 pub(super) struct Marks {
     waiting: Vec<Ending>,
     lane: Lane<Vec<Ending>>,
+    /// How many of the next marks go alone, after a batch with an invalid one among them.
+    singly: usize,
     /// The requests that wait, with what is known for them so far.
     requests: BTreeMap<RequestId, Progress>,
     /// Acknowledged while they were not in memory: a page or a batch under way may bring them yet.
@@ -156,7 +158,9 @@ impl Outbox {
         if !cx.may_store || !self.marks.lane.is_idle() || self.marks.waiting.is_empty() {
             return;
         }
-        let count = self.marks.waiting.len().min(BATCH_MAX);
+        let most = if self.marks.singly > 0 { 1 } else { BATCH_MAX };
+        let count = self.marks.waiting.len().min(most);
+        self.marks.singly = self.marks.singly.saturating_sub(1);
         let endings: Vec<_> = self.marks.waiting.drain(..count).collect();
         self.ask_marks(cx, endings);
     }
@@ -183,19 +187,7 @@ impl Outbox {
         match result {
             Ok(reply) => {
                 self.marks.lane.settle();
-                let StoreReply::MarkCalledBack(answers) = &reply else {
-                    cx.cx.unexpected("outbox: no answer to mark_called_back");
-                    return false;
-                };
-                for (ending, answer) in endings.iter().zip(answers) {
-                    self.marks.caught_up(&ending.mark.key);
-                    self.marks.replied |= ending.mark.reply.is_some();
-                    match answer {
-                        MarkAnswer::Ended => self.leave(&ending.mark.key),
-                        MarkAnswer::Unknown => self.not_ended(&ending.mark.key),
-                    }
-                    self.marks.settle(cx, &reply, ending, *answer);
-                }
+                self.marked(cx, &endings, &reply);
                 false
             }
             Err(StoreError::Unavailable { detail }) => {
@@ -204,11 +196,46 @@ impl Outbox {
             }
             Err(StoreError::Fenced) => true,
             Err(StoreError::Invalid { detail }) => {
-                let operation = "mark_called_back".to_owned();
-                cx.cx.notice(Notice::StoreRefused { operation, detail });
+                self.marks.lane.settle();
+                self.marks_refused(cx, endings, detail);
                 false
             }
         }
+    }
+
+    /// The store has said of each callback whether it has ended.
+    fn marked(&mut self, cx: &mut OutboxContext<'_, '_>, endings: &[Ending], reply: &StoreReply) {
+        let StoreReply::MarkCalledBack(answers) = reply else {
+            return cx.cx.unexpected("outbox: no answer to mark_called_back");
+        };
+        for (ending, answer) in endings.iter().zip(answers) {
+            self.marks.caught_up(&ending.mark.key);
+            self.marks.replied |= ending.mark.reply.is_some();
+            match answer {
+                MarkAnswer::Ended => self.leave(&ending.mark.key),
+                MarkAnswer::Unknown => self.not_ended(&ending.mark.key),
+            }
+            self.marks.settle(cx, reply, ending, *answer);
+        }
+    }
+
+    /// The store calls the batch invalid: its marks go again one by one, so that one bad mark never takes its
+    /// neighbours along. There is no callback that one which is refused alone could end.
+    fn marks_refused(
+        &mut self,
+        cx: &mut OutboxContext<'_, '_>,
+        endings: Vec<Ending>,
+        detail: String,
+    ) {
+        if endings.len() > 1 {
+            self.marks.singly += endings.len();
+            self.marks.waiting.splice(0..0, endings);
+            return;
+        }
+        let operation = "mark_called_back".to_owned();
+        cx.cx.notice(Notice::StoreRefused { operation, detail });
+        let unknown = StoreReply::MarkCalledBack(vec![MarkAnswer::Unknown]);
+        self.marked(cx, &endings, &unknown);
     }
 
     /// The end of a callback is durable: the next one of its correspondent has its turn.

@@ -465,6 +465,12 @@ impl Outbox {
         let ensure = |holds: bool, what: &str| if holds { Ok(()) } else { Err(what.to_owned()) };
         let callbacks = &settings.callbacks;
         ensure(self.open.len() <= callbacks.max_in_flight, "open callbacks are bounded")?;
+        // A page that was asked for while there was room, and one callback of each lane. Gated lanes are read
+        // as far as they need.
+        let most = self.window + self.window.max(self.lane_max) + self.lanes.len();
+        let may_gate = settings.gating.enabled || !settings.gating_overrides.is_empty();
+        let bounded = may_gate || self.in_window <= most;
+        ensure(bounded, "callbacks in memory are bounded")?;
         let mut correspondents = BTreeSet::new();
         for (order, open) in self.open.iter() {
             if correspondents.insert(&open.key.correspondent_id)

@@ -167,13 +167,21 @@ impl Outbox {
     fn refill_page(&mut self, cx: &OutboxContext<'_, '_>) -> Option<Page> {
         let lane_max = cx.settings.callbacks.correspondent_window;
         let page_max = PAGE_MAX.min(self.window).max(lane_max);
+        let is_full = self.in_window >= self.window;
         let mut of: Vec<OwedOf> = Vec::new();
         let mut limit = 0;
         while let Some(correspondent_id) = self.paging.refills.pop_front() {
-            let Some(lane) = self.lanes.get(&correspondent_id) else { continue };
+            let Some(lane) = self.lanes.get_mut(&correspondent_id) else { continue };
             let gated = cx.settings.is_gated(&correspondent_id);
+            // While the window is full a lane gets one callback, so that none stands still. One that is
+            // gated is read by message id, and cannot go on without what may be in front.
+            if is_full && !gated && !lane.entries.is_empty() {
+                lane.refilling = false;
+                continue;
+            }
             let room = match gated {
                 true => lane_max,
+                false if is_full => 1,
                 false => lane_max.saturating_sub(lane.entries.len() + lane.reserved).max(1),
             };
             if !of.is_empty() && (gated || limit + room > page_max) {
@@ -358,7 +366,11 @@ impl Outbox {
 
     /// The store owes more for a correspondent than is in memory: its lane reads its own pages.
     pub(super) fn spill(&mut self, correspondent_id: &CorrespondentId, gated: bool) {
-        let Some(lane) = self.lanes.get_mut(correspondent_id) else { return };
+        let Some(lane) = self.lanes.get_mut(correspondent_id) else {
+            // A medium of a gated one that is archived beside it would find a place, and pass it.
+            self.paging.caught_up &= !gated;
+            return;
+        };
         if !lane.spilled || gated {
             // What was read by id may have a gap from here on: a late medium has a low id.
             lane.complete_through = None;
