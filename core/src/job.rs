@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::id::{BotId, CorrespondentId, LeaseToken, MediaId, PoolName, ProviderName, WorkerId};
 use crate::message::{FailureKind, MediaKind, Message, Outcome};
+use crate::pool::routing::Routing;
 use crate::time::{Millis, Timestamp};
 
 /// How many workers may be lost in a row while they hold a job, before the job is given up.
@@ -265,6 +266,14 @@ pub enum Rejection {
 }
 
 impl Job {
+    /// Puts it into the pool that takes its MIME type.
+    pub(crate) fn go_where(&mut self, routing: &Routing) {
+        let pool = routing.route(&self.mime_type);
+        if self.pool != *pool {
+            self.pool = pool.clone();
+        }
+    }
+
     /// The current lease, while a worker holds the job.
     pub fn lease(&self) -> Option<&Lease> {
         match &self.status {
@@ -482,7 +491,8 @@ impl Lease {
 }
 
 impl FailedCopy {
-    /// An operator retries: the job begins anew as the next revision, without a placeholder.
+    /// An operator retries: the job begins anew as the next revision, without a placeholder, in the pool that
+    /// `routing` names if there is one.
     ///
     /// # Errors
     /// [`Rejection::FileGone`] when the media file is no longer kept, and
@@ -491,6 +501,7 @@ impl FailedCopy {
         &self,
         file_kept: bool,
         called_back: bool,
+        routing: Option<&Routing>,
         now: Timestamp,
     ) -> Result<Job, Rejection> {
         if !file_kept {
@@ -499,7 +510,7 @@ impl FailedCopy {
         if !called_back {
             return Err(Rejection::NotCalledBack);
         }
-        Ok(Job {
+        let mut job = Job {
             place: Place::Active,
             status: Status::Pending,
             created_at: now,
@@ -510,7 +521,11 @@ impl FailedCopy {
             not_before: None,
             revision: self.job.revision.saturating_add(1),
             ..self.job.clone()
-        })
+        };
+        if let Some(routing) = routing {
+            job.go_where(routing);
+        }
+        Ok(job)
     }
 }
 

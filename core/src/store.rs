@@ -19,6 +19,7 @@ use crate::id::{
 use crate::job::offer::LeaseOffer;
 use crate::job::{Job, LeaseRequest, Rejection, ReleaseReason, Worked};
 use crate::message::{Message, Outcome};
+use crate::pool::routing::Routing;
 use crate::settings::Run;
 use crate::time::{Millis, Timestamp};
 
@@ -58,6 +59,10 @@ pub enum StoreRequest {
         limit: u32,
         /// Places for them that are free where they are restored.
         offers: Vec<LeaseOffer>,
+        /// Which pool takes what where they are restored, so that a job that waits finds its workers though
+        /// pools have changed since it was made. Without it, each stays in its pool.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        routing: Option<Arc<Routing>>,
     },
     /// Asks for the first free message id of a correspondent, over archive and jobs.
     NextId {
@@ -235,6 +240,9 @@ pub enum StoreRequest {
     RetryJob {
         /// Which.
         media_id: MediaId,
+        /// Which pool takes what by now. Without it, the job goes to the pool that it was in.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        routing: Option<Arc<Routing>>,
     },
     /// An operator owes a callback anew that its consumer refused too often. It takes a new place in
     /// the archive, behind everything that an outbox may have passed. Whatever was attempted since the

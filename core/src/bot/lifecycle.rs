@@ -246,7 +246,7 @@ impl Bot {
             Start::Register(record) => StoreRequest::RegisterBot(record.clone()),
             Start::Restore(restore) => {
                 restore.offer(cx);
-                self.restore_request(restore)
+                self.restore_request(cx, restore)
             }
             Start::Hold => StoreRequest::HoldBot(self.fence()),
         };

@@ -71,10 +71,11 @@ impl Bot {
         self.ask_lifecycle(cx, Start::Restore(restore));
     }
 
-    pub(super) fn restore_request(&self, restore: &Restore) -> StoreRequest {
+    pub(super) fn restore_request(&self, cx: &Context<'_>, restore: &Restore) -> StoreRequest {
         let Restore { after, offers, .. } = restore;
         let (fence, after, offers) = (self.fence(), *after, offers.clone());
-        StoreRequest::RestoreBot { fence, after, limit: PAGE, offers }
+        let routing = Some(cx.board.routing());
+        StoreRequest::RestoreBot { fence, after, limit: PAGE, offers, routing }
     }
 
     /// Takes a page in, and hands its leases to the workers.

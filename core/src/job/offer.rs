@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::id::PoolName;
 use crate::job::{Command, Job, LeaseRequest, Status};
+use crate::pool::routing::Routing;
 use crate::time::Timestamp;
 
 /// Free places in a pool of a node.
@@ -18,11 +19,17 @@ pub struct LeaseOffer {
     pub places: u32,
 }
 
-/// A page of a bot's jobs as it is restored: activated, and leased where a job gets an offered place.
+/// A page of a bot's jobs as it is restored: activated, those that wait in the pools of `routing` if there is one,
+/// and leased where a job gets an offered place.
 ///
 /// Of an offer's pool the first jobs that could be claimed, which are the oldest, get its places. A job that holds
 /// an offer's lease already has a place of it, so that asking again gives nothing more. O(offers × jobs).
-pub fn restored(jobs: &[Job], offers: &[LeaseOffer], now: Timestamp) -> Vec<Job> {
+pub fn restored(
+    jobs: &[Job],
+    offers: &[LeaseOffer],
+    routing: Option<&Routing>,
+    now: Timestamp,
+) -> Vec<Job> {
     // Activating has no guard, and neither command removes a job.
     let applied =
         |job: &Job, command| job.apply(&command, now).ok().and_then(|applied| applied.job);
@@ -30,6 +37,9 @@ pub fn restored(jobs: &[Job], offers: &[LeaseOffer], now: Timestamp) -> Vec<Job>
     for job in &mut jobs {
         if let Some(activated) = applied(job, Command::Activate) {
             *job = activated;
+        }
+        if let Some(routing) = routing.filter(|_| job.status == Status::Pending) {
+            job.go_where(routing);
         }
     }
     let leases = leases(&jobs, offers, now);

@@ -170,7 +170,7 @@ fn a_failed_copy_is_retried_only_with_its_file_and_after_its_callback() {
         (false, true, Rejection::FileGone),
         (true, false, Rejection::NotCalledBack),
     ] {
-        assert_eq!(copy.retry(file_kept, called_back, NOW), Err(expected));
+        assert_eq!(copy.retry(file_kept, called_back, None, NOW), Err(expected));
     }
 }
 
@@ -199,7 +199,7 @@ fn a_retry_is_a_new_life_as_the_next_revision() {
             revision: revision + 1,
             ..failed
         };
-        assert_eq!(copy.retry(true, true, later), Ok(expected));
+        assert_eq!(copy.retry(true, true, None, later), Ok(expected));
     }
 }
 

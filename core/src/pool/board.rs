@@ -4,6 +4,7 @@
 //! jobs may not overtake: while jobs of a pool wait in the store, none is inserted already leased.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -13,7 +14,7 @@ use crate::settings::PoolSettings;
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Board {
-    routing: Routing,
+    routing: Arc<Routing>,
     places: BTreeMap<PoolName, Places>,
     /// Whether this node runs workers, and has not begun to stop.
     open: bool,
@@ -41,7 +42,7 @@ impl Places {
 
 impl Board {
     pub fn new(pools: &[PoolSettings]) -> Result<Self, RoutingError> {
-        let routing = Routing::new(pools)?;
+        let routing = Arc::new(Routing::new(pools)?);
         let places = pools.iter().map(|pool| {
             let places = Places {
                 slots: pool.slots.get() as usize,
@@ -66,6 +67,11 @@ impl Board {
 
     pub fn is_open(&self) -> bool {
         self.open
+    }
+
+    /// Which pool takes what.
+    pub fn routing(&self) -> Arc<Routing> {
+        Arc::clone(&self.routing)
     }
 
     /// The pool for a declared MIME type.

@@ -11,7 +11,7 @@ use crate::id::PoolName;
 use crate::settings::PoolSettings;
 
 /// Which pool takes which MIME type.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Routing {
     /// Never iterated.
     #[serde(with = "crate::lookup::sorted")]

@@ -150,7 +150,7 @@ impl World {
             Action::Operate { media: number, retry } => {
                 let media_id = media(u128::from(*number));
                 let request = if *retry {
-                    StoreRequest::RetryJob { media_id }
+                    StoreRequest::RetryJob { media_id, routing: None }
                 } else {
                     StoreRequest::DiscardJob { media_id }
                 };

@@ -172,7 +172,7 @@ async fn a_retried_job_revises_its_message() {
 
     assert_eq!(put(&world, MEDIA_ID, "words after all").await.status, 201);
     let media_id = MEDIA_ID.parse::<uuid::Uuid>().expect("a UUID").into();
-    let answer = world.store.execute(StoreRequest::RetryJob { media_id }).await;
+    let answer = world.store.execute(StoreRequest::RetryJob { media_id, routing: None }).await;
     assert!(matches!(answer, Ok(StoreReply::RetryJob(OperatorAnswer::Done { .. }))), "{answer:?}");
     let event = events.next().await.expect("a revision");
     assert_eq!((event.id.as_str(), event.event.as_str()), ("demo/alice/1/r1", "message.revised"));

@@ -263,7 +263,7 @@ impl World {
                 self.operate(&draft, |media_id| StoreRequest::DiscardJob { media_id });
             }
             Act::Retry { draft } => {
-                self.operate(&draft, |media_id| StoreRequest::RetryJob { media_id });
+                self.operate(&draft, |media_id| StoreRequest::RetryJob { media_id, routing: None });
             }
             Act::Litter { draft } => {
                 self.staged.extend(draft.media.map(|media| media.media_id));

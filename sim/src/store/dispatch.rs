@@ -37,9 +37,16 @@ impl StoreModel {
                 self.bots.release(&fence.bot_id);
                 Reply::ReleaseBot
             }
-            Request::RestoreBot { fence, after, limit, offers } => {
+            Request::RestoreBot { fence, after, limit, offers, routing } => {
                 let after = after.as_ref();
-                Reply::RestoreBot(self.jobs.restore(&fence.bot_id, after, *limit, offers, now))
+                Reply::RestoreBot(self.jobs.restore(
+                    &fence.bot_id,
+                    after,
+                    *limit,
+                    offers,
+                    routing.as_deref(),
+                    now,
+                ))
             }
             Request::NextId { bot_id, correspondent_id } => {
                 Reply::NextId(self.next_id(bot_id, correspondent_id))
@@ -115,7 +122,9 @@ impl StoreModel {
                 Reply::ForgetArchived(self.forget_archived(*retention, *limit, now))
             }
             Request::DiscardJob { media_id } => Reply::DiscardJob(self.discard_job(*media_id, now)),
-            Request::RetryJob { media_id } => Reply::RetryJob(self.retry_job(*media_id, now)),
+            Request::RetryJob { media_id, routing } => {
+                Reply::RetryJob(self.retry_job(*media_id, routing.as_deref(), now))
+            }
             Request::Redeliver { fence, key, attempts } => {
                 Reply::Redeliver(self.archive.redeliver(&fence.bot_id, key, *attempts))
             }

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use anteroom_core::id::{BotId, MediaId};
 use anteroom_core::job::offer::LeaseOffer;
-use anteroom_core::job::{Command, Job};
+use anteroom_core::job::{Command, Job, Status};
+use anteroom_core::pool::routing::Routing;
 use anteroom_core::store::{JobCursor, JobPage};
 use anteroom_core::time::Timestamp;
 
@@ -18,19 +19,32 @@ impl Jobs {
         after: Option<&JobCursor>,
         limit: u32,
         offers: &[LeaseOffer],
+        routing: Option<&Routing>,
         now: Timestamp,
     ) -> JobPage {
         let (page, more) = first_of(self.indices.of_bot(bot_id, after), limit);
         for media_id in &page {
             let Some(job) = self.get(*media_id).cloned() else { continue };
             // Activating has no guard.
-            let _activated = self.apply(&job, &Command::Activate, now);
+            let activated = self.apply(&job, &Command::Activate, now);
+            if let (Some(routing), Ok(Some(activated))) = (routing, activated) {
+                self.route(&activated, routing);
+            }
         }
         for offer in offers {
             self.lease_oldest(&page, offer, now);
         }
         let jobs = page.into_iter().filter_map(|media_id| self.get(media_id));
         JobPage { jobs: jobs.map(|job| Job::clone(job)).collect(), more }
+    }
+
+    /// Puts a job that waits into the pool that takes it by now.
+    fn route(&mut self, job: &Job, routing: &Routing) {
+        let pool = routing.route(&job.mime_type);
+        if job.status == Status::Pending && job.pool != *pool {
+            self.remove(job.media_id);
+            self.put(Arc::new(Job { pool: pool.clone(), ..job.clone() }));
+        }
     }
 
     /// Leases as many jobs of a page as an offer has places, the first and so the oldest of them. Those that have

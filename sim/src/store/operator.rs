@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use anteroom_core::id::MediaId;
 use anteroom_core::job::{Command, FailedCopy, Job, Rejection};
+use anteroom_core::pool::routing::Routing;
 use anteroom_core::store::OperatorAnswer;
 use anteroom_core::time::Timestamp;
 
@@ -21,7 +22,12 @@ impl StoreModel {
     }
 
     /// Begins a failed job anew; the caller vouches that its file is kept.
-    pub(super) fn retry_job(&mut self, media_id: MediaId, now: Timestamp) -> OperatorAnswer {
+    pub(super) fn retry_job(
+        &mut self,
+        media_id: MediaId,
+        routing: Option<&Routing>,
+        now: Timestamp,
+    ) -> OperatorAnswer {
         let Some(copy) = self.jobs.failed.get(media_id).cloned() else {
             return OperatorAnswer::NotFound;
         };
@@ -34,7 +40,7 @@ impl StoreModel {
             };
         }
         let file_kept = true;
-        match copy.retry(file_kept, self.is_called_back(&copy), now) {
+        match copy.retry(file_kept, self.is_called_back(&copy), routing, now) {
             Ok(job) => {
                 let answer = done(&job);
                 self.jobs.put(Arc::new(job));

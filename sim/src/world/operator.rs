@@ -57,7 +57,7 @@ impl World {
     pub(super) fn retry(&mut self, media_id: MediaId) {
         // The file is looked for before the store is asked.
         if self.staged.contains(&media_id) {
-            self.ask_as_operator(StoreRequest::RetryJob { media_id });
+            self.ask_as_operator(StoreRequest::RetryJob { media_id, routing: None });
         }
     }
 

@@ -22,7 +22,13 @@ fn fenced_requests(fence: &Fence, rig: &Rig<'_>) -> Vec<StoreRequest> {
     let offers = vec![LeaseOffer { pool: POOL.into(), lease: lease(50), places: MANY }];
     vec![
         StoreRequest::ReleaseBot(fence()),
-        StoreRequest::RestoreBot { fence: fence(), after: None, limit: MANY, offers },
+        StoreRequest::RestoreBot {
+            fence: fence(),
+            after: None,
+            limit: MANY,
+            offers,
+            routing: None,
+        },
         StoreRequest::InsertJobs { fence: fence(), jobs: vec![unleased(new)] },
         StoreRequest::Archive { fence: fence(), items: vec![item("c", text(60))] },
         StoreRequest::Revise {

@@ -7,6 +7,8 @@ use anteroom_core::job::{Job, LeaseRequest, Place, Status};
 use anteroom_core::message::{
     Extracted, FailureKind, Media, MediaKind, Message, Outcome, Participant, Source,
 };
+use anteroom_core::pool::routing::Routing;
+use anteroom_core::settings::default_pools;
 use anteroom_core::store::{
     ArchiveItem, CallbackEnd, CallbackPlan, Fence, FinishedJob, Mark, NewJob, OwedOf, OwedScope,
 };
@@ -177,4 +179,16 @@ pub fn key(correspondent: &str, number: u64, revision: u32) -> CallbackKey {
 /// An acknowledgement without a reply.
 pub fn acknowledged(key: CallbackKey) -> Mark {
     Mark { key, end: CallbackEnd::Acknowledged, reply: None, sent: true }
+}
+
+/// A routing with one pool, which takes everything.
+///
+/// # Panics
+/// Never: the pool is the catch-all.
+pub fn routing(pool: &str) -> Arc<Routing> {
+    let mut pools = default_pools();
+    pools.truncate(1);
+    pools[0].name = pool.into();
+    pools[0].mime_types = vec!["*".to_owned()];
+    Arc::new(Routing::new(&pools).expect("there is one catch-all"))
 }

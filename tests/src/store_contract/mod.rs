@@ -104,6 +104,7 @@ macro_rules! store_contract {
                 restored_jobs_that_nobody_may_claim_get_no_place
                 a_page_has_leased_jobs_in_their_places
                 only_the_restored_page_is_active
+                restored_jobs_that_wait_go_to_the_pools_of_now
                 holding_counts_what_is_held
                 a_live_lease_survives_the_move
                 results_wait_in_pages;
@@ -137,6 +138,7 @@ macro_rules! store_contract {
                 a_discarded_job_ends_as_a_result
                 a_result_is_not_discarded
                 a_retry_waits_for_the_callback
+                a_retry_goes_to_the_pool_of_now
                 a_retry_waits_for_no_callback_that_is_not_owed
                 a_retry_begins_the_next_revision
                 a_revision_is_owed_behind_the_rest

@@ -71,6 +71,46 @@ pub async fn restoring_goes_by_pages(store: &dyn Store, clock: &TestClock) {
     assert!(page.jobs.is_empty() && !page.more);
 }
 
+/// Goal: a job that waits finds its workers though pools have changed since it was made: whether it was held or
+/// adopted, in its back-off or not, with a place that is offered or without. One that is worked on, or has its result,
+/// stays as it is.
+pub async fn restored_jobs_that_wait_go_to_the_pools_of_now(store: &dyn Store, clock: &TestClock) {
+    let rig = Rig::new(store, clock);
+    let fence = rig.bot("b").await;
+    for n in 1..=5 {
+        let new = job(&fence, "c", n, n, clock.now());
+        match n {
+            1 | 2 => rig.inserted(&fence, &new).await,
+            _ => rig.inserted_leased(&fence, &new, lease(n)).await,
+        }
+        clock.advance(Millis::from_ms(1));
+    }
+    let (delay, reason) = (Millis::from_secs(5), ReleaseReason::Transient);
+    rig.release(Release { media_id: media(3), token: token(3), delay, reason }).await;
+    rig.complete(media(5), token(5), words("x")).await;
+    rig.hold(&fence).await;
+    let pools = |jobs: &[Job]| jobs.iter().map(|job| job.pool.to_string()).collect::<Vec<_>>();
+    for pool in ["voice", "calls"] {
+        // Held the first time, adopted as active jobs the second time.
+        let restored = rig.restore_into(&fence, pool, Vec::new()).await;
+        assert_eq!(pools(&restored), [pool, pool, pool, POOL, POOL]);
+        assert!(restored.iter().all(|job| job.place == Place::Active));
+    }
+    for pool in [POOL, "voice"] {
+        let claimed = rig.claim(pool, None, lease(11), MANY).await;
+        assert!(claimed.jobs.is_empty() && !claimed.more, "{pool} has none");
+    }
+    let restored = rig.restore_into(&fence, "calls", vec![offer("calls", 21, 1)]).await;
+    let leased: Vec<_> = restored.iter().filter(|job| job.lease().is_some()).collect();
+    assert_eq!(leased.iter().map(|job| job.media_id).collect::<Vec<_>>(), [media(1), media(4)]);
+    let claimed = rig.claim("calls", None, lease(12), MANY).await;
+    assert_eq!(claimed.jobs.iter().map(|job| job.media_id).collect::<Vec<_>>(), [media(2)]);
+    assert_eq!(claimed.next_in, Some(Millis::from_secs(5)));
+    clock.advance(Millis::from_secs(5));
+    let claimed = rig.claim("calls", None, lease(13), MANY).await;
+    assert_eq!(claimed.jobs.iter().map(|job| job.media_id).collect::<Vec<_>>(), [media(3)]);
+}
+
 fn given_back(n: u64, lease: u64) -> Release {
     let (delay, reason) = (Millis::ZERO, ReleaseReason::Shutdown);
     Release { media_id: media(n), token: token(lease), delay, reason }

@@ -78,6 +78,16 @@ pub async fn a_retry_waits_for_the_callback(store: &dyn Store, clock: &TestClock
     assert_eq!(rig.retry(media(1)).await, done());
 }
 
+/// Goal: a retry finds its workers though pools have changed since the job was made.
+pub async fn a_retry_goes_to_the_pool_of_now(store: &dyn Store, clock: &TestClock) {
+    let rig = Rig::new(store, clock);
+    failed_job(&rig).await;
+    let done = OperatorAnswer::Done { bot_id: "b".into(), pool: "voice".into() };
+    assert_eq!(rig.retry_into(media(1), "voice").await, done);
+    assert!(rig.claim(POOL, None, lease(2), MANY).await.jobs.is_empty());
+    assert_eq!(rig.claim("voice", None, lease(2), MANY).await.jobs.len(), 1);
+}
+
 /// Goal: what owes no callback may be retried at once.
 pub async fn a_retry_waits_for_no_callback_that_is_not_owed(store: &dyn Store, clock: &TestClock) {
     let rig = Rig::new(store, clock);

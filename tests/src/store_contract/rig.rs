@@ -20,7 +20,7 @@ use anteroom_core::time::Millis;
 use anteroom_runtime::store::Store;
 
 use super::TestClock;
-use super::fixtures::{TTL, node};
+use super::fixtures::{TTL, node, routing};
 
 /// More than any case has.
 pub const MANY: u32 = 1_000;
@@ -179,7 +179,8 @@ impl<'s> Rig<'s> {
         limit: u32,
     ) -> JobPage {
         let offers = Vec::new();
-        let request = StoreRequest::RestoreBot { fence: fence.clone(), after, limit, offers };
+        let request =
+            StoreRequest::RestoreBot { fence: fence.clone(), after, limit, offers, routing: None };
         asked!(self.twice(request), RestoreBot)
     }
 
@@ -191,8 +192,20 @@ impl<'s> Rig<'s> {
         offers: &[LeaseOffer],
     ) -> JobPage {
         let (fence, offers) = (fence.clone(), offers.to_vec());
-        let request = StoreRequest::RestoreBot { fence, after: None, limit, offers };
+        let request = StoreRequest::RestoreBot { fence, after: None, limit, offers, routing: None };
         asked!(self.twice(request), RestoreBot)
+    }
+
+    /// All of a bot's jobs, activated by an owner whose one pool takes everything.
+    pub async fn restore_into(
+        &self,
+        fence: &Fence,
+        pool: &str,
+        offers: Vec<LeaseOffer>,
+    ) -> Vec<Job> {
+        let (fence, routing) = (fence.clone(), Some(routing(pool)));
+        let request = StoreRequest::RestoreBot { fence, after: None, limit: MANY, offers, routing };
+        asked!(self.twice(request), RestoreBot).jobs
     }
 
     /// Moves a bot's jobs to holding.
@@ -312,7 +325,13 @@ impl<'s> Rig<'s> {
 
     /// Begins a failed job anew.
     pub async fn retry(&self, media_id: MediaId) -> OperatorAnswer {
-        asked!(self.twice(StoreRequest::RetryJob { media_id }), RetryJob)
+        asked!(self.twice(StoreRequest::RetryJob { media_id, routing: None }), RetryJob)
+    }
+
+    /// The same, asked by a node whose one pool takes everything.
+    pub async fn retry_into(&self, media_id: MediaId, pool: &str) -> OperatorAnswer {
+        let routing = Some(routing(pool));
+        asked!(self.twice(StoreRequest::RetryJob { media_id, routing }), RetryJob)
     }
 
     /// Owes a callback anew.

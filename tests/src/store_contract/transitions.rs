@@ -63,7 +63,7 @@ impl<'r> Pair<'r> {
         pair.give(&Command::FinishLeased { token: token(number), outcome: failure() }).await;
         rig.mark(&pair.fence, acknowledged(key("c", 1, 0))).await;
         rig.retry(media(number)).await;
-        let retried = copy.retry(true, true, rig.clock.now()).expect("it is called back");
+        let retried = copy.retry(true, true, None, rig.clock.now()).expect("it is called back");
         pair.core = Some(retried);
         pair
     }

@@ -201,7 +201,7 @@ impl<'s> World<'s> {
                     places,
                 });
                 let offers = offer.into_iter().collect();
-                (*node, R::RestoreBot { fence, after, limit, offers })
+                (*node, R::RestoreBot { fence, after, limit, offers, routing: None })
             }
             O::Completed { bot, node, after, limit } => {
                 let after = after.map(|behind| self.cursor(behind));
@@ -367,7 +367,7 @@ impl<'s> World<'s> {
                 (0, R::ForgetArchived { retention: Millis::from_ms(*ms), limit: MANY })
             }
             O::Discard(m) => (0, R::DiscardJob { media_id: media((*m).into()) }),
-            O::Retry(m) => (1, R::RetryJob { media_id: media((*m).into()) }),
+            O::Retry(m) => (1, R::RetryJob { media_id: media((*m).into()), routing: None }),
             other => unreachable!("{other:?} concerns no workers"),
         }
     }

@@ -54,8 +54,14 @@ fn setup(now: Timestamp) -> Vec<StoreRequest> {
         StoreRequest::Archive { fence: fence(), items: texts.to_vec() },
         StoreRequest::MarkCalledBack { fence: fence(), marks: marks.to_vec() },
         StoreRequest::HoldBot(fence()),
-        StoreRequest::RestoreBot { fence: fence(), after: None, limit: 9, offers: Vec::new() },
-        StoreRequest::RetryJob { media_id: media(4) },
+        StoreRequest::RestoreBot {
+            fence: fence(),
+            after: None,
+            limit: 9,
+            offers: Vec::new(),
+            routing: None,
+        },
+        StoreRequest::RetryJob { media_id: media(4), routing: None },
         StoreRequest::DiscardJob { media_id: media(2) },
         StoreRequest::Claim { pool: POOL.into(), after_bot: None, lease: lease(40), limit: 1 },
         StoreRequest::Complete { completions: vec![completion] },
@@ -81,7 +87,13 @@ fn looks() -> Vec<StoreRequest> {
         StoreRequest::OwedSends { fence: fence(), limit: 99 },
         StoreRequest::OwedCallbacks { fence: fence(), scope, limit: 99 },
         StoreRequest::Claim { pool: POOL.into(), after_bot: None, lease: lease(99), limit: 99 },
-        StoreRequest::RestoreBot { fence: fence(), after: None, limit: 99, offers: Vec::new() },
+        StoreRequest::RestoreBot {
+            fence: fence(),
+            after: None,
+            limit: 99,
+            offers: Vec::new(),
+            routing: None,
+        },
         StoreRequest::AcquireBot { bot_id: "b".into(), node_id: node(2), ttl: TTL },
     ]
 }
@@ -222,13 +234,14 @@ lost_answers! {
     /// Goal: jobs are moved, none is lost or doubled.
     holding: |_| StoreRequest::HoldBot(fence());
     /// Goal: the same on the way back.
-    restoring: |_| StoreRequest::RestoreBot { fence: fence(), after: None, limit: 9, offers: Vec::new() };
+    restoring: |_| StoreRequest::RestoreBot { fence: fence(), after: None, limit: 9, offers: Vec::new(), routing: None };
     /// Goal: jobs that are leased on the way get no second place.
     restoring_under_leases: |_| StoreRequest::RestoreBot {
         fence: fence(),
         after: None,
         limit: 9,
         offers: vec![LeaseOffer { pool: POOL.into(), lease: lease(50), places: 1 }],
+        routing: None,
     };
     /// Goal: a claim gets the jobs that it leased.
     claiming: |_| StoreRequest::Claim {
@@ -262,7 +275,7 @@ lost_answers! {
     /// Goal: a job is given up once.
     discarding: |_| StoreRequest::DiscardJob { media_id: media(1) };
     /// Goal: a job is retried once.
-    retrying: |_| StoreRequest::RetryJob { media_id: media(3) };
+    retrying: |_| StoreRequest::RetryJob { media_id: media(3), routing: None };
     /// Goal: a bot is given up once, and nobody but its owner does it.
     giving_a_bot_up: |_| StoreRequest::ReleaseBot(fence());
 }

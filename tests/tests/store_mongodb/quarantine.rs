@@ -115,8 +115,8 @@ async fn no_job_is_passed_over_where_a_page_has_lost_some() {
     let mut restored = Vec::new();
     let mut after = None;
     loop {
-        let (fence, offers) = (fence.clone(), Vec::new());
-        let request = StoreRequest::RestoreBot { fence, after, limit: 2, offers };
+        let (fence, offers, routing) = (fence.clone(), Vec::new(), None);
+        let request = StoreRequest::RestoreBot { fence, after, limit: 2, offers, routing };
         let StoreReply::RestoreBot(page) = rig.ask(request).await else { panic!("a page") };
         after = page.behind(after);
         restored.extend(page.jobs.iter().map(|job| job.media_id));

@@ -143,7 +143,13 @@ async fn a_job_is_claimed_or_leased_as_it_is_restored() {
         let claim = StoreRequest::Claim { pool, after_bot, lease: claiming, limit: 4 };
         let offers = vec![LeaseOffer { pool: POOL.into(), lease: restoring, places: 4 }];
         let (fence, after) = (fence.clone(), None);
-        let restore = StoreRequest::RestoreBot { fence: fence.clone(), after, limit: 9, offers };
+        let restore = StoreRequest::RestoreBot {
+            fence: fence.clone(),
+            after,
+            limit: 9,
+            offers,
+            routing: None,
+        };
         let (page, claimed) = pair.race(restore, claim).await;
         let (page, claimed): (JobPage, Claimed) =
             (taken_apart!(page, RestoreBot), taken_apart!(claimed, Claim));
@@ -197,6 +203,7 @@ async fn a_result_stored_during_a_move_is_kept() {
             after: None,
             limit: 9,
             offers: Vec::new(),
+            routing: None,
         };
         let completing_again = complete(n);
         let (page, again) = pair.race(restore, completing_again).await;
@@ -220,6 +227,7 @@ async fn a_lease_renewed_during_a_move_is_not_lost() {
             after: None,
             limit: 9,
             offers: Vec::new(),
+            routing: None,
         };
         let (lost, _) = pair.race(renew(), restore).await;
         assert_eq!(taken_apart!(lost, Renew), []);
@@ -241,6 +249,7 @@ async fn a_medium_is_known_while_its_job_moves() {
                 after: None,
                 limit: 9,
                 offers: Vec::new(),
+                routing: None,
             },
             StoreRequest::Archive { fence: fence.clone(), items },
         ] {
@@ -355,7 +364,7 @@ async fn a_retry_begins_once_and_keeps_its_file() {
         let rig = pair.rig();
         rig.archived(&fence, item_of_lease("c", ended(1, n, failure()), n)).await;
         rig.mark(&fence, acknowledged(key("c", 1, 0))).await;
-        let retry = || StoreRequest::RetryJob { media_id: media(n) };
+        let retry = || StoreRequest::RetryJob { media_id: media(n), routing: None };
         if n % 2 == 0 {
             let (left, right) = pair.race(retry(), retry()).await;
             let answers = [taken_apart!(left, RetryJob), taken_apart!(right, RetryJob)];

@@ -75,7 +75,7 @@ impl Story {
             }
             StoreRequest::Revise { media_id, .. }
             | StoreRequest::DiscardJob { media_id }
-            | StoreRequest::RetryJob { media_id } => vec![Subject::Job(*media_id)],
+            | StoreRequest::RetryJob { media_id, .. } => vec![Subject::Job(*media_id)],
             StoreRequest::Redeliver { fence, key, .. } => vec![of_key(&fence.bot_id, key)],
             StoreRequest::RaiseAttempts { fence, callbacks } => {
                 callbacks.iter().map(|(key, _)| of_key(&fence.bot_id, key)).collect()

@@ -221,7 +221,7 @@ async fn do_to(state: &HttpState, deed: Deed, media_id: MediaId) -> Result<Done,
             if !is_there && is_failed(operations, media_id).await? {
                 return Ok(Done::Refused(Rejection::FileGone));
             }
-            StoreRequest::RetryJob { media_id }
+            StoreRequest::RetryJob { media_id, routing: operations.routing.clone() }
         }
         Deed::Discard => StoreRequest::DiscardJob { media_id },
     };

@@ -31,6 +31,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use anteroom_core::id::BotId;
+use anteroom_core::pool::routing::Routing;
 use anteroom_core::settings::{BotSettings, NodeSettings};
 use anteroom_core::store::StoreError;
 use anteroom_core::time::Millis;
@@ -48,6 +49,8 @@ use crate::store::views::{Question, View, Views};
 /// What operators' endpoints need beside the driver.
 pub struct Operations {
     store: Arc<dyn Views>,
+    /// Which pool takes what: none only if the node's pools make no routing, and then it does not start.
+    routing: Option<Arc<Routing>>,
     settings: NodeSettings,
     node: Presence,
     started: Instant,
@@ -56,7 +59,8 @@ pub struct Operations {
 impl Operations {
     /// Over this store, of a node with these settings that starts now.
     pub fn new(store: Arc<dyn Views>, settings: NodeSettings, node: Presence) -> Self {
-        Self { store, settings, node, started: Instant::now() }
+        let routing = Routing::new(&settings.pools).ok().map(Arc::new);
+        Self { store, routing, settings, node, started: Instant::now() }
     }
 
     /// What the node itself says to who asks which nodes there are.

@@ -25,8 +25,9 @@ pub(super) async fn execute(store: &Connection, request: StoreRequest) -> Answer
         Request::ReleaseBot(fence) => {
             bots::release(store, &fence).await.map(|()| StoreReply::ReleaseBot)
         }
-        Request::RestoreBot { fence, after, limit, offers } => {
-            let page = moves::restore(store, &fence, after, limit, &offers);
+        Request::RestoreBot { fence, after, limit, offers, routing } => {
+            let routing = routing.as_deref();
+            let page = moves::restore(store, &fence, after, limit, &offers, routing);
             page.await.map(StoreReply::RestoreBot)
         }
         Request::NextId { bot_id, correspondent_id } => {
@@ -109,8 +110,9 @@ pub(super) async fn execute(store: &Connection, request: StoreRequest) -> Answer
         Request::DiscardJob { media_id } => {
             operator::discard(store, media_id).await.map(StoreReply::DiscardJob)
         }
-        Request::RetryJob { media_id } => {
-            operator::retry(store, media_id).await.map(StoreReply::RetryJob)
+        Request::RetryJob { media_id, routing } => {
+            let retried = operator::retry(store, media_id, routing.as_deref());
+            retried.await.map(StoreReply::RetryJob)
         }
         Request::Redeliver { fence, key, attempts } => {
             redelivery::redeliver(store, &fence, &key, attempts).await.map(StoreReply::Redeliver)

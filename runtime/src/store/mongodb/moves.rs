@@ -6,6 +6,7 @@
 use anteroom_core::id::BotId;
 use anteroom_core::job::offer::{self, LeaseOffer};
 use anteroom_core::job::{Command, Job};
+use anteroom_core::pool::routing::Routing;
 use anteroom_core::store::{Fence, JobCursor, JobPage};
 use mongodb::bson::{Document, doc};
 
@@ -96,9 +97,11 @@ pub(super) async fn restore(
     after: Option<JobCursor>,
     limit: u32,
     offers: &[LeaseOffer],
+    routing: Option<&Routing>,
 ) -> Answer<JobPage> {
     let _turn = store.turns.take(&fence.bot_id).await;
-    transact!(store, |transaction| try_restore(transaction, fence, after, page_size(limit), offers))
+    let size = page_size(limit);
+    transact!(store, |transaction| try_restore(transaction, fence, after, size, offers, routing))
 }
 
 async fn try_restore(
@@ -107,14 +110,16 @@ async fn try_restore(
     after: Option<JobCursor>,
     size: usize,
     offers: &[LeaseOffer],
+    routing: Option<&Routing>,
 ) -> Answer<JobPage> {
     let passed = fence::pass(transaction, fence, 0).await?;
     let JobPage { jobs, more } = find_jobs(transaction, &fence.bot_id, after, size).await?;
-    let restored = offer::restored(&jobs, offers, passed.now);
+    let restored = offer::restored(&jobs, offers, routing, passed.now);
     let mut adopted = Vec::new();
     let mut changes = Changes::default();
     for (job, restored) in jobs.iter().zip(&restored) {
-        if Shelf::of(job) == Shelf::Active && restored.status == job.status {
+        let stays = restored.status == job.status && restored.pool == job.pool;
+        if Shelf::of(job) == Shelf::Active && stays {
             adopted.push(&job.media_id);
         } else {
             changes.replace(job, restored)?;

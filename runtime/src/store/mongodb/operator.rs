@@ -2,6 +2,7 @@
 
 use anteroom_core::id::MediaId;
 use anteroom_core::job::{Command, FailedCopy, Job, Rejection};
+use anteroom_core::pool::routing::Routing;
 use anteroom_core::store::OperatorAnswer;
 use mongodb::bson::{DateTime, Document, deserialize_from_slice, doc};
 use serde::Deserialize;
@@ -40,11 +41,19 @@ async fn try_discard(
 }
 
 /// Begins a failed job anew; the caller vouches that its file is kept.
-pub(super) async fn retry(store: &Connection, media_id: MediaId) -> Answer<OperatorAnswer> {
-    transact!(store, |transaction| try_retry(transaction, media_id))
+pub(super) async fn retry(
+    store: &Connection,
+    media_id: MediaId,
+    routing: Option<&Routing>,
+) -> Answer<OperatorAnswer> {
+    transact!(store, |transaction| try_retry(transaction, media_id, routing))
 }
 
-async fn try_retry(transaction: &mut Transaction<'_>, media_id: MediaId) -> Answer<OperatorAnswer> {
+async fn try_retry(
+    transaction: &mut Transaction<'_>,
+    media_id: MediaId,
+    routing: Option<&Routing>,
+) -> Answer<OperatorAnswer> {
     let this = doc! { "$match": { "_id": media_id.stored() } };
     let stages = marked("failed", vec![this], transaction.store.time.now());
     let found = transaction.aggregate(FAILED, stages).await?;
@@ -64,7 +73,7 @@ async fn try_retry(transaction: &mut Transaction<'_>, media_id: MediaId) -> Answ
     }
     let file_kept = true;
     let called_back = called_back(transaction, &copy).await?;
-    match copy.retry(file_kept, called_back, timestamp(now)) {
+    match copy.retry(file_kept, called_back, routing, timestamp(now)) {
         Ok(job) => {
             let mut changes = Changes::default();
             changes.insert(&job)?;

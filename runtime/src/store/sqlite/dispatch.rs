@@ -34,8 +34,9 @@ pub(super) fn execute(
             bots::renew(work, *node_id, bots, *ttl).map(StoreReply::RenewBots)
         }
         Request::ReleaseBot(fence) => bots::release(work, fence).map(|()| StoreReply::ReleaseBot),
-        Request::RestoreBot { fence, after, limit, offers } => {
-            jobs::restore(work, fence, *after, *limit, offers).map(StoreReply::RestoreBot)
+        Request::RestoreBot { fence, after, limit, offers, routing } => {
+            let page = jobs::restore(work, fence, *after, *limit, offers, routing.as_deref());
+            page.map(StoreReply::RestoreBot)
         }
         Request::NextId { bot_id, correspondent_id } => {
             jobs::next_id(work, bot_id, correspondent_id).map(StoreReply::NextId)
@@ -108,8 +109,8 @@ pub(super) fn execute(
         Request::DiscardJob { media_id } => {
             operator::discard(work, *media_id).map(StoreReply::DiscardJob)
         }
-        Request::RetryJob { media_id } => {
-            operator::retry(work, *media_id).map(StoreReply::RetryJob)
+        Request::RetryJob { media_id, routing } => {
+            operator::retry(work, *media_id, routing.as_deref()).map(StoreReply::RetryJob)
         }
         Request::Redeliver { fence, key, attempts } => {
             callbacks::redeliver(work, fence, key, *attempts).map(StoreReply::Redeliver)

@@ -141,7 +141,7 @@ pub(super) fn insert_by(
 
 /// Writes what changes with a job.
 pub(super) const UPDATE: &str = "UPDATE jobs SET place = ?2, status = ?3, active_since = ?4,
-        held_at = ?5, not_before = ?6, lease_token = ?7, lease_expires_at = ?8, body = ?9
+        held_at = ?5, not_before = ?6, lease_token = ?7, lease_expires_at = ?8, body = ?9, pool = ?10
      WHERE media_id = ?1";
 
 /// Writes a job that has changed; also brings its columns in line with its body.
@@ -159,6 +159,7 @@ pub(super) fn update(work: &Work<'_>, job: &Job) -> Answer<()> {
             columns.lease_token,
             columns.lease_expires_at,
             to_body(job)?,
+            job.pool.as_str(),
         ),
     )?;
     Ok(())

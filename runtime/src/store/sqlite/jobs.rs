@@ -3,6 +3,7 @@
 use anteroom_core::id::{BotId, CorrespondentId, MessageId};
 use anteroom_core::job::offer::{self, LeaseOffer};
 use anteroom_core::job::{Command, FailedCopy, Job, Place, Status};
+use anteroom_core::pool::routing::Routing;
 use anteroom_core::store::{Fence, InsertAnswer, JobCursor, JobPage, NewJob};
 use rusqlite::CachedStatement;
 
@@ -178,11 +179,12 @@ pub(super) fn restore(
     after: Option<JobCursor>,
     limit: u32,
     offers: &[LeaseOffer],
+    routing: Option<&Routing>,
 ) -> Answer<JobPage> {
     bots::pass_fence(work, fence)?;
     let (bot_id, size) = (&fence.bot_id, page_size(limit));
     let JobPage { jobs, more } = page(work, RESTORE, bot_id, after, size)?;
-    let restored = offer::restored(&jobs, offers, work.now);
+    let restored = offer::restored(&jobs, offers, routing, work.now);
     for (job, restored) in jobs.iter().zip(&restored) {
         job_rows::replace(work, job, restored)?;
     }

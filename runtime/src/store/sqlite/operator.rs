@@ -2,6 +2,7 @@
 
 use anteroom_core::id::MediaId;
 use anteroom_core::job::{Command, FailedCopy, Job, Rejection};
+use anteroom_core::pool::routing::Routing;
 use anteroom_core::store::OperatorAnswer;
 
 use super::archive_rows::CallbackState;
@@ -20,7 +21,11 @@ pub(super) fn discard(work: &Work<'_>, media_id: MediaId) -> Answer<OperatorAnsw
 }
 
 /// Begins a failed job anew; the caller vouches that its file is kept.
-pub(super) fn retry(work: &Work<'_>, media_id: MediaId) -> Answer<OperatorAnswer> {
+pub(super) fn retry(
+    work: &Work<'_>,
+    media_id: MediaId,
+    routing: Option<&Routing>,
+) -> Answer<OperatorAnswer> {
     let Some(copy) = failed_copies::find(work, media_id)? else {
         return Ok(OperatorAnswer::NotFound);
     };
@@ -33,7 +38,7 @@ pub(super) fn retry(work: &Work<'_>, media_id: MediaId) -> Answer<OperatorAnswer
         });
     }
     let file_kept = true;
-    match copy.retry(file_kept, called_back(work, &copy)?, work.now) {
+    match copy.retry(file_kept, called_back(work, &copy)?, routing, work.now) {
         Ok(job) => {
             let mut insert = work.prepare(job_rows::INSERT)?;
             if job_rows::insert_by(work, &mut insert, &job, &to_body(&job)?)? {

@@ -179,7 +179,7 @@ fn a_duplicate_ends_no_job_that_it_may_not_end() {
 fn a_repetition_leaves_a_retry_alone() {
     let mut bench = Bench::new();
     bench.called_back_media(1, Outcome::TimedOut);
-    ask!(bench, RetryJob, StoreRequest::RetryJob { media_id: media(1) });
+    ask!(bench, RetryJob, StoreRequest::RetryJob { media_id: media(1), routing: None });
     bench.claim(1, 1);
     bench.complete(1, heard("at last"));
     let request = archive(vec![media_item(1, Outcome::TimedOut, None)]);

@@ -103,6 +103,7 @@ fn every_fenced_request_is_refused_under_another_epoch() {
                 after: None,
                 limit: 1,
                 offers: Vec::new(),
+                routing: None,
             },
             StoreRequest::InsertJobs { fence: fence.clone(), jobs: vec![] },
             StoreRequest::Archive { fence: fence.clone(), items: vec![] },

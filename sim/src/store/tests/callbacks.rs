@@ -178,7 +178,7 @@ fn a_callback_ends_once() {
 fn the_mark_of_an_earlier_revision_ends_nothing() {
     let mut bench = Bench::new();
     bench.called_back_media(1, Outcome::TimedOut);
-    ask!(bench, RetryJob, StoreRequest::RetryJob { media_id: media(1) });
+    ask!(bench, RetryJob, StoreRequest::RetryJob { media_id: media(1), routing: None });
     bench.claim(1, 1);
     bench.complete(1, heard("at last"));
     let revise = StoreRequest::Revise {

@@ -129,7 +129,7 @@ fn a_failed_copy_keeps_the_media_for_its_message() {
 fn a_retry_does_not_stand_for_its_forgotten_message() {
     let mut bench = Bench::new();
     bench.called_back_media(1, Outcome::TimedOut);
-    ask!(bench, RetryJob, StoreRequest::RetryJob { media_id: media(1) });
+    ask!(bench, RetryJob, StoreRequest::RetryJob { media_id: media(1), routing: None });
     ask!(bench, Archive, archive(vec![text_item("c", 9, CallbackPlan::None)]));
     bench.pass(Millis::from_ms(1));
     let forget = StoreRequest::ForgetArchived { retention: Millis::ZERO, limit: 1 };

@@ -17,6 +17,7 @@ fn restore(after: Option<u128>, limit: u32) -> StoreRequest {
         after: after.map(cursor),
         limit,
         offers: Vec::new(),
+        routing: None,
     }
 }
 

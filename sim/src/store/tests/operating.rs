@@ -15,7 +15,7 @@ fn discard(number: u128) -> StoreRequest {
 }
 
 fn retry(number: u128) -> StoreRequest {
-    StoreRequest::RetryJob { media_id: media(number) }
+    StoreRequest::RetryJob { media_id: media(number), routing: None }
 }
 
 fn done() -> OperatorAnswer {

@@ -143,7 +143,7 @@ fn bot_side_request() -> BoxedStrategy<StoreRequest> {
                     places,
                 });
                 let offers = offer.into_iter().collect();
-                StoreRequest::RestoreBot { fence, after, limit, offers }
+                StoreRequest::RestoreBot { fence, after, limit, offers, routing: None }
             },
         ),
         2 => (by(), after(), 0..4_u32)
@@ -246,7 +246,7 @@ fn other_request() -> BoxedStrategy<StoreRequest> {
         1 => retention()
             .prop_map(|retention| StoreRequest::ForgetArchived { retention, limit: ALL }),
         2 => number().prop_map(|number| StoreRequest::DiscardJob { media_id: media(number) }),
-        4 => number().prop_map(|number| StoreRequest::RetryJob { media_id: media(number) }),
+        4 => number().prop_map(|number| StoreRequest::RetryJob { media_id: media(number), routing: None }),
     ]
     .boxed()
 }
@@ -277,7 +277,7 @@ impl Start {
             bench.called_back_media(1, Outcome::TimedOut);
         }
         if self >= Self::Retried {
-            ask!(bench, RetryJob, StoreRequest::RetryJob { media_id: media(1) });
+            ask!(bench, RetryJob, StoreRequest::RetryJob { media_id: media(1), routing: None });
         }
         if self >= Self::RetryCompleted {
             bench.claim(1, 1);

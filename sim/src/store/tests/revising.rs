@@ -27,7 +27,7 @@ fn revise(number: u128, revision: u32, message: Message, plan: CallbackPlan) -> 
 fn retried(outcome: Outcome) -> Bench {
     let mut bench = Bench::new();
     bench.called_back_media(1, Outcome::TimedOut);
-    ask!(bench, RetryJob, StoreRequest::RetryJob { media_id: media(1) });
+    ask!(bench, RetryJob, StoreRequest::RetryJob { media_id: media(1), routing: None });
     assert_eq!(bench.claim(1, 1).jobs.len(), 1);
     bench.complete(1, outcome);
     bench
@@ -57,7 +57,7 @@ fn a_failed_retry_keeps_its_copy() {
     ask!(bench, Revise, revise(1, 1, message, CallbackPlan::None));
     assert_eq!(bench.row(1).callback, CallbackState::NotOwed { since: bench.now });
     assert_eq!(bench.model.failed_copies().count(), 1);
-    ask!(bench, RetryJob, StoreRequest::RetryJob { media_id: media(1) });
+    ask!(bench, RetryJob, StoreRequest::RetryJob { media_id: media(1), routing: None });
     assert_eq!(bench.model.job(media(1)).map(|job| job.revision), Some(2));
 }
 
@@ -66,7 +66,7 @@ fn a_failed_retry_keeps_its_copy() {
 fn a_revision_that_does_not_follow_is_rejected() {
     let mut bench = Bench::new();
     bench.called_back_media(1, Outcome::TimedOut);
-    ask!(bench, RetryJob, StoreRequest::RetryJob { media_id: media(1) });
+    ask!(bench, RetryJob, StoreRequest::RetryJob { media_id: media(1), routing: None });
     let message = || media_message(1, heard("early"));
     let request = |revision| revise(1, revision, message(), CallbackPlan::Owed);
     let rejected = |rejection| Ok(StoreReply::Revise(ReviseAnswer::Rejected(rejection)));
@@ -82,7 +82,7 @@ fn an_earlier_revision_is_past() {
     let mut bench = retried(Outcome::TimedOut);
     let first = revise(1, 1, media_message(1, Outcome::TimedOut), CallbackPlan::None);
     ask!(bench, Revise, first);
-    ask!(bench, RetryJob, StoreRequest::RetryJob { media_id: media(1) });
+    ask!(bench, RetryJob, StoreRequest::RetryJob { media_id: media(1), routing: None });
     assert_eq!(ask!(bench, Revise, first), ReviseAnswer::Revised { seq: seq(2) });
     bench.claim(1, 1);
     bench.complete(1, heard("at last"));

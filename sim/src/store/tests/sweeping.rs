@@ -58,6 +58,7 @@ fn ended_leases_are_taken_away() {
             after: None,
             limit: 9,
             offers: Vec::new(),
+            routing: None,
         };
         ask!(bench, RestoreBot, restore);
     }
@@ -132,7 +133,7 @@ fn failed_copies_are_dropped_when_nothing_needs_them() {
     let mut bench = Bench::new();
     bench.called_back_media(1, Outcome::TimedOut);
     bench.called_back_media(2, Outcome::TimedOut);
-    ask!(bench, RetryJob, StoreRequest::RetryJob { media_id: media(1) });
+    ask!(bench, RetryJob, StoreRequest::RetryJob { media_id: media(1), routing: None });
     let forget = StoreRequest::ForgetFailed { retention: DAY, limit: 9 };
     bench.pass(DAY);
     assert_eq!(ask!(bench, ForgetFailed, forget), []);
