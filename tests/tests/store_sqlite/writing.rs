@@ -9,7 +9,9 @@ use anteroom_core::store::{
 use anteroom_runtime::store::Store;
 use anteroom_runtime::store::sqlite::SqliteStore;
 use anteroom_tests::store_contract::Rig;
-use anteroom_tests::store_contract::fixtures::{id, item, placeholder, text};
+use anteroom_tests::store_contract::fixtures::{
+    TTL, id, item, job, node, placeholder, text, unleased,
+};
 use tokio::task::JoinHandle;
 
 use crate::Place;
@@ -180,4 +182,41 @@ async fn a_shutdown_answers_what_was_asked_before() {
     for answer in waiting {
         assert!(matches!(answer.await.unwrap(), Ok(StoreReply::Archive(_))));
     }
+}
+
+/// Goal: a bot with many jobs is held in pieces, and others are answered in between, whoever renews ownership first
+/// of all. Method: the jobs of one bot are held while another archives and the node renews; who is answered when is
+/// written down.
+#[tokio::test]
+async fn a_large_bot_is_held_in_pieces() {
+    const JOBS: u64 = 3_000;
+    let place = Place::new();
+    let store = Arc::new(place.open());
+    let rig = Rig::new(&*store, &place.clock);
+    let (fence, other) = (rig.bot("b").await, rig.bot("b2").await);
+    let jobs = |of: std::ops::Range<u64>| {
+        of.map(|n| unleased(job(&fence, &format!("c{n}"), n, n, place.clock.now()))).collect()
+    };
+    for from in (0..JOBS).step_by(500) {
+        rig.insert(&fence, jobs(from + 1..from + 501)).await;
+    }
+    let ended = Arc::new(std::sync::Mutex::new(Vec::new()));
+    let told = |name: &'static str, asked: JoinHandle<StoreResult>| {
+        let ended = Arc::clone(&ended);
+        async move {
+            let answer = asked.await.unwrap();
+            ended.lock().unwrap().push(name);
+            answer
+        }
+    };
+    let bots = vec![("b2".into(), other.epoch)];
+    let renew = StoreRequest::RenewBots { node_id: node(1), bots, ttl: TTL };
+    let holding = told("hold", ask(&store, StoreRequest::HoldBot(fence.clone())));
+    let archiving = told("archive", ask(&store, archive(&other, "c", 1)));
+    let renewing = told("renew", ask(&store, renew));
+    let (held, archived, renewed) = tokio::join!(holding, archiving, renewing);
+    assert_eq!(held, Ok(StoreReply::HoldBot(3_000)));
+    assert!(matches!(archived, Ok(StoreReply::Archive(_))), "{archived:?}");
+    assert_eq!(renewed, Ok(StoreReply::RenewBots(Vec::new())));
+    assert_eq!(ended.lock().unwrap().last(), Some(&"hold"), "the others did not wait for it");
 }

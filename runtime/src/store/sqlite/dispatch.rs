@@ -1,8 +1,8 @@
 //! Which function answers which request.
 
-use anteroom_core::store::{StoreReply, StoreRequest};
+use anteroom_core::store::{JobCursor, StoreReply, StoreRequest};
 
-use super::failure::Answer;
+use super::failure::{Answer, Failure};
 use super::prepared::Prepared;
 use super::work::Work;
 use super::{archive, bots, callbacks, claims, jobs, leases, operator, revision, sends, sweeps};
@@ -18,14 +18,32 @@ pub(super) fn only_reads(request: &StoreRequest) -> bool {
     )
 }
 
-/// Executes one request within the transaction of `work`.
+/// Answers a request that changes nothing.
+pub(super) fn read(work: &Work<'_>, request: &StoreRequest) -> Answer<StoreReply> {
+    match execute(work, request, &Prepared::default(), None)? {
+        Step::Done(reply) => Ok(reply),
+        Step::Piece(_) => Err(Failure::invalid("a question that changes something".to_owned())),
+    }
+}
+
+/// What a request has come to within a transaction.
+pub(super) enum Step {
+    /// It is done.
+    Done(StoreReply),
+    /// It has done a piece of its work, up to this job if to any, and is to be executed again in a later
+    /// transaction.
+    Piece(Option<JobCursor>),
+}
+
+/// Executes one request within the transaction of `work`; `after` is what its last piece ended with.
 pub(super) fn execute(
     work: &Work<'_>,
     request: &StoreRequest,
     prepared: &Prepared,
-) -> Answer<StoreReply> {
+    after: Option<JobCursor>,
+) -> Answer<Step> {
     use StoreRequest as Request;
-    match request {
+    let reply = match request {
         Request::RegisterBot(record) => bots::register(work, record).map(StoreReply::RegisterBot),
         Request::AcquireBot { bot_id, node_id, ttl } => {
             bots::acquire(work, bot_id, *node_id, *ttl).map(StoreReply::AcquireBot)
@@ -78,7 +96,7 @@ pub(super) fn execute(
         Request::MarkSent { fence, sent } => {
             sends::mark_sent(work, fence, sent).map(|()| StoreReply::MarkSent)
         }
-        Request::HoldBot(fence) => jobs::hold(work, fence).map(StoreReply::HoldBot),
+        Request::HoldBot(fence) => return jobs::hold(work, fence, after),
         Request::Claim { pool, after_bot, lease, limit } => {
             claims::claim(work, pool, after_bot.as_ref(), *lease, *limit).map(StoreReply::Claim)
         }
@@ -115,5 +133,6 @@ pub(super) fn execute(
         Request::Redeliver { fence, key, attempts } => {
             callbacks::redeliver(work, fence, key, *attempts).map(StoreReply::Redeliver)
         }
-    }
+    };
+    reply.map(Step::Done)
 }

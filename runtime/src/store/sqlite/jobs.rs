@@ -4,19 +4,20 @@ use anteroom_core::id::{BotId, CorrespondentId, MessageId};
 use anteroom_core::job::offer::{self, LeaseOffer};
 use anteroom_core::job::{Command, FailedCopy, Job, Place, Status};
 use anteroom_core::pool::routing::Routing;
-use anteroom_core::store::{Fence, InsertAnswer, JobCursor, JobPage, NewJob};
+use anteroom_core::store::{Fence, InsertAnswer, JobCursor, JobPage, NewJob, StoreReply};
 use rusqlite::CachedStatement;
 
 use super::archive_rows::ArchiveRow;
 use super::columns::{AsBlob, StoredMessageId, moment};
+use super::dispatch::Step;
 use super::failure::{Answer, Failure};
 use super::job_rows::FoundJobs;
 use super::prepared::NewRow;
 use super::work::{Work, page_size, rows_to_read};
 use super::{archive_rows, bots, correspondents, failed_copies, job_rows};
 
-/// How many jobs are moved to holding at a time.
-const HOLD_CHUNK_JOBS: usize = 1_000;
+/// How many jobs are moved to holding in one transaction.
+const HOLD_PIECE_JOBS: usize = 250;
 
 /// A page of all jobs of a bot.
 pub(super) const RESTORE: &str = "SELECT media_id, body, created_at FROM jobs INDEXED BY jobs_bot
@@ -202,24 +203,21 @@ pub(super) fn completed(
     page(work, COMPLETED, &fence.bot_id, after, page_size(limit))
 }
 
-/// Moves all of a bot's active jobs to holding, and returns how many are held.
-pub(super) fn hold(work: &Work<'_>, fence: &Fence) -> Answer<u32> {
+/// Moves some of a bot's active jobs to holding, those behind `after`; once there are no more, says how many are
+/// held.
+pub(super) fn hold(work: &Work<'_>, fence: &Fence, after: Option<JobCursor>) -> Answer<Step> {
     bots::pass_fence(work, fence)?;
     let bot_id = &fence.bot_id;
-    let mut after = None;
-    loop {
-        let page = page(work, HOLD, bot_id, after, HOLD_CHUNK_JOBS)?;
-        for job in &page.jobs {
-            // Holding has no guard: there is no rejection to tell.
-            let _held = job_rows::apply(work, job, &Command::Hold)?;
-            after = Some(JobCursor::of(job));
-        }
-        if !page.more {
-            break;
-        }
+    let page = page(work, HOLD, bot_id, after, HOLD_PIECE_JOBS)?;
+    for job in &page.jobs {
+        // Holding has no guard: there is no rejection to tell.
+        let _held = job_rows::apply(work, job, &Command::Hold)?;
+    }
+    if page.more {
+        return Ok(Step::Piece(page.behind(after)));
     }
     let held = work.first(HELD, [bot_id.as_str()], |row| row.get(0))?;
-    Ok(held.unwrap_or_default())
+    Ok(Step::Done(StoreReply::HoldBot(held.unwrap_or_default())))
 }
 
 /// One page of a query over a bot's jobs. Unreadable ones are set aside, so a page that lost some still makes

@@ -8,7 +8,7 @@
 //! | module | holds |
 //! |---|---|
 //! | `directory`, `opening`, `schema`, `takeover` | opening: the lock, the connections, migrations, what an earlier process left behind |
-//! | `prepared`, `writer`, `reader`, `dispatch` | what is done where it is asked, the threads, and which function answers which request |
+//! | `prepared`, `line`, `writer`, `reader`, `dispatch` | what is done where it is asked, what waits, the threads, and which function answers which request |
 //! | `work`, `columns`, `failure` | a request's view of the database |
 //! | `bots`, `jobs`, `claims`, `leases`, `archive`, `revision`, `callbacks`, `sends`, `sweeps`, `operator` | one function a request |
 //! | `backlog` | what waits, for those who look |
@@ -35,6 +35,7 @@ mod failure;
 mod job_rows;
 mod jobs;
 mod leases;
+mod line;
 mod opening;
 mod operator;
 #[cfg(test)]
@@ -197,7 +198,7 @@ impl Store for SqliteStore {
                 let queue = self.queue(|running| running.writes.clone());
                 let prepared = Prepared::of(&request, (self.clock)())
                     .map_err(|failure| failure.into_store_error(&self.directory))?;
-                self.ask(queue, |answer| Write { request, prepared, answer }).await
+                self.ask(queue, |answer| Write { request, prepared, after: None, answer }).await
             }
         })
     }

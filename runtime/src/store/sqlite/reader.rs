@@ -11,7 +11,6 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::correspondents::Correspondents;
 use super::failure::Answer;
-use super::prepared::Prepared;
 use super::work::Work;
 use super::{Clock, backlog, bots, dispatch, views};
 use crate::store::Backlog;
@@ -59,9 +58,8 @@ pub(super) fn run(
         match read {
             Read::Request { answer, .. } if answer.is_closed() => {}
             Read::Request { request, answer } => {
-                let _ = answer.send(snapshot(&work, directory, |work| {
-                    dispatch::execute(work, &request, &Prepared::default())
-                }));
+                let _ =
+                    answer.send(snapshot(&work, directory, |work| dispatch::read(work, &request)));
             }
             Read::Look { answer, .. } if answer.is_closed() => {}
             Read::Look { question, answer } => {

@@ -2,20 +2,22 @@
 //!
 //! Owns the writing connection and group commit. **Invariant:** nobody is answered before the commit
 //! of what they asked for; when that fails, everybody in the group is told that the store is
-//! unavailable, because it is not known what is durable. A request that is refused is undone alone.
+//! unavailable, because it is not known what is durable. A request that is refused is undone alone. One that is
+//! large does a piece of its work in each transaction, so that others are answered in between.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use anteroom_core::store::{StoreError, StoreReply, StoreRequest, StoreResult};
+use anteroom_core::store::{JobCursor, StoreError, StoreReply, StoreRequest, StoreResult};
 use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot};
 
 use super::Clock;
 use super::cache::Cache;
 use super::correspondents::Correspondents;
-use super::dispatch;
+use super::dispatch::{self, Step};
 use super::failure::{Answer, Failure, store_error};
+use super::line::Line;
 use super::prepared::Prepared;
 use super::work::Work;
 
@@ -29,39 +31,41 @@ const GROUP_TIME_MAX: Duration = Duration::from_millis(20);
 pub(super) struct Write {
     pub(super) request: StoreRequest,
     pub(super) prepared: Prepared,
+    /// What the last piece of its work ended with.
+    pub(super) after: Option<JobCursor>,
     pub(super) answer: oneshot::Sender<StoreResult>,
 }
 
 /// A request of the transaction, and what it came to.
 struct Executed {
     write: Write,
-    result: StoreResult,
+    result: Result<Step, StoreError>,
 }
 
 impl Executed {
     /// Whether a bot has got jobs back.
     fn has_restored(&self) -> bool {
-        matches!(&self.result, Ok(StoreReply::RestoreBot(page)) if !page.jobs.is_empty())
+        matches!(&self.result, Ok(Step::Done(StoreReply::RestoreBot(page))) if !page.jobs.is_empty())
     }
 }
 
 /// Serves the queue until all its senders are gone.
 pub(super) fn run(
     connection: Connection,
-    mut queue: mpsc::Receiver<Write>,
+    queue: mpsc::Receiver<Write>,
     clock: &Clock,
     directory: &Path,
 ) {
+    let mut line = Line::new(queue);
     let correspondents = Correspondents::default();
     let mut cache = Cache::default();
-    while let Some(first) = queue.blocking_recv() {
+    while let Some(first) = line.wait() {
         // A caller that has given up does not expect the operation to happen.
         if first.answer.is_closed() {
             continue;
         }
         if let Err(error) = begin(&connection) {
-            let result = Err(store_error(&error, directory));
-            answer_all(vec![Executed { write: first, result }]);
+            let _ = first.answer.send(Err(store_error(&error, directory)));
             continue;
         }
         let mut group = Group {
@@ -72,10 +76,10 @@ pub(super) fn run(
             members: Vec::new(),
             guarded: false,
         };
-        match group.execute(first, &mut queue) {
+        match group.execute(first, &mut line) {
             Ok(()) => {
                 let has_restored = group.members.iter().any(Executed::has_restored);
-                answer_all(group.members);
+                answer_all(group.members, &mut line);
                 if let Err(error) = cache.follow(&connection, has_restored, Instant::now()) {
                     tracing::warn!(%error, "the size of the database's cache could not be changed");
                 }
@@ -110,7 +114,7 @@ struct Group<'c> {
 
 impl Group<'_> {
     /// Executes `first` and what waits behind it in the transaction that has begun, and commits it.
-    fn execute(&mut self, first: Write, queue: &mut mpsc::Receiver<Write>) -> Answer<()> {
+    fn execute(&mut self, first: Write, line: &mut Line) -> Answer<()> {
         let begun_at = Instant::now();
         let mut next = Some(first);
         while let Some(write) = next.take() {
@@ -118,7 +122,7 @@ impl Group<'_> {
                 self.add(write)?;
             }
             if self.members.len() < GROUP_REQUESTS_MAX && begun_at.elapsed() < GROUP_TIME_MAX {
-                next = queue.try_recv().ok();
+                next = line.next();
             }
         }
         self.connection.prepare_cached("COMMIT")?.execute([])?;
@@ -133,7 +137,7 @@ impl Group<'_> {
             return transaction;
         }
         let changes_before = self.connection.total_changes();
-        let result = dispatch::execute(&self.work(), &write.request, &write.prepared);
+        let result = self.step(&self.work(), &write);
         let result = result.map_err(|failure| failure.into_store_error(self.directory));
         let refused = result.is_err();
         self.members.push(Executed { write, result });
@@ -160,11 +164,11 @@ impl Group<'_> {
 
     /// Executes one request in a savepoint. The second result is an error when the whole transaction
     /// is lost with it.
-    fn guarded(&self, write: &Write) -> (StoreResult, Answer<()>) {
+    fn guarded(&self, write: &Write) -> (Result<Step, StoreError>, Answer<()>) {
         let work = self.work();
         let executed = work
             .run("SAVEPOINT request", [])
-            .and_then(|_| dispatch::execute(&work, &write.request, &write.prepared))
+            .and_then(|_| self.step(&work, write))
             .and_then(|reply| work.run("RELEASE request", []).map(|_| reply));
         match executed {
             Ok(reply) => (Ok(reply), Ok(())),
@@ -173,6 +177,10 @@ impl Group<'_> {
                 (Err(failure.into_store_error(self.directory)), undone)
             }
         }
+    }
+
+    fn step(&self, work: &Work<'_>, write: &Write) -> Answer<Step> {
+        dispatch::execute(work, &write.request, &write.prepared, write.after)
     }
 
     fn work(&self) -> Work<'_> {
@@ -214,10 +222,18 @@ fn roll_back(connection: &Connection) {
     }
 }
 
-/// Tells everybody. Who does not listen has timed out, and will ask again.
-fn answer_all(group: Vec<Executed>) {
+/// Tells everybody; what has more to do goes on later. Who does not listen has timed out, and will ask again.
+fn answer_all(group: Vec<Executed>, line: &mut Line) {
     for Executed { write, result } in group {
-        let _ = write.answer.send(result);
+        let answer = match result {
+            Ok(Step::Piece(after)) => {
+                line.again(Write { after, ..write });
+                continue;
+            }
+            Ok(Step::Done(reply)) => Ok(reply),
+            Err(error) => Err(error),
+        };
+        let _ = write.answer.send(answer);
     }
 }
 
