@@ -88,12 +88,8 @@ impl Sends {
     }
 
     /// Drops messages that were confirmed longer than `retention` ago.
-    pub(super) fn forget(&mut self, retention: Millis, limit: u32, now: Timestamp) {
-        for _ in 0..limit {
-            let Some((at, ..)) = self.sent.first() else { return };
-            if now.since(*at) <= retention {
-                return;
-            }
+    pub(super) fn forget(&mut self, retention: Millis, now: Timestamp) {
+        while self.sent.first().is_some_and(|(at, ..)| now.since(*at) > retention) {
             if let Some((_, bot_id, send_id)) = self.sent.pop_first() {
                 self.sends.remove(&(bot_id, send_id));
             }

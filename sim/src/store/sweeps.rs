@@ -42,7 +42,7 @@ impl StoreModel {
     /// Drops archived messages that ended longer ago than `retention`, and confirmed sends with
     /// them; tells how many messages.
     pub(super) fn forget_archived(&mut self, retention: Millis, limit: u32, now: Timestamp) -> u32 {
-        self.sends.forget(retention, limit, now);
+        self.sends.forget(retention, now);
         self.archive.forget(retention, limit, now)
     }
 }

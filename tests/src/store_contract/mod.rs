@@ -133,7 +133,8 @@ macro_rules! store_contract {
                 a_reply_is_durable_with_the_mark;
             sends:
                 a_send_is_known_by_its_key
-                sends_are_owed_until_confirmed;
+                sends_are_owed_until_confirmed
+                confirmed_sends_are_dropped_with_the_archive;
             operator:
                 a_discarded_job_ends_as_a_result
                 a_result_is_not_discarded

@@ -58,3 +58,29 @@ pub async fn sends_are_owed_until_confirmed(store: &dyn Store, clock: &TestClock
     assert_eq!(enqueue(&rig, "b", sends[1].clone()).await, EnqueueAnswer::AlreadyPresent);
     assert_eq!(rig.owed_sends(&fence).await.len(), 2);
 }
+
+/// Goal: keys of confirmed sends are dropped with the archive, all that are due, however few messages that drops; one
+/// that is not confirmed, or not long ago, stays.
+pub async fn confirmed_sends_are_dropped_with_the_archive(store: &dyn Store, clock: &TestClock) {
+    let rig = Rig::new(store, clock);
+    let fence = rig.bot("b").await;
+    let sends: Vec<Send> = (0..6).map(|n| send(&format!("s{n}"), "c", "hello")).collect();
+    for send in &sends {
+        enqueue(&rig, "b", send.clone()).await;
+    }
+    let confirm = async |numbers: std::ops::Range<usize>| {
+        let sent = sends[numbers].iter().map(|send| (send.send_id.clone(), "p".into())).collect();
+        rig.twice(StoreRequest::MarkSent { fence: fence.clone(), sent }).await;
+    };
+    confirm(0..4).await;
+    clock.advance(Millis::from_hours(1));
+    confirm(4..5).await;
+    clock.advance(Millis::from_ms(1));
+    let forget = StoreRequest::ForgetArchived { retention: Millis::from_hours(1), limit: 1 };
+    assert_eq!(rig.twice(forget).await, StoreReply::ForgetArchived(0));
+    for (number, send) in sends.into_iter().enumerate() {
+        let expected =
+            if number < 4 { EnqueueAnswer::Enqueued } else { EnqueueAnswer::AlreadyPresent };
+        assert_eq!(enqueue(&rig, "b", send).await, expected, "{number}");
+    }
+}

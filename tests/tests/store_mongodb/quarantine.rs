@@ -2,11 +2,13 @@
 
 use anteroom_core::id::{ArchiveSeq, Attempt};
 use anteroom_core::job::ReleaseReason;
-use anteroom_core::store::{Release, StoreReply, StoreRequest};
+use anteroom_core::store::{Release, StoreError, StoreReply, StoreRequest};
 use anteroom_core::time::Millis;
+use anteroom_runtime::store::Store;
 use anteroom_tests::store_contract::Rig;
 use anteroom_tests::store_contract::fixtures::{
-    POOL, TTL, ended, failure, id, item, item_of_lease, job, lease, media, of_each, text,
+    POOL, TTL, acknowledged, ended, failure, id, item, item_of_lease, job, key, lease, media,
+    of_each, text,
 };
 use mongodb::bson::{Document, doc};
 
@@ -115,8 +117,8 @@ async fn no_job_is_passed_over_where_a_page_has_lost_some() {
     let mut restored = Vec::new();
     let mut after = None;
     loop {
-        let (fence, offers, routing) = (fence.clone(), Vec::new(), None);
-        let request = StoreRequest::RestoreBot { fence, after, limit: 2, offers, routing };
+        let (fence, offers) = (fence.clone(), Vec::new());
+        let request = StoreRequest::RestoreBot { fence, after, limit: 2, offers, routing: None };
         let StoreReply::RestoreBot(page) = rig.ask(request).await else { panic!("a page") };
         after = page.behind(after);
         restored.extend(page.jobs.iter().map(|job| job.media_id));
@@ -184,4 +186,89 @@ async fn a_failed_copy_that_cannot_be_read_is_in_nobodys_way() {
     place.clock.advance(Millis::from_hours(1));
     let forget = StoreRequest::ForgetFailed { retention: Millis::ZERO, limit: 10 };
     assert_eq!(rig.ask(forget).await, StoreReply::ForgetFailed(vec![media(2)]));
+}
+
+/// Puts a document in another's place that is the same but for what a change makes of it, its id included.
+async fn replace(place: &Place, collection: &str, filter: Document, change: fn(&mut Document)) {
+    let collection = place.database.collection::<Document>(collection);
+    let found = collection.find_one_and_delete(filter).await.expect("the server answers");
+    let mut document = found.expect("it is there");
+    change(&mut document);
+    collection.insert_one(document).await.expect("the server answers");
+}
+
+/// Goal: a waiting job whose id or bot cannot be read does not keep the others of its pool from being claimed.
+/// Method: of three jobs the oldest is spoilt; fewer are claimed than there are, and more.
+#[tokio::test]
+async fn a_job_without_an_id_or_a_bot_stops_no_claim() {
+    let changes: [fn(&mut Document); 2] =
+        [|job| drop(job.insert("_id", "odd")), |job| drop(job.remove("bot_id"))];
+    for (change, limit) in changes.into_iter().flat_map(|change| [(change, 1), (change, 9)]) {
+        let place = Place::new().await;
+        let store = place.open().await;
+        let rig = Rig::new(&store, &place.clock);
+        let fence = rig.bot("b").await;
+        for n in 1..=3 {
+            rig.inserted(&fence, &job(&fence, "c", n, n, place.clock.now())).await;
+            place.clock.advance(Millis::from_ms(1));
+        }
+        replace(&place, "media_processing_jobs", doc! { "message_id": 1_i64 }, change).await;
+        let claimed = rig.claim_once(POOL, lease(9), limit).await;
+        let claimed: Vec<_> = claimed.jobs.iter().map(|job| job.media_id).collect();
+        assert_eq!(claimed, if limit == 1 { vec![media(2)] } else { vec![media(2), media(3)] });
+        assert_eq!(set_aside(&place).await, ["media_processing_jobs"]);
+    }
+}
+
+/// Goal: a failed copy and an archived message that cannot be read stop no sweep. Method: a copy as an earlier
+/// backend wrote them, and a message without its bot, are the oldest that are due.
+#[tokio::test]
+async fn what_cannot_be_read_stops_no_sweep() {
+    let place = Place::new().await;
+    let store = place.open().await;
+    let rig = Rig::new(&store, &place.clock);
+    let fence = rig.bot("b").await;
+    for n in 1..=3 {
+        rig.inserted_leased(&fence, &job(&fence, "c", n, n, place.clock.now()), lease(n)).await;
+        rig.archived(&fence, item_of_lease("c", ended(n, n, failure()), n)).await;
+        rig.mark(&fence, acknowledged(key("c", n, 0))).await;
+        place.clock.advance(Millis::from_ms(1));
+    }
+    let (failed, queues) = ("media_processing_jobs_failed", "queues");
+    replace(&place, failed, doc! { "job.message_id": 1_i64 }, |copy| {
+        copy.insert("_id", mongodb::bson::oid::ObjectId::new());
+        copy.remove("failed_at");
+    })
+    .await;
+    replace(&place, queues, doc! { "id": 1_i64 }, |row| drop(row.remove("bot_id"))).await;
+    place.clock.advance(Millis::from_hours(1));
+    let (retention, limit) = (Millis::ZERO, 10);
+    let StoreReply::ForgetFailed(mut forgotten) =
+        rig.ask(StoreRequest::ForgetFailed { retention, limit }).await
+    else {
+        panic!("failed copies are dropped")
+    };
+    forgotten.sort();
+    assert_eq!(forgotten, [media(2), media(3)]);
+    let forget = StoreRequest::ForgetArchived { retention, limit };
+    assert_eq!(rig.ask(forget).await, StoreReply::ForgetArchived(1), "the last one is the highest");
+    let mut aside = set_aside(&place).await;
+    aside.sort();
+    assert_eq!(aside, [failed, queues]);
+}
+
+/// Goal: a question whose index is being made anew is asked again later, for there is nothing wrong with it.
+#[tokio::test]
+async fn an_index_that_is_not_there_is_waited_for() {
+    let place = Place::new().await;
+    let store = place.open().await;
+    let rig = Rig::new(&store, &place.clock);
+    let fence = rig.bot("b").await;
+    rig.inserted(&fence, &job(&fence, "c", 1, 1, place.clock.now())).await;
+    let held = place.database.collection::<Document>("media_processing_jobs_holding");
+    held.drop_index("bot_id_status").await.expect("it is there");
+    let (after, offers, routing) = (None, Vec::new(), None);
+    let restore = StoreRequest::RestoreBot { fence, after, limit: 9, offers, routing };
+    let answer = store.execute(restore).await;
+    assert!(matches!(answer, Err(StoreError::Unavailable { .. })), "{answer:?}");
 }

@@ -21,10 +21,11 @@ use serde::Deserialize;
 
 use super::collections::{ACTIVE, HOLDING};
 use super::connection::Connection;
-use super::failure::{Answer, Failure};
+use super::failure::Answer;
 use super::job_changes::{self, marked, union};
 use super::job_documents::{self, Shelf};
 use super::pages::{documents, page_size};
+use super::quarantine;
 use super::store_time::later;
 use super::values::{AsUuid, unsigned};
 
@@ -138,6 +139,15 @@ fn oldest(pool: &PoolName, bot_id: &BotId, now: Bson, limit: i64) -> Vec<Documen
 impl Claiming<'_> {
     /// What is held under the token, up to `size` of the jobs that wait, and the next end of a back-off.
     async fn look(&self, size: usize) -> Answer<Found> {
+        loop {
+            if let Some(found) = self.try_look(size).await? {
+                return Ok(found);
+            }
+        }
+    }
+
+    /// The same; none when a job was set aside, for there may be others behind it.
+    async fn try_look(&self, size: usize) -> Answer<Option<Found>> {
         let mut held = job_documents::leased();
         held.insert("lease.token", self.lease.token.stored());
         held.insert("pool", self.pool.as_str());
@@ -150,12 +160,16 @@ impl Claiming<'_> {
         pipeline.push(union(ACTIVE, marked("waiting", waiting, Bson::Null)));
         pipeline.push(union(ACTIVE, marked("back_off", back_off, Bson::Null)));
         let mut found = Found::default();
+        let mut spoilt = false;
         for document in self.store.aggregate_snapshot(ACTIVE, pipeline).await? {
             let shelf = match job_changes::part(&document) {
                 "active" => Shelf::Active,
                 "holding" => Shelf::Holding,
                 "waiting" => {
-                    found.waiting.push(candidate(job_changes::inner(&document)?)?);
+                    match self.candidate(job_changes::inner(&document)?).await? {
+                        Some(candidate) => found.waiting.push(candidate),
+                        None => spoilt = true,
+                    }
                     continue;
                 }
                 _ => {
@@ -166,7 +180,7 @@ impl Claiming<'_> {
             };
             found.held.extend(job_changes::job_aside(self.store, shelf, &document).await?);
         }
-        Ok(found)
+        Ok((!spoilt).then_some(found))
     }
 
     /// Jobs whose back-off has ended become claimable.
@@ -258,8 +272,28 @@ impl Claiming<'_> {
     }
 
     async fn read(&self, pipeline: Vec<Document>) -> Answer<Vec<Candidate>> {
-        let found = self.store.aggregate(ACTIVE, pipeline).await?;
-        found.iter().map(|document| candidate(document)).collect()
+        loop {
+            let found = self.store.aggregate(ACTIVE, pipeline.clone()).await?;
+            let mut candidates = Vec::with_capacity(found.len());
+            for document in &found {
+                candidates.extend(self.candidate(document).await?);
+            }
+            if candidates.len() == found.len() {
+                return Ok(candidates);
+            }
+        }
+    }
+
+    /// The candidate in a document; none when it is none, and its job is set aside.
+    async fn candidate(&self, document: &RawDocument) -> Answer<Option<Candidate>> {
+        let error = match deserialize_from_slice(document.as_bytes()) {
+            Ok(candidate) => return Ok(Some(candidate)),
+            Err(error) => error.to_string(),
+        };
+        let id = document.get("media_id").ok().flatten();
+        let id = id.and_then(|id| Bson::try_from(id).ok()).unwrap_or(Bson::Null);
+        quarantine::by_id_alone(self.store, ACTIVE, &id, &error).await?;
+        Ok(None)
     }
 
     /// Leases those of the candidates that are still free, and tells how many they were. A lease counts
@@ -286,11 +320,6 @@ impl Claiming<'_> {
         let leased = self.store.update_all(ACTIVE, filter, leased).await?;
         Ok(usize::try_from(leased).unwrap_or(usize::MAX))
     }
-}
-
-fn candidate(document: &RawDocument) -> Answer<Candidate> {
-    deserialize_from_slice(document.as_bytes())
-        .map_err(|error| Failure::unavailable(format!("claimable jobs: {error}")))
 }
 
 /// The stages that tell when the next back-off of a pool ends. One without an end has ended, as for the

@@ -25,6 +25,9 @@ const UNAUTHORIZED: i32 = 13;
 /// too large.
 const INVALID: [i32; 7] = [2, 9, 14, 121, 10_334, 17_419, 17_420];
 
+/// What the server says when an index that is named is not there; under the code of a bad value.
+const NO_SUCH_HINT: &str = "hint provided does not correspond to an existing index";
+
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Failure {
@@ -149,6 +152,8 @@ fn driver_error(error: &Error) -> StoreError {
     let detail = explain(error);
     match error.kind.as_ref() {
         ErrorKind::Bson(_) | ErrorKind::InvalidArgument { .. } => StoreError::Invalid { detail },
+        // The index that a question names is being made anew: there is nothing wrong with what is asked.
+        _ if detail.contains(NO_SUCH_HINT) => StoreError::Unavailable { detail },
         _ if code_of(error).is_some_and(|code| INVALID.contains(&code)) => {
             StoreError::Invalid { detail }
         }

@@ -59,13 +59,44 @@ pub(super) async fn row(
     part: &RawDocument,
     reason: &str,
 ) -> Answer<()> {
+    of_part(transaction, ARCHIVE, part, reason).await
+}
+
+/// Sets a document aside of which only a part was read, its id within.
+pub(super) async fn of_part(
+    transaction: &mut Transaction<'_>,
+    collection: &'static str,
+    part: &RawDocument,
+    reason: &str,
+) -> Answer<()> {
     let id = part.get("_id").ok().flatten();
     let Some(id) = id.and_then(|id| Bson::try_from(id).ok()) else { return Ok(()) };
-    let whole = transaction.aggregate(ARCHIVE, vec![doc! { "$match": { "_id": id } }]).await?;
+    by_id(transaction, collection, &id, reason).await
+}
+
+/// Sets the document with an id aside.
+async fn by_id(
+    transaction: &mut Transaction<'_>,
+    collection: &'static str,
+    id: &Bson,
+    reason: &str,
+) -> Answer<()> {
+    let whole =
+        transaction.aggregate(collection, vec![doc! { "$match": { "_id": id.clone() } }]).await?;
     for document in &whole {
-        set_aside(transaction, ARCHIVE, document, reason).await?;
+        set_aside(transaction, collection, document, reason).await?;
     }
     Ok(())
+}
+
+/// The same in a transaction of its own.
+pub(super) async fn by_id_alone(
+    store: &Connection,
+    collection: &'static str,
+    id: &Bson,
+    reason: &str,
+) -> Answer<()> {
+    transact!(store, |transaction| by_id(transaction, collection, id, reason))
 }
 
 /// A number, however it was written.

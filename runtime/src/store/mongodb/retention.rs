@@ -4,19 +4,23 @@ use std::collections::BTreeSet;
 
 use anteroom_core::id::MediaId;
 use anteroom_core::time::Millis;
-use mongodb::bson::{Bson, Document, RawDocumentBuf, Uuid, deserialize_from_slice, doc};
+use mongodb::bson::{Bson, Document, Uuid, deserialize_from_slice, doc};
 use serde::Deserialize;
 
 use super::archive_documents::{RETENTION_DUE, RETENTION_HIGHEST};
 use super::collections::{ACTIVE, ARCHIVE, FAILED, FENCES, HOLDING, SENDS};
 use super::connection::Connection;
-use super::failure::{Answer, Failure};
+use super::failure::Answer;
 use super::pages::{documents, page_size};
+use super::quarantine;
 use super::transaction::{Transaction, transact};
 use super::values::{id_of, uuids};
 
 /// How many rows that stay one sweep of the archive may meet before it leaves the rest to the next.
 const PASSED_OVER_MAX: usize = 10_000;
+
+/// How many sends one sweep drops. Nobody asks again for their sake, and a bot may send more than it is sent.
+const SENDS_MAX: usize = 10_000;
 
 /// How many archived messages one transaction handles.
 const CHUNK_ROWS: usize = 500;
@@ -72,11 +76,15 @@ async fn try_forget_failed(
     let before = transaction.store.time.ago(retention);
     let stages = kept_failed(before, documents(page_size(limit)));
     let found = transaction.aggregate(FAILED, stages).await?;
-    let read = found.iter().map(|copy| deserialize_from_slice::<Forgotten>(copy.as_bytes()));
-    let forgotten: Vec<MediaId> = read
-        .map(|copy| copy.map(|copy| id_of(copy.media_id)))
-        .collect::<Result<_, _>>()
-        .map_err(|error| Failure::unavailable(format!("failed copies: {error}")))?;
+    let mut forgotten = Vec::with_capacity(found.len());
+    for copy in &found {
+        match deserialize_from_slice::<Forgotten>(copy.as_bytes()) {
+            Ok(copy) => forgotten.push(id_of(copy.media_id)),
+            Err(error) => {
+                quarantine::of_part(transaction, FAILED, copy, &error.to_string()).await?;
+            }
+        }
+    }
     if !forgotten.is_empty() {
         let these = doc! { "_id": { "$in": uuids(&forgotten) } };
         transaction.delete(FAILED, these).await?;
@@ -156,7 +164,7 @@ pub(super) async fn forget_archived(
         all.forgotten += pass.forgotten;
         all.passed_over += pass.passed_over;
     }
-    forget_sends(store, retention, limit).await?;
+    forget_sends(store, retention).await?;
     Ok(u32::try_from(all.forgotten).unwrap_or(u32::MAX))
 }
 
@@ -174,14 +182,16 @@ async fn try_forget_archived(
     }
     let before = transaction.store.time.ago(retention);
     let found = transaction.aggregate(ARCHIVE, kept_archived(before, documents(size))).await?;
-    let read = |row: &RawDocumentBuf| deserialize_from_slice::<Ended>(row.as_bytes());
-    let rows: Vec<Ended> = found
-        .iter()
-        .map(read)
-        .collect::<Result<_, _>>()
-        .map_err(|error| Failure::unavailable(format!("archived messages: {error}")))?;
+    let mut rows = Vec::with_capacity(found.len());
+    for row in &found {
+        match deserialize_from_slice::<Ended>(row.as_bytes()) {
+            Ok(row) => rows.push(row),
+            Err(error) => quarantine::row(transaction, row, &error.to_string()).await?,
+        }
+    }
     let (kept, dropped): (Vec<Ended>, Vec<Ended>) = rows.into_iter().partition(|row| row.highest);
-    let pass = Pass { forgotten: dropped.len(), passed_over: kept.len() };
+    // What is set aside is out of the way as well.
+    let pass = Pass { forgotten: dropped.len(), passed_over: found.len() - dropped.len() };
     let positions =
         |rows: &[Ended]| -> Vec<Bson> { rows.iter().map(|row| row.position.clone()).collect() };
     if !dropped.is_empty() {
@@ -211,20 +221,24 @@ pub(super) fn kept_sends(before: Bson, limit: i64) -> Vec<Document> {
     ]
 }
 
-async fn forget_sends(store: &Connection, retention: Millis, limit: usize) -> Answer<()> {
-    if limit == 0 {
-        return Ok(());
-    }
-    let stages = kept_sends(store.time.ago(retention), documents(limit));
-    let found = store.aggregate(SENDS, stages).await?;
-    let ids: Vec<Bson> = found
-        .iter()
-        .filter_map(|send| send.get("_id").ok().flatten())
-        .filter_map(|id| Bson::try_from(id).ok())
-        .collect();
-    if !ids.is_empty() {
-        let sends = store.database.collection::<Document>(SENDS);
-        sends.delete_many(doc! { "_id": { "$in": ids } }).await?;
+/// Drops the keys of sends that were confirmed long ago.
+async fn forget_sends(store: &Connection, retention: Millis) -> Answer<()> {
+    for _ in 0..SENDS_MAX / CHUNK_ROWS {
+        let stages = kept_sends(store.time.ago(retention), documents(CHUNK_ROWS));
+        let found = store.aggregate(SENDS, stages).await?;
+        let ids: Vec<Bson> = found
+            .iter()
+            .filter_map(|send| send.get("_id").ok().flatten())
+            .filter_map(|id| Bson::try_from(id).ok())
+            .collect();
+        let dropped = ids.len();
+        if dropped > 0 {
+            let sends = store.database.collection::<Document>(SENDS);
+            sends.delete_many(doc! { "_id": { "$in": ids } }).await?;
+        }
+        if dropped < CHUNK_ROWS {
+            break;
+        }
     }
     Ok(())
 }

@@ -54,6 +54,9 @@ pub(super) const KNOWN: &str = "SELECT 1 FROM jobs WHERE media_id = ?1
 /// How many rows that stay one sweep of the archive may meet before it leaves the rest to the next.
 const PASSED_OVER_MAX: u32 = 10_000;
 
+/// How many sends one sweep drops. Nobody asks again for their sake, and a bot may send more than it is sent.
+const SENDS_MAX: i64 = 10_000;
+
 /// How long jobs may wait.
 #[derive(Clone, Copy)]
 pub(super) struct TimesToLive {
@@ -168,7 +171,7 @@ pub(super) fn forget_archived(work: &Work<'_>, retention: Millis, limit: u32) ->
             }
         }
     }
-    for position in work.all(KEPT_SENDS, (before, rows(limit)), |row| row.get::<_, i64>(0))? {
+    for position in work.all(KEPT_SENDS, (before, SENDS_MAX), |row| row.get::<_, i64>(0))? {
         work.run("DELETE FROM sends WHERE position = ?1", [position])?;
     }
     Ok(forgotten)
