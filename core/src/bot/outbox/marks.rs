@@ -248,7 +248,7 @@ impl Outbox {
                 self.open.remove(order);
             }
         }
-        if lane.needs_refill(self.lane_max) {
+        if lane.needs_refill(self.lane_max, self.in_window >= self.window) {
             lane.refilling = true;
             self.paging.refill(key.correspondent_id.clone());
         }

@@ -188,7 +188,7 @@ impl Outbox {
         gated_media: bool,
     ) -> CallbackPlan {
         let max = settings.callbacks.correspondent_window;
-        if !self.paging.is_caught_up() || (self.in_window >= self.window && !gated_media) {
+        if !self.paging.is_caught_up() || (self.is_full() && !gated_media) {
             self.spill(correspondent_id, settings.is_gated(correspondent_id));
             return CallbackPlan::Owed;
         }

@@ -113,9 +113,12 @@ impl Paging {
 }
 
 impl OutboxLane {
-    /// Whether it is short of what the store owes, and has room for at least half a page.
-    pub fn needs_refill(&self, max: usize) -> bool {
-        self.spilled && !self.refilling && self.entries.len() + self.reserved <= max / 2
+    /// Whether it is short of what the store owes, and has room for at least half a page. While the window is
+    /// full, one that has something goes on with that: what leaves makes room.
+    pub fn needs_refill(&self, max: usize, is_full: bool) -> bool {
+        let has_room = self.entries.len() + self.reserved <= max / 2;
+        let may_wait = is_full && !self.entries.is_empty();
+        self.spilled && !self.refilling && has_room && !may_wait
     }
 }
 
@@ -133,9 +136,14 @@ impl Outbox {
     /// A lane that has spilled may have room again.
     pub(super) fn refill_if_short(&mut self, correspondent_id: &CorrespondentId) {
         let lane = self.lanes.get(correspondent_id);
-        if lane.is_some_and(|lane| lane.needs_refill(self.lane_max)) {
+        if lane.is_some_and(|lane| lane.needs_refill(self.lane_max, self.is_full())) {
             self.refill(correspondent_id);
         }
+    }
+
+    /// Whether there is no place in the window.
+    pub(super) fn is_full(&self) -> bool {
+        self.in_window >= self.window
     }
 
     /// Whether a page is to be read as soon as it may.
@@ -167,18 +175,14 @@ impl Outbox {
     fn refill_page(&mut self, cx: &OutboxContext<'_, '_>) -> Option<Page> {
         let lane_max = cx.settings.callbacks.correspondent_window;
         let page_max = PAGE_MAX.min(self.window).max(lane_max);
-        let is_full = self.in_window >= self.window;
+        let is_full = self.is_full();
         let mut of: Vec<OwedOf> = Vec::new();
         let mut limit = 0;
         while let Some(correspondent_id) = self.paging.refills.pop_front() {
-            let Some(lane) = self.lanes.get_mut(&correspondent_id) else { continue };
+            let Some(lane) = self.lanes.get(&correspondent_id) else { continue };
             let gated = cx.settings.is_gated(&correspondent_id);
             // While the window is full a lane gets one callback, so that none stands still. One that is
             // gated is read by message id, and cannot go on without what may be in front.
-            if is_full && !gated && !lane.entries.is_empty() {
-                lane.refilling = false;
-                continue;
-            }
             let room = match gated {
                 true => lane_max,
                 false if is_full => 1,
