@@ -7,7 +7,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use anteroom_tests::binary::MIN_FREE_BYTES;
 use anteroom_tests::frames::{self, Media};
 use anteroom_tests::{
-    Acknowledge, Connection, Consumer, Server, eventually, fixtures, http_client, process, staging,
+    Acknowledge, Connection, Consumer, PATIENCE, Server, eventually, fixtures, http_client,
+    process, staging,
 };
 use futures_util::stream;
 use tempfile::TempDir;
@@ -140,6 +141,35 @@ async fn a_slow_pool_delays_no_other() {
     let callback = consumer.callback_of("quick").await;
     assert_eq!(callback.body["message"]["content"], "[Document text (quick.pdf): quick]");
     assert_eq!(consumer.contents().len(), 1, "nothing else has ended");
+}
+
+/// Goal: recordings whose pool an operator has taken away are processed by who takes their type after the restart.
+/// Method: one is worked on and one waits, for ever by the configuration before; so does neither by the one after.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_waits_for_a_pool_that_is_gone_goes_to_another() {
+    let (home, mut server) = configured(
+        "shutdown_grace = \"1s\"\n[pools.calls]\nmime_types = [\"audio/ogg\"]\nslots = 1\nengine = \"slow\"\ntimeout = \"1h\"\n\
+         [engines.slow]\nprocessor = \"stub\"\ndelay = \"50 min\"\ntext = \"x\"\n",
+    )
+    .await;
+    let mut provider = Connection::hello(&server, BOT).await;
+    let directory = staging::directory(provider.welcome());
+    for number in 0..2 {
+        let media = audio(1);
+        staging::share(&directory, media.media_id, b"x");
+        let frame = frames::media(&format!("c{number}"), &format!("call {number}"), "", &media);
+        assert_eq!(provider.receipt(&frame).await["outcome"], "accepted");
+    }
+    server.terminate(PATIENCE).await;
+    let after = "[pools.audio]\nengine = \"quick\"\n[engines.quick]\nprocessor = \"stub\"\ntext = \"heard\"\n";
+    std::fs::write(home.path().join("anteroom.toml"), after).expect("it can be written");
+    server.restart().await;
+    let _provider = Connection::hello(&server, BOT).await;
+    let consumer = Consumer::connect(&server, BOT, Acknowledge::Promptly);
+    for number in 0..2 {
+        let callback = consumer.callback_of(&format!("call {number}")).await;
+        assert_eq!(callback.body["message"]["content"], "[Audio transcript: heard]");
+    }
 }
 
 /// Goal: a full quota is told at once: the upload by 507, the provider by a frame, the operator by a
