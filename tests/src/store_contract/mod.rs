@@ -100,11 +100,11 @@ macro_rules! store_contract {
             moves:
                 restoring_activates_and_keeps_everything
                 restoring_goes_by_pages
+                restored_jobs_that_wait_go_to_the_pools_of_now
                 restored_jobs_are_leased_where_they_have_places
                 restored_jobs_that_nobody_may_claim_get_no_place
                 a_page_has_leased_jobs_in_their_places
                 only_the_restored_page_is_active
-                restored_jobs_that_wait_go_to_the_pools_of_now
                 holding_counts_what_is_held
                 a_live_lease_survives_the_move
                 results_wait_in_pages;
