@@ -267,7 +267,7 @@ pub enum Rejection {
 
 impl Job {
     /// Puts it into the pool that takes its MIME type.
-    pub(crate) fn go_where(&mut self, routing: &Routing) {
+    pub(crate) fn reroute(&mut self, routing: &Routing) {
         let pool = routing.route(&self.mime_type);
         if self.pool != *pool {
             self.pool = pool.clone();
@@ -523,7 +523,7 @@ impl FailedCopy {
             ..self.job.clone()
         };
         if let Some(routing) = routing {
-            job.go_where(routing);
+            job.reroute(routing);
         }
         Ok(job)
     }

@@ -224,11 +224,11 @@ pub enum StoreRequest {
         limit: u32,
     },
     /// Drops archived messages whose callbacks ended long enough ago, but never a correspondent's
-    /// highest one.
+    /// highest one, and with them the keys of sends that were confirmed as long ago.
     ForgetArchived {
         /// How long they are kept.
         retention: Millis,
-        /// How many at the most.
+        /// How many messages at the most; keys of sends are not counted.
         limit: u32,
     },
     /// An operator gives a job up.

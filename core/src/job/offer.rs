@@ -39,7 +39,7 @@ pub fn restored(
             *job = activated;
         }
         if let Some(routing) = routing.filter(|_| job.status == Status::Pending) {
-            job.go_where(routing);
+            job.reroute(routing);
         }
     }
     let leases = leases(&jobs, offers, now);

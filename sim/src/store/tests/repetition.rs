@@ -246,7 +246,10 @@ fn other_request() -> BoxedStrategy<StoreRequest> {
         1 => retention()
             .prop_map(|retention| StoreRequest::ForgetArchived { retention, limit: ALL }),
         2 => number().prop_map(|number| StoreRequest::DiscardJob { media_id: media(number) }),
-        4 => number().prop_map(|number| StoreRequest::RetryJob { media_id: media(number), routing: None }),
+        4 => number().prop_map(|number| StoreRequest::RetryJob {
+            media_id: media(number),
+            routing: None,
+        }),
     ]
     .boxed()
 }
