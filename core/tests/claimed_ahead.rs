@@ -196,3 +196,39 @@ fn a_waiting_job_whose_lease_has_ended_is_given_up() {
         assert!(!leases.contains(&(media(3), token)), "it is held for ever");
     }
 }
+
+/// Goal: a lease lasts from when it was asked for. Jobs whose claim was answered late are renewed at once, also where
+/// the leases that were held before are being renewed meanwhile.
+#[test]
+fn a_lease_that_came_late_is_renewed_at_once() {
+    let mut settings = settings();
+    for pool in &mut settings.pools {
+        pool.slots = NonZeroU32::MIN.saturating_add(1);
+        pool.timeout = Millis::from_hours(1);
+    }
+    let renewed = |node: &Node| match node.asked("renew") {
+        StoreRequest::Renew { leases, .. } => leases.clone(),
+        other => panic!("it renews, and does not {other:?}"),
+    };
+    let nothing_lost = || Ok(StoreReply::Renew(Vec::new()));
+    let mut node = Node::running(settings);
+    let first = claim(&node).1;
+    let audio = node.take("claim");
+    // The other pool's is never answered.
+    node.take("claim");
+    node.asked.push(audio);
+    node.sleep(Millis::from_secs(55));
+    assert_eq!(claimed(&mut node, &[1]), [media(1)]);
+    node.step(Event::Tick);
+    assert_eq!(renewed(&node), [(media(1), first)]);
+    node.answer("renew", nothing_lost());
+
+    let second = claim(&node).1;
+    node.sleep(node_settings().lease.renew_every);
+    node.step(Event::Tick);
+    let renewal = node.take("renew");
+    assert_eq!(claimed(&mut node, &[2]), [media(2)]);
+    node.step(renewal.asker.event(renewal.op, nothing_lost()));
+    node.step(Event::Tick);
+    assert_eq!(renewed(&node), [(media(1), first), (media(2), second)]);
+}

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::event::Work;
 use super::{Held, HeldState, Pools};
 use crate::context::Context;
-use crate::id::{LeaseToken, OpId, PoolName};
+use crate::id::{OpId, PoolName};
 use crate::job::{Job, LeaseRequest};
 use crate::notice::Notice;
 use crate::store::{StoreError, StoreReply, StoreRequest, StoreResult};
@@ -79,7 +79,6 @@ impl Pools {
                     pool.after_bot = Some(last.bot_id.clone());
                 }
                 cx.board.end_claim(name, claimed.more);
-                let lease_end = claim.asked_at + claim.lease.ttl;
                 let mut places = claim.limit;
                 for job in claimed.jobs {
                     // Each job takes a place that was kept for it; one that has none is left to its lease.
@@ -88,7 +87,7 @@ impl Pools {
                         continue;
                     }
                     places -= 1;
-                    self.hold(cx, job, claim.lease.token, lease_end);
+                    self.hold(cx, job, claim.lease, claim.asked_at);
                 }
                 cx.board.give_back(name, places);
             }
@@ -110,15 +109,15 @@ impl Pools {
         }
     }
 
-    /// Takes a job whose lease is ours, and for which a place has been taken.
+    /// Takes a job whose lease, asked for at `asked_at`, is ours, and for which a place has been taken.
     pub(super) fn hold(
         &mut self,
         cx: &mut Context<'_>,
         job: Job,
-        token: LeaseToken,
-        lease_end: Timestamp,
+        lease: LeaseRequest,
+        asked_at: Timestamp,
     ) {
-        let media_id = job.media_id;
+        let (media_id, token, lease_end) = (job.media_id, lease.token, asked_at + lease.ttl);
         let Some(pool) = self.pools.get_mut(&job.pool) else {
             return cx.unexpected(format!("pools: job {media_id} of unknown pool {}", job.pool));
         };
@@ -155,7 +154,7 @@ impl Pools {
         let held = Held { work, revision, transient, claimed_at, lease_end, state };
         self.held.insert(media_id, held);
         self.check_by(lease_end);
-        self.schedule_renewal(cx);
+        self.schedule_renewal(cx, asked_at);
     }
 }
 

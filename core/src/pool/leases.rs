@@ -39,8 +39,9 @@ impl Renewal {
         self.in_flight.as_ref().is_some_and(|renewing| renewing.op == op)
     }
 
+    /// When leases are renewed the next time, unless a renewal is under way.
     pub fn next(&self) -> Option<Timestamp> {
-        self.due_at
+        self.due_at.filter(|_| self.in_flight.is_none())
     }
 }
 
@@ -57,15 +58,15 @@ impl Held {
 }
 
 impl Pools {
-    /// Something is held from here on: it will have to be renewed.
-    pub(super) fn schedule_renewal(&mut self, cx: &Context<'_>) {
-        if self.renewal.due_at.is_none() && self.renewal.in_flight.is_none() {
-            self.renewal.due_at = Some(cx.now + cx.settings.lease.renew_every);
-        }
+    /// Something is held from here on, under a lease that was asked for at `asked_at`: it will have to be renewed.
+    pub(super) fn schedule_renewal(&mut self, cx: &Context<'_>, asked_at: Timestamp) {
+        let due_at = asked_at + cx.settings.lease.renew_every;
+        let due_at = self.renewal.due_at.map_or(due_at, |at| at.min(due_at));
+        self.renewal.due_at = Some(due_at.max(cx.now));
     }
 
     pub(super) fn renew_if_due(&mut self, cx: &mut Context<'_>) {
-        if self.renewal.due_at.is_none_or(|due| due > cx.now) {
+        if self.renewal.next().is_none_or(|due| due > cx.now) {
             return;
         }
         self.renewal.due_at = None;
@@ -76,7 +77,7 @@ impl Pools {
         let due = self.held.iter().filter(|(_, held)| held.wants_renewal(cx.now, settings));
         let leases: Vec<_> = due.map(|(media_id, held)| (*media_id, held.work.token)).collect();
         if leases.is_empty() {
-            return self.schedule_renewal(cx);
+            return self.schedule_renewal(cx, cx.now);
         }
         let ttl = settings.ttl;
         let request = StoreRequest::Renew { leases: leases.clone(), ttl };
@@ -86,7 +87,6 @@ impl Pools {
 
     pub(super) fn on_renewed(&mut self, cx: &mut Context<'_>, result: StoreResult) {
         let Some(Renewing { asked_at, leases, .. }) = self.renewal.in_flight.take() else { return };
-        let mut next = asked_at + cx.settings.lease.renew_every;
         match result {
             Ok(StoreReply::Renew(lost)) => {
                 self.renewal.failures = 0;
@@ -107,15 +107,15 @@ impl Pools {
             Err(StoreError::Unavailable { detail }) => {
                 let wait = cx.settings.store_retry.after(self.renewal.failures);
                 self.renewal.failures = self.renewal.failures.saturating_add(1);
-                next = cx.now + cx.source.jittered(wait);
-                cx.notice(Notice::StoreRetried { operation: "renew".to_owned(), detail });
+                self.renewal.due_at = Some(cx.now + cx.source.jittered(wait));
+                return cx.notice(Notice::StoreRetried { operation: "renew".to_owned(), detail });
             }
             Ok(_) | Err(StoreError::Fenced | StoreError::Invalid { .. }) => {
                 cx.unexpected("pools: no answer to a renewal");
             }
         }
         if !self.held.is_empty() {
-            self.renewal.due_at = Some(next.max(cx.now));
+            self.schedule_renewal(cx, asked_at);
         }
     }
 

@@ -191,8 +191,7 @@ impl Pools {
         match signal {
             PoolSignal::WorkWaiting { pool } => cx.board.set_work_waiting(&pool, true),
             PoolSignal::Leased { job, lease, asked_at } => {
-                let lease_end = asked_at + lease.ttl;
-                self.hold(cx, *job, lease.token, lease_end);
+                self.hold(cx, *job, lease, asked_at);
             }
             // What waits for them is claimed below.
             PoolSignal::PlacesFree => {}
