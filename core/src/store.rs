@@ -86,7 +86,8 @@ pub enum StoreRequest {
         /// The messages, in the order in which they are to be called back.
         items: Vec<ArchiveItem>,
     },
-    /// Gives an archived message the result of a retried job, and owes `message.revised`.
+    /// Gives an archived message the result of a retried job, and owes `message.revised`. Where no callback is
+    /// owed, that of the revision before stays as it has ended: one that was given up can be owed anew.
     Revise {
         /// Which bot.
         fence: Fence,
@@ -98,7 +99,7 @@ pub enum StoreRequest {
         message: Arc<Message>,
         /// Whose message.
         correspondent_id: CorrespondentId,
-        /// Whether a callback is owed, and whether its first attempt may be sent at once.
+        /// Whether a callback is owed.
         callback: CallbackPlan,
     },
     /// A page of a bot's active, completed jobs, whose results wait to be applied.

@@ -6,6 +6,7 @@ mod claimed_ahead;
 mod consumers;
 mod debounce;
 mod effects;
+mod held_up;
 mod known_failures;
 mod known_failures_page;
 mod lifecycle;

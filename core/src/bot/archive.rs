@@ -34,8 +34,10 @@ pub(super) struct Archive {
     pub lane: Lane<Batch>,
     /// The messages of a batch that the store called invalid: each goes alone.
     alone: VecDeque<Archiving>,
-    /// The last of a batch and a page was a batch.
+    /// The last turn was a batch's, and not one of the others'.
     just_archived: bool,
+    /// The last of the others' turns was a page's, and not one of a revision or a redelivery.
+    just_paged: bool,
 }
 
 /// The archive batch in flight.
@@ -91,14 +93,30 @@ impl Bot {
     }
 
     /// The outbox has begun to read a page: the next turn is the archive's.
-    pub(super) fn give_turn_to_archive(&mut self) {
-        self.archive.just_archived = false;
+    pub(super) fn page_had_its_turn(&mut self) {
+        (self.archive.just_archived, self.archive.just_paged) = (false, true);
+    }
+
+    /// A revision or a redelivery is being made durable: the next turn is the archive's, then a page's.
+    pub(super) fn change_had_its_turn(&mut self) {
+        (self.archive.just_archived, self.archive.just_paged) = (false, false);
+    }
+
+    /// Whether a revision or a redelivery may begin: a page that was read before would not hold its callback, and
+    /// a batch would be called back before it although it was archived later.
+    pub(super) fn may_change_archived(&self) -> bool {
+        let pages_turn = self.outbox.wants_page() && !self.archive.just_paged;
+        self.archive.lane.is_idle()
+            && !self.results.is_revising()
+            && !self.redeliveries.is_underway()
+            && !self.outbox.is_paging()
+            && !pages_turn
     }
 
     pub(super) fn pump_archive(&mut self, cx: &mut Context<'_>) {
-        // A page of owed callbacks, a revision and an archive batch never overlap: what is read is what is
-        // there, and what was archived first is called back first. They take turns, so that neither a
-        // flood of messages nor a backlog starves the others.
+        // A page of owed callbacks, a revision (or redelivery) and an archive batch never overlap: what is read is
+        // what is there, and what was archived first is called back first. They take turns, so that neither a
+        // flood of messages nor a backlog, nor many revisions, starve the others.
         let others_turn = matches!(self.phase, Phase::Running)
             && self.archive.just_archived
             && (self.outbox.wants_page()
@@ -191,9 +209,8 @@ impl Bot {
                 self.archive.lane.retry_later(cx, batch, "archive", detail);
             }
             Err(StoreError::Fenced) => {
-                for archiving in batch.messages {
-                    self.hand_back(cx, archiving);
-                }
+                // They end with the bot, which answers whoever has to be answered.
+                self.archive.alone.extend(batch.messages);
                 self.fenced_by_store(cx);
             }
             Err(StoreError::Invalid { detail }) => self.archive_refused(cx, batch, &detail),

@@ -328,7 +328,7 @@ impl Bot {
     fn pump_outbox(&mut self, cx: &mut Context<'_>) {
         self.with_outbox(cx, Outbox::pump);
         if self.outbox.is_paging() {
-            self.give_turn_to_archive();
+            self.page_had_its_turn();
         }
     }
 

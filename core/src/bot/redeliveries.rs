@@ -80,15 +80,12 @@ impl Bot {
     }
 
     pub(super) fn pump_redeliveries(&mut self, cx: &mut Context<'_>) {
-        if !self.redeliveries.is_underway()
+        if self.may_change_archived()
             && self.wants_to_redeliver()
-            && !self.results.is_revising()
-            && self.archive.lane.is_idle()
-            && !self.outbox.is_paging()
             && let Some(wanted) = self.redeliveries.waiting.pop_front()
         {
             self.ask_redeliver(cx, wanted);
-            self.give_turn_to_archive();
+            self.change_had_its_turn();
         }
     }
 

@@ -1,6 +1,6 @@
 //! What became of media jobs: results made here, and results that wait in the store.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 
 use serde::{Deserialize, Serialize};
 
@@ -41,7 +41,7 @@ pub(super) struct Results {
     /// The jobs that ended while a page is under way: it may still have found them.
     ended: BTreeSet<MediaId>,
     /// Retried jobs whose messages are to be revised.
-    revisions: Vec<Job>,
+    revisions: VecDeque<Job>,
     revise: Lane<Job>,
 }
 
@@ -155,7 +155,7 @@ impl Bot {
     pub(super) fn take_job(&mut self, cx: &mut Context<'_>, reply: &StoreReply, job: &Job) {
         if job.revision > 0 {
             if job.outcome().is_some() && !self.results.revises(job.media_id) {
-                self.results.revisions.push(job.clone());
+                self.results.revisions.push_back(job.clone());
             }
             return;
         }
@@ -198,16 +198,11 @@ impl Bot {
             }
             self.ask_results(cx, after);
         }
-        // A page of owed callbacks that was read before a revision would not hold its callback, and a
-        // batch would be called back before a revision that was archived earlier.
-        if self.results.revise.is_idle()
-            && !self.redeliveries.is_underway()
-            && self.archive.lane.is_idle()
-            && !self.outbox.is_paging()
-            && let Some(job) = self.results.revisions.pop()
+        if self.may_change_archived()
+            && let Some(job) = self.results.revisions.pop_front()
         {
             self.ask_revise(cx, job);
-            self.give_turn_to_archive();
+            self.change_had_its_turn();
         }
     }
 
@@ -237,7 +232,10 @@ impl Bot {
         if let Some(outcome) = job.outcome() {
             content::complete(&mut message, outcome.clone(), limit);
         }
-        let owes = self.settings.callbacks.sources.contains(&message.source);
+        // A retry that came to nothing says nothing new: whoever answers it would answer twice.
+        let is_news = |it: &Outcome| !it.is_failure() && *it != Outcome::Discarded;
+        let owes = self.settings.callbacks.sources.contains(&message.source)
+            && job.outcome().is_some_and(is_news);
         let request = StoreRequest::Revise {
             fence: self.fence(),
             media_id: job.media_id,

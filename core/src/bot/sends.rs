@@ -15,7 +15,7 @@ use crate::context::Context;
 use crate::draft::{Direction, Draft};
 use crate::durable::Durable;
 use crate::effect::Effect;
-use crate::id::{OpId, ProviderMessageId, RequestId, SendId};
+use crate::id::{CorrespondentId, OpId, ProviderMessageId, RequestId, SendId};
 use crate::lane::Lane;
 use crate::message::Source;
 use crate::notice::Notice;
@@ -24,8 +24,11 @@ use crate::signal::SessionSignal;
 use crate::store::{Send, StoreError, StoreReply, StoreRequest, StoreResult};
 use crate::time::{Millis, Timestamp};
 
-/// Outgoing messages in memory, sent and waiting for their confirmation.
-const SENDS_PAGE: u32 = 100;
+/// Sends that are read at a time.
+const SENDS_PAGE: usize = 100;
+
+/// Sends that are owed and in memory, beyond which no more are read.
+const SENDS_MAX: usize = 1_000;
 
 /// Requests for sends that may wait for the store.
 const ENQUEUES_MAX: usize = 256;
@@ -51,9 +54,10 @@ pub(super) struct Sends {
     waiting: bool,
     /// When to look for sends that nobody told of.
     look_at: Option<Timestamp>,
-    page: Lane<()>,
+    /// The page being read, with how many are asked for.
+    page: Lane<usize>,
     /// Handed to the provider, not confirmed.
-    owed: VecDeque<Send>,
+    owed: VecDeque<Unconfirmed>,
     resend_at: Option<Timestamp>,
     to_mark: Vec<(SendId, ProviderMessageId)>,
     marks: Lane<Vec<(SendId, ProviderMessageId)>>,
@@ -63,6 +67,16 @@ pub(super) struct Sends {
     #[serde(with = "crate::lookup::sorted_set")]
     confirmed: HashSet<ProviderMessageId>,
     confirmed_order: VecDeque<ProviderMessageId>,
+}
+
+/// A send that the provider has not confirmed.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct Unconfirmed {
+    send: Send,
+    /// How often it has been handed over.
+    times: u32,
+    /// When it is handed over again.
+    resend_at: Timestamp,
 }
 
 /// An outgoing message that may be an echo of a send.
@@ -109,6 +123,33 @@ impl Sends {
             && self.enqueues.is_empty()
     }
 
+    /// Whether more are to be read: most of the last page is confirmed, or has been handed over in vain. One that is
+    /// never confirmed must not hold up those behind it.
+    fn wants_page(&self) -> bool {
+        let is_new = |unconfirmed: &&Unconfirmed| unconfirmed.times <= 1;
+        self.waiting
+            && self.page.is_idle()
+            && self.in_memory() < SENDS_MAX
+            && self.owed.iter().filter(is_new).count() <= SENDS_PAGE / 2
+    }
+
+    /// How many the store owes and are in memory.
+    fn in_memory(&self) -> usize {
+        self.owed.len() + self.to_mark.len() + self.marks.payload().map_or(0, Vec::len)
+    }
+
+    /// Whether the store owes it, and it is in memory.
+    fn holds(&self, send_id: &SendId) -> bool {
+        let marked = self.to_mark.iter().chain(self.marks.payload().into_iter().flatten());
+        self.owed.iter().any(|unconfirmed| unconfirmed.send.send_id == *send_id)
+            || marked.into_iter().any(|(marked, _)| marked == send_id)
+    }
+
+    /// Whether one to this correspondent is not confirmed.
+    fn owes(&self, correspondent_id: &CorrespondentId) -> bool {
+        self.owed.iter().any(|unconfirmed| unconfirmed.send.correspondent_id == *correspondent_id)
+    }
+
     fn remember(&mut self, provider_message_id: ProviderMessageId) {
         if self.confirmed.insert(provider_message_id.clone()) {
             self.confirmed_order.push_back(provider_message_id);
@@ -142,17 +183,20 @@ impl Bot {
 
     /// Hands all unconfirmed sends to the newest connection again.
     pub(super) fn resend(&mut self, cx: &mut Context<'_>) {
-        for send in self.sends.owed.clone() {
-            self.hand_over(cx, send);
-        }
+        self.hand_over(cx, Timestamp::MAX);
     }
 
-    fn hand_over(&mut self, cx: &mut Context<'_>, send: Send) {
+    /// Hands what is due by a moment to the newest connection.
+    fn hand_over(&mut self, cx: &mut Context<'_>, due: Timestamp) {
         let Some(attachment) = self.attachments.last() else { return };
-        let bot_id = self.id.clone();
-        let valid_until = self.valid_until;
-        cx.tell_session(attachment.session_id, SessionSignal::Send { bot_id, send, valid_until });
-        self.sends.resend_at = Some(cx.now + RESEND_AFTER);
+        for unconfirmed in self.sends.owed.iter_mut().filter(|it| it.resend_at <= due) {
+            unconfirmed.times = unconfirmed.times.saturating_add(1);
+            unconfirmed.resend_at = cx.now + RESEND_AFTER;
+            let (bot_id, send) = (self.id.clone(), unconfirmed.send.clone());
+            let send = SessionSignal::Send { bot_id, send, valid_until: self.valid_until };
+            cx.tell_session(attachment.session_id, send);
+        }
+        self.sends.resend_at = self.sends.owed.iter().map(|it| it.resend_at).min();
     }
 
     /// The provider confirmed a send.
@@ -163,7 +207,8 @@ impl Bot {
         provider_message_id: ProviderMessageId,
     ) {
         self.sends.remember(provider_message_id.clone());
-        let Some(index) = self.sends.owed.iter().position(|send| send.send_id == send_id) else {
+        let found = self.sends.owed.iter().position(|it| it.send.send_id == send_id);
+        let Some(index) = found else {
             return cx.unexpected(format!("bot {}: `sent` of unknown {send_id}", self.id));
         };
         self.sends.owed.remove(index);
@@ -173,9 +218,10 @@ impl Bot {
 
     pub(super) fn pump_sends(&mut self, cx: &mut Context<'_>) {
         self.sends.look_at.get_or_insert(cx.now + LOOK_EVERY);
-        if self.sends.waiting && self.sends.page.is_idle() && self.sends.owed.is_empty() {
+        if self.sends.wants_page() {
             self.sends.waiting = false;
-            self.ask_sends(cx);
+            // Those in memory may come first.
+            self.ask_sends(cx, self.sends.in_memory() + SENDS_PAGE);
         }
     }
 
@@ -191,15 +237,14 @@ impl Bot {
         if self.sends.look_at.take_if(|at| *at <= cx.now).is_some() {
             self.sends_may_wait();
         }
-        if self.sends.page.take_due(cx.now).is_some() {
-            self.ask_sends(cx);
+        if let Some(limit) = self.sends.page.take_due(cx.now) {
+            self.ask_sends(cx, limit);
         }
         if let Some(sent) = self.sends.marks.take_due(cx.now) {
             self.ask_mark_sent(cx, sent);
         }
-        if self.sends.resend_at.is_some_and(|at| at <= cx.now) {
-            self.sends.resend_at = None;
-            self.resend(cx);
+        if self.sends.resend_at.take_if(|at| *at <= cx.now).is_some() {
+            self.hand_over(cx, cx.now);
         }
         while self.sends.echoes.front().is_some_and(|echo| echo.due_at <= cx.now) {
             if let Some(Echo { origin, draft, .. }) = self.sends.echoes.pop_front() {
@@ -208,10 +253,11 @@ impl Bot {
         }
     }
 
-    fn ask_sends(&mut self, cx: &mut Context<'_>) {
-        let request = StoreRequest::OwedSends { fence: self.fence(), limit: SENDS_PAGE };
+    fn ask_sends(&mut self, cx: &mut Context<'_>, limit: usize) {
+        let of = u32::try_from(limit).unwrap_or(u32::MAX);
+        let request = StoreRequest::OwedSends { fence: self.fence(), limit: of };
         let op = self.ask_store(cx, request);
-        self.sends.page.begin(op, ());
+        self.sends.page.begin(op, limit);
     }
 
     fn ask_mark_sent(&mut self, cx: &mut Context<'_>, sent: Vec<(SendId, ProviderMessageId)>) {
@@ -223,8 +269,8 @@ impl Bot {
     pub(super) fn on_sends(&mut self, cx: &mut Context<'_>, op: OpId, result: StoreResult) {
         if let Some((request_id, send_id)) = self.sends.enqueues.remove(&op) {
             self.on_enqueued(cx, request_id, send_id, result);
-        } else if self.sends.page.take(op).is_some() {
-            self.on_owed_sends(cx, result);
+        } else if let Some(limit) = self.sends.page.take(op) {
+            self.on_owed_sends(cx, limit, result);
         } else if let Some(sent) = self.sends.marks.take(op) {
             self.on_marked_sent(cx, sent, result);
         }
@@ -248,25 +294,25 @@ impl Bot {
         cx.effect(Effect::Bot(self.id.clone(), effect));
     }
 
-    fn on_owed_sends(&mut self, cx: &mut Context<'_>, result: StoreResult) {
+    fn on_owed_sends(&mut self, cx: &mut Context<'_>, limit: usize, result: StoreResult) {
         match result {
             Ok(StoreReply::OwedSends(sends)) => {
                 self.sends.page.settle();
-                // A full page may have more behind it, which is read when this one is confirmed.
-                self.sends.waiting |= sends.len() >= SENDS_PAGE as usize;
-                let marking: Vec<_> = self.sends.marks.payload().into_iter().flatten().collect();
-                let unconfirmed = |send: &Send| {
-                    let marked = self.sends.to_mark.iter().chain(marking.iter().copied());
-                    marked.into_iter().all(|(send_id, _)| *send_id != send.send_id)
-                };
-                let sends: Vec<_> = sends.into_iter().filter(unconfirmed).collect();
+                // A full page may have more behind it.
+                self.sends.waiting |= sends.len() >= limit;
                 for send in sends {
-                    self.sends.owed.push_back(send.clone());
-                    self.hand_over(cx, send);
+                    if !self.sends.holds(&send.send_id) {
+                        self.sends.owed.push_back(Unconfirmed {
+                            send,
+                            times: 0,
+                            resend_at: cx.now,
+                        });
+                    }
                 }
+                self.hand_over(cx, cx.now);
             }
             Err(StoreError::Unavailable { detail }) => {
-                self.sends.page.retry_later(cx, (), "owed_sends", detail);
+                self.sends.page.retry_later(cx, limit, "owed_sends", detail);
             }
             Err(StoreError::Fenced) => self.fenced_by_store(cx),
             Ok(_) | Err(StoreError::Invalid { .. }) => {
@@ -307,9 +353,7 @@ impl Bot {
         if draft.send_id.is_some() || self.sends.confirmed.contains(&draft.provider_message_id) {
             return Classified::Now { source: Source::Bot, draft };
         }
-        let may_be_ours =
-            self.sends.owed.iter().any(|send| send.correspondent_id == draft.correspondent_id);
-        if may_be_ours && self.sends.echoes.len() < ECHOES_MAX {
+        if self.sends.owes(&draft.correspondent_id) && self.sends.echoes.len() < ECHOES_MAX {
             self.sends.echoes.push_back(Echo { due_at: cx.now + ECHO_WAIT, origin, draft });
             return Classified::Waits;
         }
@@ -322,12 +366,7 @@ impl Bot {
         for Echo { due_at, origin, draft } in std::mem::take(&mut self.sends.echoes) {
             if self.sends.confirmed.contains(&draft.provider_message_id) {
                 self.admit(cx, origin, Source::Bot, draft);
-            } else if self
-                .sends
-                .owed
-                .iter()
-                .any(|send| send.correspondent_id == draft.correspondent_id)
-            {
+            } else if self.sends.owes(&draft.correspondent_id) {
                 waiting.push_back(Echo { due_at, origin, draft });
             } else {
                 self.admit(cx, origin, Source::UserOutgoing, draft);

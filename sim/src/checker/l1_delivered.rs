@@ -56,7 +56,7 @@ impl Ends for Delivered {
                     ));
                 }
                 CallbackState::Ended { end: CallbackEnd::Acknowledged, .. }
-                    if !self.got.contains(&(row.bot_id.clone(), row.callback_key())) =>
+                    if !row.told_by().any(|key| self.got.contains(&(row.bot_id.clone(), key))) =>
                 {
                     return Err(format!("{named} counts as called back, and nobody got it"));
                 }

@@ -153,7 +153,8 @@ impl World {
             if !has_ended(row.callback) {
                 return Some(format!("accepted {said:?} is owed: {:?}", row.callback));
             }
-            let called = self.rules.attempts.contains_key(&(bot_id.clone(), row.callback_key()));
+            let told = |key| self.rules.attempts.contains_key(&(bot_id.clone(), key));
+            let called = row.told_by().any(told);
             (!called).then(|| format!("accepted {said:?} was never called back"))
         })
     }

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use anteroom_core::id::{
     ArchiveSeq, Attempt, BotId, CallbackKey, CorrespondentId, Epoch, MediaId, MessageId,
 };
-use anteroom_core::message::Message;
+use anteroom_core::message::{Message, Outcome};
 use anteroom_core::store::{CallbackEnd, CallbackPlan};
 use anteroom_core::time::{Millis, Timestamp};
 
@@ -47,6 +47,20 @@ impl ArchiveRow {
     pub fn callback_key(&self) -> CallbackKey {
         let (correspondent_id, message_id) = (self.correspondent_id.clone(), self.message.id);
         CallbackKey { correspondent_id, message_id, revision: self.revision }
+    }
+
+    /// The callbacks of which one tells the consumer all there is to tell: the latest revision's own, and those before
+    /// it where a retry came to nothing, which is not called back.
+    pub fn told_by(&self) -> impl Iterator<Item = CallbackKey> {
+        let outcome = self.message.media.as_ref().and_then(|media| media.outcome.as_deref());
+        let came_to_nothing = matches!(
+            outcome,
+            Some(
+                Outcome::TimedOut | Outcome::Failed { .. } | Outcome::Expired | Outcome::Discarded
+            )
+        );
+        let first = if came_to_nothing { 0 } else { self.revision };
+        (first..=self.revision).map(|revision| CallbackKey { revision, ..self.callback_key() })
     }
 
     /// Whether nobody but the owner under this epoch can have sent its callback, and that one with the

@@ -78,16 +78,18 @@ impl StoreModel {
             self.jobs.failed.remove(job.media_id);
         }
         let seq = self.archive.take_seq(&row.bot_id);
-        let (callback, attempts) = CallbackState::planned(revision.callback, now);
-        self.archive.put(ArchiveRow {
+        let kept = ArchiveRow {
             message: Arc::clone(revision.message),
             revision: revision.number,
             seq,
-            callback,
-            attempts,
-            failures: 0,
-            epoch: Some(epoch),
             ..row.clone()
+        };
+        self.archive.put(match revision.callback {
+            CallbackPlan::None => kept,
+            CallbackPlan::Owed | CallbackPlan::OwedInWindow => {
+                let (callback, attempts) = CallbackState::planned(revision.callback, now);
+                ArchiveRow { callback, attempts, failures: 0, epoch: Some(epoch), ..kept }
+            }
         });
         ReviseAnswer::Revised { seq }
     }

@@ -144,6 +144,7 @@ macro_rules! store_contract {
                 a_retry_begins_the_next_revision
                 a_revision_is_owed_behind_the_rest
                 a_failed_revision_can_be_retried
+                a_failed_revision_keeps_what_was_given_up
                 revisions_follow_one_another
                 a_revision_is_the_same_message
                 an_undeliverable_callback_is_owed_anew

@@ -146,6 +146,30 @@ pub async fn a_failed_revision_can_be_retried(store: &dyn Store, clock: &TestClo
     assert_eq!(rig.restore(&fence).await[0].revision, 2);
 }
 
+/// Goal: a revision that owes nothing leaves a callback that was given up to be owed anew, with what the message
+/// says by then.
+pub async fn a_failed_revision_keeps_what_was_given_up(store: &dyn Store, clock: &TestClock) {
+    let rig = Rig::new(store, clock);
+    let fence = rig.bot("b").await;
+    rig.inserted_leased(&fence, &job(&fence, "c", 1, 1, clock.now()), lease(1)).await;
+    rig.archived(&fence, item_of_lease("c", ended(1, 1, failure()), 1)).await;
+    let given_up =
+        Mark { key: key("c", 1, 0), end: CallbackEnd::Undeliverable, reply: None, sent: true };
+    assert_eq!(rig.mark(&fence, given_up).await, MarkAnswer::Ended);
+    assert_eq!(rig.retry(media(1)).await, done());
+    rig.claim(POOL, None, lease(2), 1).await;
+    rig.complete(media(1), token(2), Outcome::Expired).await;
+    let revised = ended(1, 1, Outcome::Expired);
+    let answer = rig.revise(&fence, "c", revised.clone(), 1, CallbackPlan::None).await;
+    assert!(matches!(answer, ReviseAnswer::Revised { .. }));
+    assert!(rig.owed(&fence).await.is_empty());
+    assert_eq!(rig.redeliver(&fence, key("c", 1, 0), 1).await, RedeliverAnswer::Settled);
+    let answer = rig.redeliver(&fence, key("c", 1, 1), 1).await;
+    assert!(matches!(answer, RedeliverAnswer::Owed { .. }), "{answer:?}");
+    let [owed] = &rig.owed(&fence).await[..] else { panic!("it is owed") };
+    assert_eq!((owed.revision, owed.attempt, &*owed.message), (1, Attempt(2), &revised));
+}
+
 /// Goal: revisions follow one another, and are made only of results.
 pub async fn revisions_follow_one_another(store: &dyn Store, clock: &TestClock) {
     let rig = Rig::new(store, clock);

@@ -108,6 +108,12 @@ impl OutboxLane {
         self.entries.front_mut()
     }
 
+    /// Whether the consumer has refused what stands in front: what is behind it may have to wait for long, and does so
+    /// in the store.
+    pub fn is_refused(&self) -> bool {
+        self.entries.front().is_some_and(|entry| entry.failures > 0)
+    }
+
     /// Adds an entry at its place: by archive order, or by message id under gating.
     pub fn insert(&mut self, entry: Entry, by_id: bool) {
         self.last_seq = self.last_seq.max(entry.seq);

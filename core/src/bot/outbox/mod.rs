@@ -197,7 +197,8 @@ impl Outbox {
             None => self.lanes.entry(correspondent_id.clone()).or_default(),
         };
         lane.stays = true;
-        if lane.spilled || (lane.entries.len() + lane.reserved >= max && !gated_media) {
+        let has_enough = lane.entries.len() + lane.reserved >= max || lane.is_refused();
+        if lane.spilled || (has_enough && !gated_media) {
             self.spill(correspondent_id, settings.is_gated(correspondent_id));
             return CallbackPlan::Owed;
         }

@@ -114,11 +114,11 @@ impl Paging {
 
 impl OutboxLane {
     /// Whether it is short of what the store owes, and has room for at least half a page. While the window is
-    /// full, one that has something goes on with that: what leaves makes room.
+    /// full, one that has something goes on with that: what leaves makes room. One that is refused has enough.
     pub fn needs_refill(&self, max: usize, is_full: bool) -> bool {
         let has_room = self.entries.len() + self.reserved <= max / 2;
         let may_wait = is_full && !self.entries.is_empty();
-        self.spilled && !self.refilling && has_room && !may_wait
+        self.spilled && !self.refilling && has_room && !may_wait && !self.is_refused()
     }
 }
 
@@ -151,9 +151,12 @@ impl Outbox {
         !self.paging.refills.is_empty() || self.wants_bot_page()
     }
 
-    /// The window is refilled when it is half empty, so that pages are worth their while.
+    /// The window is refilled when it is half empty, so that pages are worth their while, and as far as it may be
+    /// when all that is in it waits: others may not have to.
     fn wants_bot_page(&self) -> bool {
-        !self.paging.caught_up && self.in_window <= self.window / 2
+        let all_waits = self.sendable.is_empty() && self.open.is_empty();
+        let is_short = self.in_window <= self.window / 2 || (all_waits && !self.is_full());
+        !self.paging.caught_up && is_short
     }
 
     pub(super) fn pump_pages(&mut self, cx: &mut OutboxContext<'_, '_>) {
@@ -345,7 +348,7 @@ impl Outbox {
                 lane.last_seq = lane.last_seq.max(owed.seq);
                 continue;
             }
-            if lane.entries.len() + lane.reserved >= max && !by_id {
+            if !by_id && (lane.entries.len() + lane.reserved >= max || lane.is_refused()) {
                 self.spill(correspondent_id, gated);
                 crowded.insert(correspondent_id.clone());
                 continue;

@@ -17,7 +17,7 @@ use super::job_changes::{self, Changes};
 use super::job_documents::WorkedDocument;
 use super::statements::Statement;
 use super::transaction::{Transaction, transact};
-use super::values::{date, message_number, unsigned};
+use super::values::{message_number, unsigned};
 
 /// What a revision consists of.
 pub(super) struct Revision<'r> {
@@ -116,13 +116,13 @@ async fn apply(
     let mut set = doc! {
         "archive_seq": seq,
         "retention": archive_documents::RETENTION_DUE,
-        "callback": serialize_to_bson(&callback)?,
     };
     let mut unset = doc! {};
     if callback.state == CallbackState::Owed {
+        set.insert("callback", serialize_to_bson(&callback)?);
         unset.insert("ended_at", "");
     } else {
-        set.insert("ended_at", date(passed.now));
+        set.insert("callback.revision", i64::from(revision.revision));
     }
     if let Some(worked) = job.worked() {
         set.insert("worked", serialize_to_bson(&WorkedDocument::from(&worked))?);

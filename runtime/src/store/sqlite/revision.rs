@@ -6,7 +6,7 @@ use anteroom_core::message::{Message, Outcome};
 use anteroom_core::store::{CallbackPlan, Fence, ReviseAnswer};
 
 use super::archive_rows::{ArchiveRow, CallbackState};
-use super::columns::{moment, saturating, to_body, unsigned};
+use super::columns::{saturating, to_body, unsigned};
 use super::failure::{Answer, Failure};
 use super::work::Work;
 use super::{archive_rows, bots, failed_copies, job_rows};
@@ -71,27 +71,28 @@ fn apply(
     }
     let seq = bots::last_seq(work, &fence.bot_id)? + 1;
     bots::put_last_seq(work, &fence.bot_id, seq)?;
-    let (callback, attempts) = CallbackState::planned(revision.callback);
-    let ended_at = (callback != CallbackState::Owed).then_some(moment(work.now));
     let (worker_id, claimed_at, work_ended_at) = archive_rows::worked(job.worked());
     work.run(
-        "UPDATE archive SET revision = ?2, seq = ?3, callback = ?4, attempts = ?5, failures = 0,
-            ended_at = ?6, retained = 0, body = ?7, worker_id = ?8, claimed_at = ?9,
-            work_ended_at = ?10, epoch = ?11
+        "UPDATE archive SET revision = ?2, seq = ?3, retained = 0, body = ?4, worker_id = ?5, claimed_at = ?6,
+            work_ended_at = ?7
          WHERE position = ?1",
         (
             row.position,
             revision.revision,
             seq,
-            callback,
-            attempts,
-            ended_at,
             to_body(revision.message)?,
             worker_id,
             claimed_at,
             work_ended_at,
-            saturating(fence.epoch.0),
         ),
     )?;
+    let (callback, attempts) = CallbackState::planned(revision.callback);
+    if callback == CallbackState::Owed {
+        work.run(
+            "UPDATE archive SET callback = ?2, attempts = ?3, failures = 0, ended_at = NULL, epoch = ?4
+             WHERE position = ?1",
+            (row.position, callback, attempts, saturating(fence.epoch.0)),
+        )?;
+    }
     Ok(ReviseAnswer::Revised { seq: ArchiveSeq(unsigned(seq)) })
 }
