@@ -10,7 +10,7 @@ use anteroom_runtime::store::Store;
 use anteroom_runtime::store::sqlite::SqliteStore;
 use anteroom_tests::store_contract::Rig;
 use anteroom_tests::store_contract::fixtures::{
-    TTL, id, item, job, node, placeholder, text, unleased,
+    POOL, TTL, id, item, job, lease, node, placeholder, text, unleased,
 };
 use tokio::task::JoinHandle;
 
@@ -184,22 +184,27 @@ async fn a_shutdown_answers_what_was_asked_before() {
     }
 }
 
+/// A bot of 3,000 jobs, and another one.
+async fn large_bot(rig: &Rig<'_>) -> (Fence, Fence) {
+    let (fence, other) = (rig.bot("b").await, rig.bot("b2").await);
+    let jobs = |of: std::ops::Range<u64>| {
+        of.map(|n| unleased(job(&fence, &format!("c{n}"), n, n, rig.clock.now()))).collect()
+    };
+    for from in (0..3_000).step_by(500) {
+        rig.insert(&fence, jobs(from + 1..from + 501)).await;
+    }
+    (fence, other)
+}
+
 /// Goal: a bot with many jobs is held in pieces, and others are answered in between, whoever renews ownership first
 /// of all. Method: the jobs of one bot are held while another archives and the node renews; who is answered when is
 /// written down.
 #[tokio::test]
 async fn a_large_bot_is_held_in_pieces() {
-    const JOBS: u64 = 3_000;
     let place = Place::new();
     let store = Arc::new(place.open());
     let rig = Rig::new(&*store, &place.clock);
-    let (fence, other) = (rig.bot("b").await, rig.bot("b2").await);
-    let jobs = |of: std::ops::Range<u64>| {
-        of.map(|n| unleased(job(&fence, &format!("c{n}"), n, n, place.clock.now()))).collect()
-    };
-    for from in (0..JOBS).step_by(500) {
-        rig.insert(&fence, jobs(from + 1..from + 501)).await;
-    }
+    let (fence, other) = large_bot(&rig).await;
     let ended = Arc::new(std::sync::Mutex::new(Vec::new()));
     let told = |name: &'static str, asked: JoinHandle<StoreResult>| {
         let ended = Arc::clone(&ended);
@@ -219,4 +224,24 @@ async fn a_large_bot_is_held_in_pieces() {
     assert!(matches!(archived, Ok(StoreReply::Archive(_))), "{archived:?}");
     assert_eq!(renewed, Ok(StoreReply::RenewBots(Vec::new())));
     assert_eq!(ended.lock().unwrap().last(), Some(&"hold"), "the others did not wait for it");
+}
+
+/// Goal: a hold that has begun goes on when whoever asked for it has given up: the bot may have stopped by then, and
+/// nobody asks again. Method: it is given up when something that was asked for after it is answered; what is left active
+/// could be claimed.
+#[tokio::test]
+async fn a_hold_that_has_begun_does_not_end_with_its_caller() {
+    let place = Place::new();
+    let store = Arc::new(place.open());
+    let (fence, other) = large_bot(&Rig::new(&*store, &place.clock)).await;
+    let holding = ask(&store, StoreRequest::HoldBot(fence));
+    let archived = ask(&store, archive(&other, "c", 1)).await.unwrap();
+    assert!(matches!(archived, Ok(StoreReply::Archive(_))), "{archived:?}");
+    holding.abort();
+    assert!(holding.await.is_err(), "it has not ended by then");
+    store.shutdown().await;
+    drop(store);
+    let store = place.open();
+    let left = Rig::new(&store, &place.clock).claim_once(POOL, lease(1), 9).await;
+    assert_eq!(left.jobs, []);
 }

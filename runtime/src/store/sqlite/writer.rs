@@ -36,6 +36,14 @@ pub(super) struct Write {
     pub(super) answer: oneshot::Sender<StoreResult>,
 }
 
+impl Write {
+    /// Whether it is not to be done: a caller that has given up does not expect it to happen. What has begun goes on,
+    /// for whoever asked for it may never ask again.
+    fn is_given_up(&self) -> bool {
+        self.answer.is_closed() && self.after.is_none()
+    }
+}
+
 /// A request of the transaction, and what it came to.
 struct Executed {
     write: Write,
@@ -60,8 +68,7 @@ pub(super) fn run(
     let correspondents = Correspondents::default();
     let mut cache = Cache::default();
     while let Some(first) = line.wait() {
-        // A caller that has given up does not expect the operation to happen.
-        if first.answer.is_closed() {
+        if first.is_given_up() {
             continue;
         }
         if let Err(error) = begin(&connection) {
@@ -118,7 +125,7 @@ impl Group<'_> {
         let begun_at = Instant::now();
         let mut next = Some(first);
         while let Some(write) = next.take() {
-            if !write.answer.is_closed() {
+            if !write.is_given_up() {
                 self.add(write)?;
             }
             if self.members.len() < GROUP_REQUESTS_MAX && begun_at.elapsed() < GROUP_TIME_MAX {
