@@ -24,6 +24,11 @@ pub enum StorePlaceError {
     /// No directory.
     #[error("sqlite: needs a directory, as in sqlite:./anteroom-data")]
     NoDirectory,
+    /// Slashes as in an address.
+    #[error(
+        "sqlite: takes a directory and no address: sqlite:./anteroom-data or sqlite:/srv/anteroom"
+    )]
+    NoAddress,
     /// Something else. It is not repeated, since it may hold a password.
     #[error(
         "the store is not understood: write sqlite:DIRECTORY, mongodb://HOST/DATABASE, or leave it out"
@@ -37,6 +42,10 @@ impl StorePlace {
         let Some(store) = store else { return Ok(Self::Sqlite { directory: data_dir.to_owned() }) };
         match store.split_once(':') {
             Some(("sqlite", "")) => Err(StorePlaceError::NoDirectory),
+            // As an address it would name a host; as a path, the root of the file system.
+            Some(("sqlite", address)) if address.starts_with("//") => {
+                Err(StorePlaceError::NoAddress)
+            }
             Some(("sqlite", directory)) => Ok(Self::Sqlite { directory: directory.into() }),
             Some(("mongodb" | "mongodb+srv", _)) => Ok(Self::Mongodb { uri: store.to_owned() }),
             Some(_) | None => Err(StorePlaceError::Unknown),
@@ -59,6 +68,8 @@ mod tests {
             (Some("sqlite:./elsewhere"), sqlite("./elsewhere")),
             (Some("sqlite:/srv/anteroom"), sqlite("/srv/anteroom")),
             (Some("sqlite:"), Err(StorePlaceError::NoDirectory)),
+            (Some("sqlite://./elsewhere"), Err(StorePlaceError::NoAddress)),
+            (Some("sqlite:///srv/anteroom"), Err(StorePlaceError::NoAddress)),
             (
                 Some("mongodb://user:secret@db/anteroom"),
                 mongodb("mongodb://user:secret@db/anteroom"),
