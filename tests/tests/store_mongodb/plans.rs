@@ -217,6 +217,17 @@ async fn what_runs_often_uses_an_index_for_search_and_order() {
     }
     assert!(explained > 60, "only {explained} commands were recorded");
     check_lists(&place).await;
+
+    // To count is to read every entry, of an index.
+    place.record_commands(true).await;
+    store.backlog().await.expect("the server answers");
+    place.record_commands(false).await;
+    let counts = recorded(&place).await.split_off(explained);
+    assert_eq!(counts.len(), 3, "{counts:#?}");
+    for entry in counts {
+        let planned = entry.get_str("planSummary").unwrap_or_default();
+        assert!(planned.contains("IXSCAN") && !planned.contains("COLLSCAN"), "{entry:#?}");
+    }
 }
 
 /// What operators look through: filters and orders that have an index.

@@ -220,6 +220,33 @@ async fn a_job_without_an_id_or_a_bot_stops_no_claim() {
     }
 }
 
+/// Goal: a job whose claims cannot be counted does not keep the others of its pool from being claimed. Method: the
+/// second of three says "many"; the claim is asked again, as the core does it.
+#[tokio::test]
+async fn a_job_that_cannot_be_counted_stops_no_claim() {
+    let place = Place::new().await;
+    let store = place.open().await;
+    let rig = Rig::new(&store, &place.clock);
+    let fence = rig.bot("b").await;
+    for n in 1..=3 {
+        rig.inserted(&fence, &job(&fence, "c", n, n, place.clock.now())).await;
+        place.clock.advance(Millis::from_ms(1));
+    }
+    let change = |job: &mut Document| drop(job.insert("claims", "many"));
+    replace(&place, "media_processing_jobs", doc! { "message_id": 2_i64 }, change).await;
+    let claim =
+        || StoreRequest::Claim { pool: POOL.into(), after_bot: None, lease: lease(9), limit: 9 };
+    let first = store.execute(claim()).await;
+    assert!(matches!(first, Err(StoreError::Unavailable { .. })), "{first:?}");
+    // What was leased before is what the repetition brings.
+    for (token, number) in [(9, 1), (10, 3)] {
+        let claimed = rig.claim_once(POOL, lease(token), 9).await;
+        let claimed: Vec<_> = claimed.jobs.iter().map(|job| job.media_id).collect();
+        assert_eq!(claimed, [media(number)]);
+    }
+    assert_eq!(set_aside(&place).await, ["media_processing_jobs"]);
+}
+
 /// Goal: a failed copy and an archived message that cannot be read stop no sweep. Method: a copy as an earlier
 /// backend wrote them, and a message without its bot, are the oldest that are due.
 #[tokio::test]

@@ -9,6 +9,7 @@ use serde::Deserialize;
 use super::collections::{ACTIVE, ARCHIVE};
 use super::connection::Connection;
 use super::failure::Answer;
+use super::indexes::OWED_INDEX;
 use super::job_documents::WAITING;
 use super::values::{timestamp, unsigned};
 use crate::store::{Backlog, Waiting};
@@ -62,14 +63,15 @@ async fn jobs(store: &Connection) -> Answer<BTreeMap<PoolName, Waiting>> {
 
 async fn callbacks(store: &Connection) -> Answer<Waiting> {
     let pipeline = vec![
-        doc! { "$match": { "callback.state": "owed" } },
+        // Every bot: without its first field no index is used.
+        doc! { "$match": { "bot_id": { "$gte": "" }, "callback.state": "owed" } },
         doc! { "$group": {
             "_id": "$bot_id",
             "count": { "$sum": 1_i64 },
             "first": { "$min": "$archive_seq" },
         } },
     ];
-    let found = store.aggregate(ARCHIVE, pipeline).await?;
+    let found = store.aggregate_by(ARCHIVE, pipeline, OWED_INDEX).await?;
     let bots: Vec<OfBot> =
         found.iter().filter_map(|it| deserialize_from_slice(it.as_bytes()).ok()).collect();
     let count = bots.iter().map(|bot| unsigned(bot.count)).sum();

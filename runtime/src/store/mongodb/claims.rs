@@ -21,7 +21,7 @@ use serde::Deserialize;
 
 use super::collections::{ACTIVE, HOLDING};
 use super::connection::Connection;
-use super::failure::Answer;
+use super::failure::{Answer, Failure};
 use super::job_changes::{self, marked, union};
 use super::job_documents::{self, Shelf};
 use super::pages::{documents, page_size};
@@ -317,8 +317,31 @@ impl Claiming<'_> {
             "$inc": { "claims": 1 },
             "$unset": { "not_before": "" },
         };
-        let leased = self.store.update_all(ACTIVE, filter, leased).await?;
-        Ok(usize::try_from(leased).unwrap_or(usize::MAX))
+        match self.store.update_all(ACTIVE, filter, leased).await {
+            Ok(leased) => Ok(usize::try_from(leased).unwrap_or(usize::MAX)),
+            Err(failure) => Err(self.uncountable(candidates, failure).await?),
+        }
+    }
+
+    /// Sets aside those of the candidates whose claims are no number, for which the server refuses the change, and
+    /// asks for the claim to be repeated: it may have leased others before.
+    async fn uncountable(&self, candidates: &[Candidate], failure: Failure) -> Answer<Failure> {
+        let ids: Vec<Uuid> = candidates.iter().map(|candidate| candidate.media_id).collect();
+        let no_number = doc! { "$exists": true, "$not": { "$type": "number" } };
+        let stages = vec![
+            doc! { "$match": { "_id": { "$in": ids }, "claims": no_number } },
+            doc! { "$project": { "_id": 1 } },
+        ];
+        let found = self.store.aggregate(ACTIVE, stages).await?;
+        for job in &found {
+            let id = job.get("_id").ok().flatten().and_then(|id| Bson::try_from(id).ok());
+            let id = id.unwrap_or(Bson::Null);
+            quarantine::by_id_alone(self.store, ACTIVE, &id, "its claims are no number").await?;
+        }
+        if found.is_empty() {
+            return Ok(failure);
+        }
+        Ok(Failure::unavailable("jobs that cannot be counted were in the way, and are set aside"))
     }
 }
 

@@ -19,6 +19,7 @@ use super::views::{
 use crate::store::presence::KEPT_FOR;
 
 /// The index that knows a message by its provider's id, in the archive and among jobs.
+pub(super) const OWED_INDEX: &str = "bot_id_callback_state_archive_seq";
 pub(super) const PROVIDER_MESSAGE_INDEX: &str = "bot_id_correspondent_id_provider_message_id";
 
 /// The index of the pages of a bot's jobs. Among held ones it has no status any more, but the name by which nodes
@@ -220,7 +221,7 @@ fn of_archive() -> Vec<Index> {
         // The outbox's pages of a bot; correspondents are left out without reading their messages.
         some(
             ARCHIVE,
-            "bot_id_callback_state_archive_seq",
+            OWED_INDEX,
             doc! { "bot_id": 1, "callback.state": 1, "archive_seq": 1, "correspondent_id": 1 },
             owed(),
         ),
