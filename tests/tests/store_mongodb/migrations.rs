@@ -5,7 +5,9 @@ use std::time::Duration;
 use anteroom_core::id::MediaId;
 use anteroom_core::job::{Place as JobPlace, Status};
 use anteroom_core::message::{Extracted, Outcome};
-use anteroom_core::store::{BotRecord, StoreRequest};
+use anteroom_core::settings::JanitorSettings;
+use anteroom_core::store::{BotRecord, StoreReply, StoreRequest};
+use anteroom_core::time::Millis;
 use anteroom_tests::store_contract::Rig;
 use anteroom_tests::store_contract::fixtures::id;
 use mongodb::IndexModel;
@@ -151,6 +153,27 @@ async fn is_taken_over(place: &Place) {
 fn super_item() -> anteroom_core::store::ArchiveItem {
     use anteroom_tests::store_contract::fixtures::{item, text};
     item("new", text(1))
+}
+
+/// Goal: no sweep ends or drops what was taken over for being old: whatever it waits for, or is kept for, begins with
+/// the migration.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_taken_over_outlives_the_first_sweeps() {
+    let place = Place::new().await;
+    earlier(&place).await;
+    let store = place.open().await;
+    let rig = Rig::new(&store, &place.clock);
+    place.clock.advance(Millis::from_hours(1));
+    let janitor = JanitorSettings::default();
+    let (active_ttl, holding_ttl, limit) = (janitor.active_ttl, janitor.holding_ttl, 500);
+    let expire = StoreRequest::ExpireJobs { running: Vec::new(), active_ttl, holding_ttl, limit };
+    assert_eq!(rig.ask(expire).await, StoreReply::ExpireJobs(Vec::new()));
+    let retention = janitor.failed_media_retention;
+    let failed = rig.ask(StoreRequest::ForgetFailed { retention, limit }).await;
+    assert_eq!(failed, StoreReply::ForgetFailed(Vec::new()));
+    let retention = janitor.archive_retention;
+    let archived = rig.ask(StoreRequest::ForgetArchived { retention, limit }).await;
+    assert_eq!(archived, StoreReply::ForgetArchived(0));
 }
 
 /// Goal: jobs, messages and failed copies of the earlier backend are taken over, and what makes no sense

@@ -80,8 +80,12 @@ async fn latest(store: &Connection) -> Answer<i32> {
 async fn run_among_others(store: &Connection, name: &str, step: Step) -> Answer<u64> {
     loop {
         match run(store, step).await {
-            Err(Failure::Contended { .. }) => {
-                tracing::info!(name, "another node is at this migration: waiting for it");
+            Err(Failure::Contended { last, .. }) => {
+                tracing::warn!(
+                    name,
+                    %last,
+                    "this migration is held up, by another node that is at it or by what the reason says: trying again"
+                );
             }
             ended => return ended,
         }

@@ -7,10 +7,29 @@
 use anteroom_core::id::{MediaId, MessageId};
 use anteroom_core::message::{Media, MediaKind, Message, Participant, Source, size_of};
 use anteroom_core::time::Timestamp;
-use mongodb::bson::{Bson, Document};
+use mongodb::bson::{Bson, DateTime, Document, deserialize_from_slice, doc};
+use serde::Deserialize;
+
+use super::super::failure::{Answer, Failure};
+use super::super::transaction::Transaction;
+use super::super::values::timestamp;
 
 /// What the earlier backend was connected through, where a document does not say it.
 pub(super) const PROVIDER: &str = "whatsapp_baileys";
+
+/// The store's time, asked of a collection that is not empty.
+pub(super) async fn now(transaction: &mut Transaction<'_>, collection: &str) -> Answer<Timestamp> {
+    #[derive(Deserialize)]
+    struct Now {
+        now: DateTime,
+    }
+    let now = doc! { "_id": 0, "now": transaction.store.time.now() };
+    let stages = vec![doc! { "$limit": 1 }, doc! { "$project": now }];
+    let found = transaction.aggregate(collection, stages).await?;
+    let now = found.first().and_then(|it| deserialize_from_slice::<Now>(it.as_bytes()).ok());
+    let missing = || Failure::unavailable(format!("{collection} does not tell the time"));
+    Ok(timestamp(now.ok_or_else(missing)?.now))
+}
 
 /// A text; an error when it is missing.
 pub(super) fn text(document: &Document, field: &str) -> Result<String, String> {

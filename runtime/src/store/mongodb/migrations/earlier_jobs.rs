@@ -104,12 +104,16 @@ async fn chunk(
         doc! { "$limit": CHUNK_DOCUMENTS },
     ];
     let found = transaction.aggregate(collection, earlier).await?;
+    if found.is_empty() {
+        return Ok(0);
+    }
+    let now = earlier::now(transaction, collection).await?;
     for document in &found {
         match Document::try_from(document).map_err(|error| error.to_string()).and_then(|document| {
-            let job = job(&document, collection, routing)?;
+            let job = job(&document, collection, routing, now)?;
             Ok((job, document.get("_id").cloned().unwrap_or(Bson::Null)))
         }) {
-            Ok((job, id)) => replace(transaction, collection, &job, id).await?,
+            Ok((job, id)) => replace(transaction, collection, &job, id, now).await?,
             Err(reason) => {
                 quarantine::set_aside(transaction, collection, document, &reason).await?;
             }
@@ -124,10 +128,11 @@ async fn replace(
     collection: &'static str,
     job: &Job,
     earlier_id: Bson,
+    now: Timestamp,
 ) -> Answer<()> {
     transaction.delete(collection, doc! { "_id": earlier_id }).await?;
     if collection == FAILED {
-        let copy = FailedCopy { job: job.clone(), failed_at: job.created_at };
+        let copy = FailedCopy { job: job.clone(), failed_at: now };
         transaction.update(FAILED, vec![failed_copies::put(&copy)?]).await?;
         return Ok(());
     }
@@ -157,8 +162,14 @@ async fn make_room(transaction: &mut Transaction<'_>, job: &Job) -> Answer<bool>
     Ok(true)
 }
 
-/// The job in a document of the earlier backend.
-fn job(document: &Document, collection: &str, routing: &Routing) -> Result<Job, String> {
+/// The job in a document of the earlier backend. What it waits for, or is kept for, begins anew: no sweep is to end it
+/// for having been migrated.
+fn job(
+    document: &Document,
+    collection: &str,
+    routing: &Routing,
+    now: Timestamp,
+) -> Result<Job, String> {
     let media_id = earlier::media_id(&earlier::text(document, "guid")?)?;
     let mime_type = earlier::text(document, "mime_type")?;
     let original_filename = earlier::optional_text(document, "original_filename");
@@ -182,10 +193,10 @@ fn job(document: &Document, collection: &str, routing: &Routing) -> Result<Job, 
         original_filename,
         quota_exceeded: document.get_bool("quota_exceeded").unwrap_or(false),
         detail: None,
-        place: place(collection, created_at),
+        place: place(collection, now),
         status: status(document, collection),
         created_at,
-        active_since: created_at,
+        active_since: now,
         claims: 0,
         lost: 0,
         transient: 0,

@@ -29,7 +29,6 @@ struct Earlier {
     bot_id: String,
     provider_name: String,
     correspondent_id: String,
-    archived_at: Timestamp,
     message: Message,
 }
 
@@ -86,12 +85,16 @@ async fn chunk(transaction: &mut Transaction<'_>, after: Option<&Bson>) -> Answe
         }
     }
     let mut statements = Vec::new();
+    let now = match by_bot.is_empty() {
+        true => return Ok(Chunk { rows: found.len() as u64, last }),
+        false => earlier::now(transaction, ARCHIVE).await?,
+    };
     for (bot_id, rows) in by_bot {
         let last = reserve(transaction, &bot_id, rows.len()).await?;
         let first = last - i64::try_from(rows.len()).unwrap_or(i64::MAX) + 1;
         for (seq, row) in (first..).zip(rows) {
             let position = doc! { "_id": row.position.clone() };
-            statements.push(Statement::replace(position, present(&row, seq)?)?);
+            statements.push(Statement::replace(position, present(&row, seq, now)?)?);
         }
     }
     transaction.update(ARCHIVE, statements).await?;
@@ -107,7 +110,6 @@ fn read(document: &RawDocumentBuf) -> Result<Earlier, String> {
         bot_id: earlier::text(&document, "bot_id")?,
         provider_name: provider_name.unwrap_or_else(|| earlier::PROVIDER.to_owned()),
         correspondent_id: earlier::text(&document, "correspondent_id")?,
-        archived_at: message.accepted_time,
         message,
     })
 }
@@ -134,8 +136,9 @@ async fn reserve(transaction: &mut Transaction<'_>, bot_id: &str, places: usize)
     Ok(reserved.ok_or_else(missing)?.archive_seq)
 }
 
-/// The row in its present shape.
-fn present(row: &Earlier, seq: i64) -> Answer<RawDocumentBuf> {
+/// The row in its present shape. It is kept as long as one that is archived now: however old it is, no sweep is to
+/// drop it for having been migrated.
+fn present(row: &Earlier, seq: i64, now: Timestamp) -> Answer<RawDocumentBuf> {
     let mut document = doc! {
         "_id": row.position.clone(),
         "bot_id": row.bot_id.as_str(),
@@ -149,8 +152,8 @@ fn present(row: &Earlier, seq: i64) -> Answer<RawDocumentBuf> {
             "failures": 0_i64,
             "revision": 0_i64,
         },
-        "archived_at": date(row.archived_at),
-        "ended_at": date(row.archived_at),
+        "archived_at": date(now),
+        "ended_at": date(now),
         "retention": RETENTION_DUE,
         "message": Document::try_from(serialize_to_raw_document_buf(&row.message)?)?,
     };
