@@ -38,6 +38,11 @@ async fn retried_job(rig: &Rig<'_>, outcome: Outcome) -> Fence {
     fence
 }
 
+/// The consumer has refused the first message too often.
+fn given_up() -> Mark {
+    Mark { end: CallbackEnd::Undeliverable, ..acknowledged(key("c", 1, 0)) }
+}
+
 /// Goal: a discarded job ends as a result, whoever holds it, and its holder's work is void.
 pub async fn a_discarded_job_ends_as_a_result(store: &dyn Store, clock: &TestClock) {
     let rig = Rig::new(store, clock);
@@ -153,9 +158,7 @@ pub async fn a_failed_revision_keeps_what_was_given_up(store: &dyn Store, clock:
     let fence = rig.bot("b").await;
     rig.inserted_leased(&fence, &job(&fence, "c", 1, 1, clock.now()), lease(1)).await;
     rig.archived(&fence, item_of_lease("c", ended(1, 1, failure()), 1)).await;
-    let given_up =
-        Mark { key: key("c", 1, 0), end: CallbackEnd::Undeliverable, reply: None, sent: true };
-    assert_eq!(rig.mark(&fence, given_up).await, MarkAnswer::Ended);
+    assert_eq!(rig.mark(&fence, given_up()).await, MarkAnswer::Ended);
     assert_eq!(rig.retry(media(1)).await, done());
     rig.claim(POOL, None, lease(2), 1).await;
     rig.complete(media(1), token(2), Outcome::Expired).await;
@@ -214,9 +217,7 @@ async fn undeliverable(rig: &Rig<'_>) -> (Fence, ArchiveSeq) {
     let fence = rig.bot("b").await;
     rig.archived(&fence, super::fixtures::item("c", super::fixtures::text(1))).await;
     let last = rig.archived(&fence, super::fixtures::item("d", super::fixtures::text(2))).await;
-    let refused =
-        Mark { key: key("c", 1, 0), end: CallbackEnd::Undeliverable, reply: None, sent: true };
-    assert_eq!(rig.mark(&fence, refused).await, MarkAnswer::Ended);
+    assert_eq!(rig.mark(&fence, given_up()).await, MarkAnswer::Ended);
     assert_eq!(rig.owed(&fence).await.len(), 1, "only the other one is owed");
     (fence, last)
 }
@@ -246,9 +247,7 @@ pub async fn a_late_redelivery_owes_nothing(store: &dyn Store, clock: &TestClock
     let owed = rig.redeliver(&fence, key("c", 1, 0), 1).await;
     assert!(matches!(owed, RedeliverAnswer::Owed { .. }), "{owed:?}");
     assert_eq!(rig.owed(&fence).await.len(), 2);
-    let refused =
-        Mark { key: key("c", 1, 0), end: CallbackEnd::Undeliverable, reply: None, sent: true };
-    assert_eq!(rig.mark(&fence, refused).await, MarkAnswer::Ended);
+    assert_eq!(rig.mark(&fence, given_up()).await, MarkAnswer::Ended);
     assert_eq!(rig.redeliver(&fence, key("c", 1, 0), 1).await, RedeliverAnswer::Settled);
     assert_eq!(rig.owed(&fence).await.len(), 1, "only the other one is owed");
     let anew = rig.redeliver(&fence, key("c", 1, 0), 2).await;
@@ -260,10 +259,8 @@ pub async fn a_late_redelivery_owes_nothing(store: &dyn Store, clock: &TestClock
 pub async fn what_was_given_up_may_be_acknowledged(store: &dyn Store, clock: &TestClock) {
     let rig = Rig::new(store, clock);
     let (fence, _) = undeliverable(&rig).await;
-    let given_up =
-        Mark { key: key("c", 1, 0), end: CallbackEnd::Undeliverable, reply: None, sent: true };
     assert_eq!(rig.mark(&fence, acknowledged(key("c", 1, 0))).await, MarkAnswer::Ended);
-    assert_eq!(rig.mark(&fence, given_up).await, MarkAnswer::Ended);
+    assert_eq!(rig.mark(&fence, given_up()).await, MarkAnswer::Ended);
     assert_eq!(rig.redeliver(&fence, key("c", 1, 0), 1).await, RedeliverAnswer::Settled);
     assert_eq!(rig.owed(&fence).await.len(), 1, "only the other one is owed");
 }

@@ -197,6 +197,15 @@ async fn replace(place: &Place, collection: &str, filter: Document, change: fn(&
     collection.insert_one(document).await.expect("the server answers");
 }
 
+/// Three waiting jobs, the first the oldest.
+async fn three_jobs(rig: &Rig<'_>) {
+    let fence = rig.bot("b").await;
+    for n in 1..=3 {
+        rig.inserted(&fence, &job(&fence, "c", n, n, rig.clock.now())).await;
+        rig.clock.advance(Millis::from_ms(1));
+    }
+}
+
 /// Goal: a waiting job whose id or bot cannot be read does not keep the others of its pool from being claimed.
 /// Method: of three jobs the oldest is spoilt; fewer are claimed than there are, and more.
 #[tokio::test]
@@ -207,11 +216,7 @@ async fn a_job_without_an_id_or_a_bot_stops_no_claim() {
         let place = Place::new().await;
         let store = place.open().await;
         let rig = Rig::new(&store, &place.clock);
-        let fence = rig.bot("b").await;
-        for n in 1..=3 {
-            rig.inserted(&fence, &job(&fence, "c", n, n, place.clock.now())).await;
-            place.clock.advance(Millis::from_ms(1));
-        }
+        three_jobs(&rig).await;
         replace(&place, "media_processing_jobs", doc! { "message_id": 1_i64 }, change).await;
         let claimed = rig.claim_once(POOL, lease(9), limit).await;
         let claimed: Vec<_> = claimed.jobs.iter().map(|job| job.media_id).collect();
@@ -227,16 +232,12 @@ async fn a_job_that_cannot_be_counted_stops_no_claim() {
     let place = Place::new().await;
     let store = place.open().await;
     let rig = Rig::new(&store, &place.clock);
-    let fence = rig.bot("b").await;
-    for n in 1..=3 {
-        rig.inserted(&fence, &job(&fence, "c", n, n, place.clock.now())).await;
-        place.clock.advance(Millis::from_ms(1));
-    }
+    three_jobs(&rig).await;
     let change = |job: &mut Document| drop(job.insert("claims", "many"));
     replace(&place, "media_processing_jobs", doc! { "message_id": 2_i64 }, change).await;
     let claim =
-        || StoreRequest::Claim { pool: POOL.into(), after_bot: None, lease: lease(9), limit: 9 };
-    let first = store.execute(claim()).await;
+        StoreRequest::Claim { pool: POOL.into(), after_bot: None, lease: lease(9), limit: 9 };
+    let first = store.execute(claim).await;
     assert!(matches!(first, Err(StoreError::Unavailable { .. })), "{first:?}");
     // What was leased before is what the repetition brings.
     for (token, number) in [(9, 1), (10, 3)] {

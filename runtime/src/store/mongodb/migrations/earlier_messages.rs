@@ -84,11 +84,11 @@ async fn chunk(transaction: &mut Transaction<'_>, after: Option<&Bson>) -> Answe
             }
         }
     }
+    if by_bot.is_empty() {
+        return Ok(Chunk { rows: found.len() as u64, last });
+    }
+    let now = earlier::now(transaction, ARCHIVE).await?;
     let mut statements = Vec::new();
-    let now = match by_bot.is_empty() {
-        true => return Ok(Chunk { rows: found.len() as u64, last }),
-        false => earlier::now(transaction, ARCHIVE).await?,
-    };
     for (bot_id, rows) in by_bot {
         let last = reserve(transaction, &bot_id, rows.len()).await?;
         let first = last - i64::try_from(rows.len()).unwrap_or(i64::MAX) + 1;
