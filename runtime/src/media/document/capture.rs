@@ -27,8 +27,15 @@ pub(super) fn capture(
     let (stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
     // A program that ends without reading all of its input is no failure by itself.
     let feeding = thread::spawn(move || stdin.map(|mut stdin| stdin.write_all(&input)));
-    let listening = thread::spawn(move || read_head(stderr, STDERR_BYTES_MAX));
-    let mut kept = read_head(stdout, stdout_bytes_max + 1);
+    // To its end, for a program that nobody listens to dies of its next warning.
+    let listening = thread::spawn(move || {
+        stderr.map(|mut stderr| {
+            let head = read_head(&mut stderr, STDERR_BYTES_MAX);
+            let _ = io::copy(&mut stderr, &mut io::sink());
+            head
+        })
+    });
+    let mut kept = stdout.map(|stdout| read_head(stdout, stdout_bytes_max + 1)).unwrap_or_default();
     let was_cut = kept.len() as u64 > stdout_bytes_max;
     if was_cut {
         kept.truncate(usize::try_from(stdout_bytes_max).unwrap_or(usize::MAX));
@@ -36,16 +43,34 @@ pub(super) fn capture(
     }
     let status = child.wait()?;
     let _ = feeding.join();
-    let stderr = listening.join().unwrap_or_default();
+    let stderr = listening.join().ok().flatten().unwrap_or_default();
     let stderr = String::from_utf8_lossy(&stderr).split_whitespace().collect::<Vec<_>>().join(" ");
     Ok(Captured { status, stdout: kept, was_cut, stderr })
 }
 
 /// The first bytes of a stream. What cannot be read is taken for its end.
-fn read_head(stream: Option<impl Read>, bytes_max: u64) -> Vec<u8> {
+fn read_head(stream: impl Read, bytes_max: u64) -> Vec<u8> {
     let mut head = Vec::new();
-    if let Some(stream) = stream {
-        let _ = stream.take(bytes_max).read_to_end(&mut head);
-    }
+    let _ = stream.take(bytes_max).read_to_end(&mut head);
     head
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Goal: a program that warns of much, and then says what it was asked for, is heard out. Method: more
+    /// warnings than are kept and than a pipe holds.
+    #[test]
+    fn a_program_that_warns_of_much_is_heard_out() {
+        const WARN_THEN_SPEAK: &str = "i=0; while [ $i -lt 5000 ]; do echo \"bad object $i\" >&2; \
+             i=$((i+1)); done; echo 42 EUR";
+        let mut shell = Command::new("sh");
+        shell.args(["-c", WARN_THEN_SPEAK]);
+        let captured = capture(shell, Vec::new(), 100).expect("a shell");
+        assert!(captured.status.success(), "{:?}", captured.status);
+        assert_eq!(captured.stdout, b"42 EUR\n");
+        assert!(captured.stderr.starts_with("bad object 0 bad object 1 "), "{}", captured.stderr);
+        assert!(captured.stderr.len() as u64 <= STDERR_BYTES_MAX);
+    }
 }
