@@ -1,8 +1,10 @@
 //! Bad input gets an answer that names the field and the reason, and harms nobody.
 
 use anteroom_tests::frames::{self, Media};
-use anteroom_tests::{Acknowledge, Connection, Consumer, Server};
+use anteroom_tests::{Acknowledge, Connection, Consumer, Server, staging};
 use serde_json::{Value, json};
+
+const GIB: u64 = 1 << 30;
 
 /// A victim's connection, and a bystander's.
 struct World {
@@ -282,4 +284,34 @@ async fn a_message_before_hello_is_answered() {
     assert!(answer.to_string().contains("hello"), "{answer}");
     assert_ne!(answer["outcome"], "accepted", "{answer}");
     world.goes_on().await;
+}
+
+/// Goal: what a stranger announces, and what nobody may bring, keeps no room from uploads. Method: files of all
+/// sizes there are, announced before a `hello` and after one.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_cannot_come_keeps_no_room() {
+    let mut world = World::new().await;
+    let announcement = |name: &str, bytes: u64| {
+        let media = Media::document("application/pdf", "x.pdf", b"x");
+        let mut frame = frames::media("mallory", name, "", &media);
+        frame["media"]["size_bytes"] = bytes.into();
+        frame
+    };
+    let uploaded = async |world: &World| {
+        let media = Media::document("application/pdf", "x.pdf", b"x");
+        staging::upload(&world.server, &media.media_id.to_string(), b"x".to_vec()).await
+    };
+    let mut stranger = Connection::open(world.server.url()).await.expect("it takes connections");
+    for (name, bytes) in [("s1", u64::MAX), ("s2", GIB), ("s3", GIB)] {
+        for number in 0..30 {
+            stranger.message(&announcement(&format!("{name}-{number}"), bytes)).await;
+            let answer = stranger.next().await.expect("an answer comes before the end");
+            assert!(answer.to_string().contains("hello"), "{answer}");
+        }
+    }
+    assert_eq!(uploaded(&world).await, 201);
+    let frame = announcement("too large", u64::MAX);
+    world.provider.message(&frame).await;
+    world.goes_on().await;
+    assert_eq!(uploaded(&world).await, 201);
 }

@@ -110,6 +110,7 @@ impl Connection {
         stream: &mut (impl Stream<Item = Result<Message, axum::Error>> + Unpin),
     ) -> Ending {
         let mut pace = Pace::new(self.state.limits.frames);
+        let mut was_let_in = false;
         while let Some(message) = stream.next().await {
             pace.step().await;
             if self.state.accepts_v0
@@ -133,8 +134,17 @@ impl Connection {
                 Ok(Message::Close(_)) => continue,
                 Err(error) => return socket::unreadable(error),
             };
-            if let SessionEvent::Frame { frame: ProviderFrame::Message(message), .. } = &event {
-                super::media::expect(&self.state.staging, &message.draft).await;
+            match &event {
+                SessionEvent::Frame { frame: ProviderFrame::Hello(_), authorized: true } => {
+                    was_let_in = true;
+                }
+                // What a stranger announces keeps no room.
+                SessionEvent::Frame { frame: ProviderFrame::Message(message), .. }
+                    if was_let_in =>
+                {
+                    super::media::expect(&self.state.staging, &message.draft).await;
+                }
+                _ => {}
             }
             if self.told(event).await.is_err() {
                 return STOPPING;

@@ -186,9 +186,11 @@ impl Staging {
     }
 
     /// A provider speaks of a file: it is counted if it is there, and otherwise as large as it was
-    /// announced to be, until it comes or two scans have not seen it.
+    /// announced to be, until it comes or two scans have not seen it. A size that no file may have is
+    /// not believed.
     pub async fn expect(&self, media_id: MediaId, announced_bytes: Option<u64>) {
         let (path, ledger) = (self.path(media_id), self.ledger.clone());
+        let announced_bytes = announced_bytes.filter(|&bytes| self.require_allowed(bytes).is_ok());
         let looked = blocking(move || {
             // Under the lock, so that a deletion comes before both or after both.
             let mut ledger = ledger.lock();

@@ -282,12 +282,15 @@ async fn what_is_spoken_of_is_counted_once() {
     assert_eq!(staging.rescan().await.expect("scanned"), 45);
 }
 
-/// Goal: an announcement takes room from uploads, as it is room that a file will take.
+/// Goal: an announcement takes room from uploads, as it is room that a file will take; not one of a file that
+/// nobody may bring.
 #[tokio::test]
 async fn announced_files_take_room() {
     let (_directory, staging) = staging(limits()).await;
-    staging.expect(id(1), Some(90 * KIB)).await;
-    let refused = staging.put(id(2), &bytes(20 * KIB)[..], Some(20 * KIB)).await;
+    staging.expect(id(3), Some(u64::MAX)).await;
+    assert_eq!(staging.used_bytes(), 0);
+    staging.expect(id(1), Some(80 * KIB)).await;
+    let refused = staging.put(id(2), &bytes(21 * KIB)[..], Some(21 * KIB)).await;
     assert!(matches!(refused, Err(StagingError::QuotaExceeded { .. })), "{refused:?}");
     staging.put(id(1), &bytes(80 * KIB)[..], Some(80 * KIB)).await.expect("it is its own room");
     staging.put(id(2), &bytes(20 * KIB)[..], Some(20 * KIB)).await.expect("the rest fits");
