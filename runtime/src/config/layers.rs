@@ -26,8 +26,14 @@ const FILE_BYTES_MAX: u64 = 1 << 20;
 /// How our variables begin.
 const PREFIX: &str = "ANTEROOM_";
 
-/// Variables of ours that are no keys: what the clients and the tests use, and the file itself.
-const NO_KEYS: [&str; 4] = ["ANTEROOM_CONFIG", "ANTEROOM_SERVER", "ANTEROOM_TOKEN", "ANTEROOM_BIN"];
+/// Variables of ours that are no keys: what the clients, the bots and the tests use, and the file itself.
+const NO_KEYS: [&str; 5] = [
+    "ANTEROOM_CONFIG",
+    "ANTEROOM_SERVER",
+    "ANTEROOM_TOKEN",
+    "ANTEROOM_WEBHOOK_SECRET",
+    "ANTEROOM_BIN",
+];
 
 /// How the variables of the tests begin.
 const TESTS_PREFIX: &str = "ANTEROOM_TEST_";

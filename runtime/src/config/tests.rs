@@ -398,6 +398,7 @@ fn variables_are_keys_or_named() {
     let world = World::with_file("")
         .variable("ANTEROOM_SERVER", "http://127.0.0.1:1")
         .variable("ANTEROOM_TOKEN", "x")
+        .variable("ANTEROOM_WEBHOOK_SECRET", "x")
         .variable("ANTEROOM_CONFIG", "x")
         .variable("ANTEROOM_BIN", "x")
         .variable("ANTEROOM_TEST_STORE", "x")
