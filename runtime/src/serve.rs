@@ -156,15 +156,8 @@ pub enum ServeError {
 /// # Errors
 /// Whatever kept it from starting or from ending well; the process should then exit with a failure.
 pub async fn serve(config: Config, record: Option<RecordOptions>) -> Result<(), ServeError> {
-    let NodeSection { listen, data_dir, store, log, .. } = &config.node;
-    let tokens = config.tokens();
-    if !listen.ip().to_canonical().is_loopback() && !tokens.has_operator() {
-        return Err(ServeError::NotLoopback(*listen));
-    }
-    let place = StorePlace::parse(store.as_ref().map(ExposeSecret::expose_secret), data_dir)?;
-    if config.node.role != Role::All && matches!(place, StorePlace::Sqlite { .. }) {
-        return Err(ServeError::RoleNeedsMongodb);
-    }
+    let place = check(&config)?;
+    let NodeSection { listen, log, .. } = &config.node;
     let telemetry = telemetry::init(log)?;
     let signals = Signals::listen()
         .map_err(|error| ServeError::System { what: "signals", detail: error.to_string() })?;
@@ -190,14 +183,35 @@ pub async fn serve(config: Config, record: Option<RecordOptions>) -> Result<(), 
     served
 }
 
+/// Whether a node would start with this configuration, as far as that can be said without touching
+/// anything; where its store is.
+///
+/// # Errors
+/// What it would refuse to start with.
+pub(crate) fn check(config: &Config) -> Result<StorePlace, ServeError> {
+    let NodeSection { listen, role, .. } = &config.node;
+    if !listen.ip().to_canonical().is_loopback() && !config.tokens().has_operator() {
+        return Err(ServeError::NotLoopback(*listen));
+    }
+    let place = store_place(config)?;
+    if *role != Role::All && matches!(place, StorePlace::Sqlite { .. }) {
+        return Err(ServeError::RoleNeedsMongodb);
+    }
+    Ok(place)
+}
+
+fn store_place(config: &Config) -> Result<StorePlace, ServeError> {
+    let NodeSection { data_dir, store, .. } = &config.node;
+    Ok(StorePlace::parse(store.as_ref().map(ExposeSecret::expose_secret), data_dir)?)
+}
+
 /// Brings the store into shape, as a start would, and tells how many bots it knows.
 ///
 /// # Errors
 /// When the store cannot be opened, or brought into shape.
 pub(crate) async fn migrate(config: &Config) -> Result<usize, ServeError> {
-    let NodeSection { data_dir, store, log, .. } = &config.node;
-    let place = StorePlace::parse(store.as_ref().map(ExposeSecret::expose_secret), data_dir)?;
-    let _telemetry = telemetry::init(log)?;
+    let place = store_place(config)?;
+    let _telemetry = telemetry::init(&config.node.log)?;
     let store = open_store(place, Arc::new(BootClock::start())).await?;
     let bots = store.list_bots().await.map_err(ServeError::Bots);
     store.shutdown().await;

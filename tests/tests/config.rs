@@ -77,6 +77,23 @@ async fn values_are_printed_with_their_origins() {
     absent.failed_saying(&["absent.toml: the file cannot be read"]);
 }
 
+/// Goal: what `serve` would refuse to start with is no configuration without a problem, whichever keys make it
+/// so together.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_serve_refuses_is_a_problem() {
+    for (file, why) in [
+        ("listen = \"0.0.0.0:8787\"\n", "0.0.0.0:8787"),
+        ("role = \"workers\"\n", "role must be all"),
+    ] {
+        let home = home(file);
+        let checked = run(home.path(), &[], &["config", "check"]).await;
+        assert_eq!((checked.code, checked.stdout.as_str()), (Some(1), ""), "{file}");
+        let served = run(home.path(), &[], &["serve"]).await;
+        assert_eq!(checked.stderr, served.stderr, "{file}");
+        checked.failed_saying(&[why]);
+    }
+}
+
 /// Goal: the reference that is printed is the one in the documentation.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_reference_is_printed() {

@@ -8,6 +8,7 @@ use super::completions::print;
 use super::config_args::ConfigArgs;
 use super::exit::{Exit, complain};
 use crate::config::{self, ConfigError};
+use crate::serve;
 
 /// What to do with a configuration.
 #[derive(Debug, Args)]
@@ -39,9 +40,10 @@ enum What {
 pub(super) fn run(command: ConfigCommand) -> Exit {
     match command.what {
         What::Check { layers } => match layers.load() {
-            Ok(loaded) => match loaded.file {
-                Some(file) => say(format_args!("{}: no problem\n", file.display())),
-                None => say("no configuration file, and no problem\n"),
+            Ok(loaded) => match (serve::check(&loaded.config), loaded.file) {
+                (Err(error), _) => Exit::failed(error),
+                (Ok(_), Some(file)) => say(format_args!("{}: no problem\n", file.display())),
+                (Ok(_), None) => say("no configuration file, and no problem\n"),
             },
             Err(error) => refuse(&error),
         },
