@@ -199,3 +199,26 @@ async fn a_provider_finds_the_node_that_has_its_bot() {
     assert_eq!((&frame["type"], &frame["code"]), (&"error".into(), &"bot_lost".into()), "{frame}");
     assert_eq!(stray.next().await, None, "the connection ends");
 }
+
+/// Goal: whoever stops a bot on one node learns that another one runs it, and where to go. Method: the node
+/// that does not run it is told first.
+#[tokio::test(flavor = "multi_thread")]
+async fn stopping_a_bot_says_which_node_still_runs_it() {
+    let mongod = Mongod::shared().await;
+    let store = mongod.uri(&SharedMongod::fresh_database());
+    let home = tempfile::tempdir().expect("a temporary directory can be made");
+    let first = node(home.path(), "first", &store, "", &[]).await;
+    let mut provider = Connection::hello(&first, BOT).await;
+    let receipt = provider.receipt(&frames::text("alice", "m1", "hello")).await;
+    assert_eq!(receipt["outcome"], "accepted");
+    let second = node(home.path(), "second", &store, "", &[]).await;
+    let shown = http_client().get(format!("{}/v1/bots/{BOT}", first.url())).send().await;
+    let shown: Value = shown.expect("the server answers").json().await.expect("it is JSON");
+    let owner = shown["owner"]["node_id"].as_str().expect("it has an owner");
+
+    let stopped = cli::run(&second, &["bots", "stop", BOT]).await;
+    assert_eq!(stopped.code, Some(1));
+    stopped.failed_saying(&[&format!("{BOT} runs on node {owner}: it has to be stopped there")]);
+    cli::run(&first, &["bots", "stop", BOT]).await.succeeded();
+    cli::run(&second, &["bots", "stop", BOT]).await.succeeded();
+}

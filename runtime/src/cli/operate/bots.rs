@@ -188,7 +188,15 @@ async fn stop(api: &Api, args: OneArgs) -> Result<Exit, Exit> {
     api.post(&["v1", "bots", &args.bot, "stop"], &json!({})).await?;
     let bot = &args.bot;
     let stopped = async |api: &Api| Ok(show(api, bot).await?["phase"] == json!("stopped"));
-    settle(api, &args, stopped).await
+    let exit = settle(api, &args, stopped).await?;
+    let owner = &show(api, bot).await?["owner"];
+    if exit == Exit::Done && owner["here"] == json!(false) {
+        let node = cell(&owner["node_id"]);
+        return Ok(Exit::failed(format_args!(
+            "{bot} runs on node {node}: it has to be stopped there, too"
+        )));
+    }
+    Ok(exit)
 }
 
 async fn show(api: &Api, bot: &str) -> Result<Value, Exit> {
