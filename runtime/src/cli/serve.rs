@@ -1,5 +1,7 @@
 //! `anteroom serve`: a node, from its arguments to its exit code.
 
+use std::time::Duration;
+
 use clap::Args;
 
 use super::config_args::ConfigArgs;
@@ -16,6 +18,9 @@ pub(super) struct ServeArgs {
     #[command(flatten)]
     record: RecordArgs,
 }
+
+/// How long what still works on the disk may go on once all has ended.
+const BLOCKED_MAX: Duration = Duration::from_secs(5);
 
 const EXAMPLES: &str = "\
 Examples:
@@ -42,7 +47,10 @@ pub(super) fn run(args: ServeArgs) -> Exit {
         Ok(runtime) => runtime,
         Err(error) => return Exit::failed(format_args!("the system gives no threads: {error}")),
     };
-    match runtime.block_on(serve(config, args.record.into())) {
+    let served = runtime.block_on(serve(config, args.record.into()));
+    // A disk that hangs holds its thread for ever, and is not waited for.
+    runtime.shutdown_timeout(BLOCKED_MAX);
+    match served {
         Ok(()) => Exit::Done,
         Err(error) => Exit::failed(error),
     }
