@@ -42,6 +42,21 @@ fn a_stream_that_comes_again_changes_nothing() {
     assert!(!node.asks("raise_attempts"), "its attempt is still open");
 }
 
+/// Goal: a stream that said that it is gone has ended when another one takes its place; itself, it may come
+/// again.
+#[test]
+fn who_said_that_it_is_gone_has_ended_when_another_comes() {
+    let mut node = running();
+    node.step(attach(1));
+    archived(&mut node, 1, "alice");
+    node.step(answered(key("alice", 1), 1, ConsumerAnswer::Gone));
+    assert_eq!(of_consumers(&node.step(attach(1))), [""; 0], "it came again");
+    let again = of_consumers(&raised(&mut node, 2));
+    assert_eq!(again, ["wa-7: callback alice/1/r0 attempt 2 stream 1 \"hello\""]);
+    node.step(answered(key("alice", 1), 2, ConsumerAnswer::Gone));
+    assert_eq!(of_consumers(&node.step(attach(2))), ["wa-7: stream 1 replaced"]);
+}
+
 /// Goal: what a stream had open when it ended is made again to the next one, and to nobody before.
 #[test]
 fn what_an_ended_stream_had_comes_to_the_next() {

@@ -36,8 +36,11 @@ impl Outbox {
     pub fn attach(&mut self, cx: &mut OutboxContext<'_, '_>, stream_id: StreamId) {
         match self.consumer {
             Consumer::Present(old) if old == stream_id => return,
-            Consumer::Present(old) => cx.effect(BotEffect::StreamReplaced { stream_id: old }),
-            Consumer::Absent | Consumer::Gone(_) => {}
+            Consumer::Gone(old) if old == stream_id => {}
+            Consumer::Present(old) | Consumer::Gone(old) => {
+                cx.effect(BotEffect::StreamReplaced { stream_id: old });
+            }
+            Consumer::Absent => {}
         }
         self.fail_open(cx);
         self.consumer = Consumer::Present(stream_id);
