@@ -80,7 +80,10 @@ pub(super) async fn set_duplicates_aside(store: &Connection) -> Answer<u64> {
     let mut cursor = active.aggregate(stages).allow_disk_use(true).with_type::<Agreeing>().await?;
     let mut changed = 0;
     while cursor.advance().await? {
-        for position in cursor.deserialize_current()?.jobs.into_iter().skip(1) {
+        let Agreeing { jobs } = cursor.deserialize_current()?;
+        let Some(first) = jobs.first().map(|job| job.id.clone()) else { continue };
+        // The same job twice is one that moves, on a node that has migrated and works.
+        for position in jobs.into_iter().filter(|job| job.id != first) {
             let collection = if position.is_held { HOLDING } else { ACTIVE };
             let this = vec![doc! { "$match": { "_id": position.id } }];
             for document in store.aggregate_newest(collection, this).await? {
