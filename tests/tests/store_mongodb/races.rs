@@ -18,8 +18,8 @@ use anteroom_runtime::store::Store;
 use anteroom_runtime::store::mongodb::MongoStore;
 use anteroom_tests::store_contract::Rig;
 use anteroom_tests::store_contract::fixtures::{
-    POOL, TTL, acknowledged, ended, failure, item_of_lease, job, key, lease, media, node, token,
-    unleased, words,
+    POOL, TTL, acknowledged, ended, failure, item, item_of_lease, job, key, lease, media, node,
+    text, token, unleased, words,
 };
 
 use super::Place;
@@ -379,4 +379,59 @@ async fn a_retry_begins_once_and_keeps_its_file() {
         }
         assert!(rig.restore(&fence).await.len() <= 1);
     }
+}
+
+/// Goal: a correspondent's highest row that is surpassed while the sweep passes it over is dropped by a later
+/// sweep. Method: each message is archived beside a sweep that finds the one before.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_row_that_is_surpassed_as_it_is_passed_over_is_dropped() {
+    let pair = Pair::new().await;
+    let rig = pair.rig();
+    let fence = rig.bot("b").await;
+    let forget = || StoreRequest::ForgetArchived { retention: Millis::ZERO, limit: 100 };
+    for n in 1..=ROUNDS {
+        let items = vec![item("c", text(n))];
+        let archive = StoreRequest::Archive { fence: fence.clone(), items };
+        let (archived, forgotten) = pair.race(archive, forget()).await;
+        let archived = taken_apart!(archived, Archive);
+        assert!(matches!(archived[..], [ArchiveAnswer::Stored { .. }]), "{archived:?}");
+        rig.mark(&fence, acknowledged(key("c", n, 0))).await;
+        pair.place.clock.advance(Millis::from_ms(1));
+        let then = taken_apart!(rig.ask(forget()).await, ForgetArchived);
+        let all = taken_apart!(forgotten, ForgetArchived) + then;
+        assert_eq!(all, u32::from(n > 1), "only the highest is left");
+    }
+}
+
+/// Goal: the sweep of the archive comes through beside a bot that never rests, and holds it up no longer than
+/// another message does. Method: a node archives one message after the other while another one sweeps.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_sweep_comes_through_beside_a_busy_bot() {
+    const CORRESPONDENTS: usize = 600;
+    let pair = Pair::new().await;
+    let rig = pair.rig();
+    let fence = rig.bot("b").await;
+    let name = |n: usize| format!("c{n}");
+    for message in 1..=2 {
+        let items = (0..CORRESPONDENTS).map(|n| item(&name(n), text(message))).collect();
+        rig.ask(StoreRequest::Archive { fence: fence.clone(), items }).await;
+        let marks = (0..CORRESPONDENTS).map(|n| acknowledged(key(&name(n), message, 0))).collect();
+        rig.ask(StoreRequest::MarkCalledBack { fence: fence.clone(), marks }).await;
+    }
+    pair.place.clock.advance(Millis::from_ms(1));
+
+    let (one, archiving) = (Arc::clone(&pair.one), fence.clone());
+    let busy = tokio::spawn(async move {
+        for n in 1.. {
+            let items = vec![item("busy", text(n))];
+            let archive = StoreRequest::Archive { fence: archiving.clone(), items };
+            one.execute(archive).await.expect("a message is archived");
+        }
+    });
+    let forget = StoreRequest::ForgetArchived { retention: Millis::ZERO, limit: 10_000 };
+    let forgotten = pair.other.execute(forget.clone()).await.expect("the sweep comes through");
+    assert_eq!(taken_apart!(forgotten, ForgetArchived) as usize, CORRESPONDENTS);
+    busy.abort();
+    let again = pair.other.execute(forget).await.expect("the sweep comes through");
+    assert_eq!(taken_apart!(again, ForgetArchived), 0, "the highest are out of its way");
 }

@@ -22,6 +22,7 @@ use super::fence::{self, Passed};
 use super::inserts::{by_correspondent, of_provider_messages, waiting_for};
 use super::job_changes::{self, Changes, marked, union};
 use super::job_documents::Shelf;
+use super::retention;
 use super::transaction::{Look, Transaction};
 use super::values::{message_number, uuids};
 
@@ -59,11 +60,7 @@ async fn try_archive(
     let store = transaction.store;
     let archiving = async {
         let passed = fence::pass(transaction, fence, items.len()).await?;
-        if passed.retains {
-            archive_all(transaction, fence, items, look, passed).await
-        } else {
-            archive_new::archive(transaction, &fence.bot_id, &passed, items).await
-        }
+        archive_new::archive(transaction, &fence.bot_id, &passed, items).await
     };
     let asking = archive_new::none_waits(store, &fence.bot_id, items);
     let (archived, none_waits) = fence::beside(store, &fence.bot_id, archiving, asking).await;
@@ -84,7 +81,7 @@ async fn archive_all(
     batch.read(transaction.store, items).await?;
     let answers = items.iter().map(|item| batch.add(item)).collect::<Answer<Vec<_>>>()?;
     let places = i64::try_from(items.len() - batch.rows.len()).unwrap_or(i64::MAX);
-    batch.write(transaction).await?;
+    batch.write(transaction, items).await?;
     fence::give_back(transaction, &fence.bot_id, places).await?;
     Ok(answers)
 }
@@ -109,12 +106,9 @@ struct Batch<'b> {
     by_provider_message: BTreeMap<(CorrespondentId, ProviderMessageId), Row>,
     jobs: BTreeMap<MediaId, Job>,
     waiting: BTreeMap<(CorrespondentId, ProviderMessageId), MessageId>,
-    /// Rows that retention kept as the highest of these correspondents.
-    retained: Vec<(CorrespondentId, MessageId, Bson)>,
     rows: Vec<RawDocumentBuf>,
     /// Those of the rows whose callbacks are given out with them.
     given: Vec<Row>,
-    no_longer_highest: Vec<Bson>,
     changes: Changes,
 }
 
@@ -129,10 +123,8 @@ impl<'b> Batch<'b> {
             by_provider_message: BTreeMap::new(),
             jobs: BTreeMap::new(),
             waiting: BTreeMap::new(),
-            retained: Vec::new(),
             rows: Vec::new(),
             given: Vec::new(),
-            no_longer_highest: Vec::new(),
             changes: Changes::default(),
         }
     }
@@ -149,11 +141,6 @@ impl<'b> Batch<'b> {
                     if let Some(row) = archive_documents::row_aside(store, &document).await? {
                         self.remember(row);
                     }
-                }
-                "retained" => {
-                    let row = archive_documents::row_aside(store, &document).await?;
-                    let kept = row.map(|row| (row.correspondent_id, row.id, row.position.into()));
-                    self.retained.extend(kept);
                 }
                 part => {
                     let shelf = if part == "holding" { Shelf::Holding } else { Shelf::Active };
@@ -179,19 +166,6 @@ impl<'b> Batch<'b> {
         let jobs = || vec![doc! { "$match": { "$or": jobs.clone() } }];
         let mut pipeline = marked("active", jobs(), Bson::Null);
         pipeline.push(union(HOLDING, marked("holding", jobs(), Bson::Null)));
-        if self.passed.retains {
-            let correspondents: Vec<&str> = provider_messages
-                .keys()
-                .map(|correspondent_id| correspondent_id.as_str())
-                .collect();
-            let retained = doc! { "$match": {
-                "bot_id": bot_id,
-                "correspondent_id": { "$in": correspondents },
-                "retention": archive_documents::RETENTION_HIGHEST,
-            } };
-            let stages = vec![retained, archive_documents::row_projection()];
-            pipeline.push(union(ARCHIVE, marked("retained", stages, Bson::Null)));
-        }
         if self.look == Look::First {
             let mut rows = of_provider_messages(bot_id, &provider_messages);
             let numbers = items
@@ -337,22 +311,13 @@ impl<'b> Batch<'b> {
         let is_given = item.callback == CallbackPlan::OwedInWindow;
         self.given.extend(is_given.then(|| row.clone()));
         self.remember(row.clone());
-        self.retained.retain(|(of, id, position)| {
-            let is_highest = *of != row.correspondent_id || *id >= row.id;
-            if !is_highest {
-                self.no_longer_highest.push(position.clone());
-            }
-            is_highest
-        });
         Ok(Some(row))
     }
 
-    async fn write(self, transaction: &mut Transaction<'_>) -> Answer<()> {
+    async fn write(self, transaction: &mut Transaction<'_>, items: &[ArchiveItem]) -> Answer<()> {
         transaction.insert(ARCHIVE, &self.rows).await?;
-        if !self.no_longer_highest.is_empty() {
-            let change = doc! { "$set": { "retention": archive_documents::RETENTION_DUE } };
-            let filter = doc! { "_id": { "$in": self.no_longer_highest } };
-            transaction.update_all(ARCHIVE, filter, change).await?;
+        if self.passed.retains {
+            retention::surpass(transaction, self.bot_id, items).await?;
         }
         self.changes.write(transaction).await?;
         transaction.store.given.add(self.bot_id, self.passed.epoch, &self.given);

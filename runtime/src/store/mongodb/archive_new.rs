@@ -19,6 +19,7 @@ use super::failure::{Answer, Failure};
 use super::fence::Passed;
 use super::inserts::waiting_for;
 use super::job_changes::{any, union};
+use super::retention;
 use super::transaction::Transaction;
 use super::values::{AsUuid, message_number};
 
@@ -62,6 +63,9 @@ pub(super) async fn archive(
         }
     }
     transaction.insert(ARCHIVE, &rows).await?;
+    if passed.retains {
+        retention::surpass(transaction, bot_id, items).await?;
+    }
     let asked: usize = ends.values().map(|ends| ends.media_ids.len()).sum();
     let filters = ends.into_iter().map(|(token, ends)| ends.filter(bot_id, token));
     if transaction.delete_all(ACTIVE, filters.collect()).await? == asked as u64 {

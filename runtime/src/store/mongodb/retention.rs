@@ -1,8 +1,9 @@
 //! What is dropped once it was kept long enough: failed copies, archived messages, confirmed sends.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
-use anteroom_core::id::MediaId;
+use anteroom_core::id::{BotId, CorrespondentId, MediaId, MessageId};
+use anteroom_core::store::ArchiveItem;
 use anteroom_core::time::Millis;
 use mongodb::bson::{Bson, Document, Uuid, deserialize_from_slice, doc};
 use serde::Deserialize;
@@ -14,7 +15,7 @@ use super::failure::Answer;
 use super::pages::{documents, page_size};
 use super::quarantine;
 use super::transaction::{Transaction, transact};
-use super::values::{id_of, uuids};
+use super::values::{id_of, message_number, uuids};
 
 /// How many rows that stay one sweep of the archive may meet before it leaves the rest to the next.
 const PASSED_OVER_MAX: usize = 10_000;
@@ -93,13 +94,13 @@ async fn try_forget_failed(
 }
 
 /// The stages that find archived messages that ended before a moment, and whether each is its
-/// correspondent's highest.
-pub(super) fn kept_archived(before: Bson, limit: i64) -> Vec<Document> {
-    let same = |field: &str| doc! { "$eq": [format!("${field}"), format!("$${field}")] };
-    vec![
+/// correspondent's highest; none archived before `from`.
+pub(super) fn kept_archived(from: &Bson, before: Bson, limit: i64) -> Vec<Document> {
+    let mut stages = vec![
         doc! { "$match": {
             "retention": RETENTION_DUE,
             "$expr": { "$and": [
+                { "$gte": ["$archived_at", from] },
                 // No callback ends before its message is archived.
                 { "$lt": ["$archived_at", before.clone()] },
                 { "$lt": ["$ended_at", before] },
@@ -108,7 +109,18 @@ pub(super) fn kept_archived(before: Bson, limit: i64) -> Vec<Document> {
         } },
         doc! { "$sort": { "archived_at": 1 } },
         doc! { "$limit": limit },
-        doc! { "$project": { "bot_id": 1, "provider_name": 1, "correspondent_id": 1, "id": 1 } },
+    ];
+    stages.extend(whether_highest());
+    stages
+}
+
+/// The stages that tell of archived messages whether each is its correspondent's highest.
+fn whether_highest() -> [Document; 3] {
+    let same = |field: &str| doc! { "$eq": [format!("${field}"), format!("$${field}")] };
+    [
+        doc! { "$project": {
+            "bot_id": 1, "provider_name": 1, "correspondent_id": 1, "id": 1, "archived_at": 1,
+        } },
         doc! { "$lookup": {
             "from": ARCHIVE,
             "let": {
@@ -129,15 +141,20 @@ pub(super) fn kept_archived(before: Bson, limit: i64) -> Vec<Document> {
             ],
             "as": "higher",
         } },
-        doc! { "$project": { "bot_id": 1, "highest": { "$eq": [{ "$size": "$higher" }, 0] } } },
+        doc! { "$project": {
+            "bot_id": 1, "archived_at": 1, "highest": { "$eq": [{ "$size": "$higher" }, 0] },
+        } },
     ]
 }
 
-/// What one transaction of the sweep did.
-#[derive(Default)]
+/// What one transaction of the sweep did, and what is left to do.
 struct Pass {
+    found: usize,
     forgotten: usize,
-    passed_over: usize,
+    /// Rows that were the highest of their correspondents, by their bots.
+    highest: BTreeMap<BotId, Vec<Bson>>,
+    /// When the last of the rows was archived.
+    last: Option<Bson>,
 }
 
 /// Drops archived messages, and with them the keys of sends that were confirmed as long ago; returns
@@ -151,37 +168,40 @@ pub(super) async fn forget_archived(
     limit: u32,
 ) -> Answer<u32> {
     let limit = page_size(limit);
-    let mut all = Pass::default();
-    let mut transaction = Transaction::new(store).await?;
-    while all.forgotten < limit && all.passed_over < PASSED_OVER_MAX {
-        let size = CHUNK_ROWS.min(limit - all.forgotten);
-        transaction.begin().await?;
-        let tried = try_forget_archived(&mut transaction, retention, size).await;
-        let Some(pass) = transaction.end(tried).await? else { continue };
-        if pass.forgotten + pass.passed_over == 0 {
+    let (mut forgotten, mut passed_over) = (0, 0);
+    // What is older and still there is owed, and was looked at.
+    let mut from = Bson::MinKey;
+    while forgotten < limit && passed_over < PASSED_OVER_MAX {
+        let size = CHUNK_ROWS.min(limit - forgotten);
+        let pass = drop_some(store, retention, &from, size).await?;
+        for (bot_id, rows) in pass.highest {
+            pass_over(store, &bot_id, &rows).await?;
+        }
+        forgotten += pass.forgotten;
+        passed_over += pass.found - pass.forgotten;
+        if pass.found < size {
             break;
         }
-        all.forgotten += pass.forgotten;
-        all.passed_over += pass.passed_over;
+        from = pass.last.unwrap_or(from);
     }
     forget_sends(store, retention).await?;
-    Ok(u32::try_from(all.forgotten).unwrap_or(u32::MAX))
+    Ok(u32::try_from(forgotten).unwrap_or(u32::MAX))
 }
 
-async fn try_forget_archived(
+#[derive(Deserialize)]
+struct Ended {
+    #[serde(rename = "_id")]
+    position: Bson,
+    bot_id: String,
+    archived_at: Option<Bson>,
+    highest: bool,
+}
+
+async fn read_ended(
     transaction: &mut Transaction<'_>,
-    retention: Millis,
-    size: usize,
-) -> Answer<Pass> {
-    #[derive(Deserialize)]
-    struct Ended {
-        #[serde(rename = "_id")]
-        position: Bson,
-        bot_id: String,
-        highest: bool,
-    }
-    let before = transaction.store.time.ago(retention);
-    let found = transaction.aggregate(ARCHIVE, kept_archived(before, documents(size))).await?;
+    stages: Vec<Document>,
+) -> Answer<(usize, Vec<Ended>)> {
+    let found = transaction.aggregate(ARCHIVE, stages).await?;
     let mut rows = Vec::with_capacity(found.len());
     for row in &found {
         match deserialize_from_slice::<Ended>(row.as_bytes()) {
@@ -189,26 +209,98 @@ async fn try_forget_archived(
             Err(error) => quarantine::row(transaction, row, &error.to_string()).await?,
         }
     }
-    let (kept, dropped): (Vec<Ended>, Vec<Ended>) = rows.into_iter().partition(|row| row.highest);
-    // What is set aside is out of the way as well.
-    let pass = Pass { forgotten: dropped.len(), passed_over: found.len() - dropped.len() };
-    let positions =
-        |rows: &[Ended]| -> Vec<Bson> { rows.iter().map(|row| row.position.clone()).collect() };
-    if !dropped.is_empty() {
-        transaction.delete(ARCHIVE, doc! { "_id": { "$in": positions(&dropped) } }).await?;
+    Ok((found.len(), rows))
+}
+
+/// Drops rows that are not the highest of their correspondents. No fence is passed: such a row does not
+/// become the highest again, and whoever changes it meanwhile is in conflict with this.
+async fn drop_some(
+    store: &Connection,
+    retention: Millis,
+    from: &Bson,
+    size: usize,
+) -> Answer<Pass> {
+    transact!(store, |transaction| try_drop_some(transaction, retention, from, size))
+}
+
+async fn try_drop_some(
+    transaction: &mut Transaction<'_>,
+    retention: Millis,
+    from: &Bson,
+    size: usize,
+) -> Answer<Pass> {
+    let before = transaction.store.time.ago(retention);
+    let stages = kept_archived(from, before, documents(size));
+    let (found, rows) = read_ended(transaction, stages).await?;
+    let last = rows.last().and_then(|row| row.archived_at.clone());
+    let mut highest: BTreeMap<BotId, Vec<Bson>> = BTreeMap::new();
+    let mut dropped = Vec::new();
+    for row in rows {
+        if row.highest {
+            highest.entry(row.bot_id.into()).or_default().push(row.position);
+        } else {
+            dropped.push(row.position);
+        }
     }
-    if !kept.is_empty() {
-        let change = doc! { "$set": { "retention": RETENTION_HIGHEST } };
-        let these = doc! { "_id": { "$in": positions(&kept) } };
-        transaction.update_all(ARCHIVE, these, change).await?;
-        // Whoever archives for these bots looks from then on for rows that are not the highest any
-        // longer; whoever did so just now writes the same fence, and one of the two begins anew.
-        let bots: BTreeSet<&str> = kept.iter().map(|row| row.bot_id.as_str()).collect();
-        let bots: Vec<&str> = bots.into_iter().collect();
-        let retains = doc! { "$set": { "retains": true }, "$inc": { "writes": 1_i64 } };
-        transaction.update_all(FENCES, doc! { "_id": { "$in": bots } }, retains).await?;
+    let forgotten = dropped.len();
+    if forgotten > 0 {
+        transaction.delete(ARCHIVE, doc! { "_id": { "$in": dropped } }).await?;
     }
-    Ok(pass)
+    Ok(Pass { found, forgotten, highest, last })
+}
+
+/// Takes a bot's rows that are still the highest of their correspondents out of the sweep's way.
+async fn pass_over(store: &Connection, bot_id: &BotId, rows: &[Bson]) -> Answer<()> {
+    let _turn = store.turns.take(bot_id).await;
+    transact!(store, |transaction| try_pass_over(transaction, bot_id, rows))
+}
+
+/// The bot's fence comes first, so that nothing is lost to whoever archives for the bot at the time. Whoever
+/// archives for it from then on puts rows back into the sweep's way that are not the highest any longer.
+async fn try_pass_over(
+    transaction: &mut Transaction<'_>,
+    bot_id: &BotId,
+    rows: &[Bson],
+) -> Answer<()> {
+    let retains = doc! { "$set": { "retains": true }, "$inc": { "writes": 1_i64 } };
+    transaction.update_all(FENCES, doc! { "_id": bot_id.as_str() }, retains).await?;
+    let mut stages = vec![doc! { "$match": { "_id": { "$in": rows } } }];
+    stages.extend(whether_highest());
+    let (_, rows) = read_ended(transaction, stages).await?;
+    let highest: Vec<Bson> =
+        rows.into_iter().filter(|row| row.highest).map(|row| row.position).collect();
+    let change = doc! { "$set": { "retention": RETENTION_HIGHEST } };
+    transaction.update_all(ARCHIVE, doc! { "_id": { "$in": highest } }, change).await
+}
+
+/// Puts rows back into the sweep's way that were kept as the highest of their correspondents, and are below
+/// these.
+pub(super) async fn surpass(
+    transaction: &mut Transaction<'_>,
+    bot_id: &BotId,
+    items: &[ArchiveItem],
+) -> Answer<()> {
+    let mut highest: BTreeMap<&CorrespondentId, MessageId> = BTreeMap::new();
+    for ArchiveItem { correspondent_id, message, .. } in items {
+        let known = highest.entry(correspondent_id).or_insert(message.id);
+        *known = message.id.max(*known);
+    }
+    let below = highest
+        .iter()
+        .map(|(correspondent_id, id)| {
+            let below = doc! { "$lt": message_number(*id)? };
+            Ok(doc! { "correspondent_id": correspondent_id.as_str(), "id": below })
+        })
+        .collect::<Answer<Vec<_>>>()?;
+    let correspondent_ids: Vec<&str> = highest.keys().map(|id| id.as_str()).collect();
+    let these = doc! {
+        "bot_id": bot_id.as_str(),
+        "correspondent_id": { "$in": correspondent_ids },
+        "retention": RETENTION_HIGHEST,
+        "$or": below,
+    };
+    let change = doc! { "$set": { "retention": RETENTION_DUE } };
+    transaction.update_all(ARCHIVE, these, change).await
 }
 
 /// The stages that find sends that were confirmed before a moment.
