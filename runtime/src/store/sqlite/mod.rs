@@ -3,12 +3,13 @@
 //! Owns the data directory. One thread writes, with **group commit**: requests that wait are executed
 //! in one transaction, each in a savepoint of its own, and all are answered after the one commit. One
 //! thread reads beside it, and one, which gives way to all others, for operators; a read sees everything that was
-//! answered before it was asked.
+//! answered before it was asked. One folds the write-ahead log into the database.
 //!
 //! | module | holds |
 //! |---|---|
 //! | `directory`, `opening`, `schema`, `takeover` | opening: the lock, the connections, migrations, what an earlier process left behind |
 //! | `prepared`, `line`, `writer`, `reader`, `dispatch` | what is done where it is asked, what waits, the threads, and which function answers which request |
+//! | `cache`, `checkpoints` | what the writer keeps in memory, and in its log |
 //! | `work`, `columns`, `failure` | a request's view of the database |
 //! | `bots`, `jobs`, `claims`, `leases`, `archive`, `revision`, `callbacks`, `sends`, `sweeps`, `operator` | one function a request |
 //! | `backlog` | what waits, for those who look |
@@ -25,6 +26,7 @@ mod backlog;
 mod bots;
 mod cache;
 mod callbacks;
+mod checkpoints;
 mod claims;
 mod columns;
 mod correspondents;
@@ -60,6 +62,7 @@ use std::time::Duration;
 use anteroom_core::store::{BotRecord, StoreError, StoreRequest, StoreResult};
 use tokio::sync::{mpsc, oneshot};
 
+use self::checkpoints::Checkpoints;
 use self::directory::DirectoryLock;
 use self::opening::Connections;
 use self::prepared::Prepared;
@@ -124,15 +127,17 @@ impl SqliteStore {
     /// An [`OpenError`] that names the directory or file and says what to do.
     pub fn open(settings: SqliteSettings, clock: Clock) -> Result<Self, OpenError> {
         let lock = directory::lock(&settings.directory)?;
-        let Connections { write, read, look } = opening::open(&settings, &clock)?;
+        let Connections { mut write, checkpoint, read, look } = opening::open(&settings, &clock)?;
         let (writes, write_queue) = mpsc::channel(QUEUE_REQUESTS_MAX);
         let (reads, read_queue) = mpsc::channel(QUEUE_REQUESTS_MAX);
         let (looks, look_queue) = mpsc::channel(QUEUE_REQUESTS_MAX);
         let directory = settings.directory.clone();
+        let checkpoints = Checkpoints::start(&mut write, checkpoint)
+            .map_err(|source| OpenError::Directory { directory: directory.clone(), source })?;
         let [write_clock, read_clock, look_clock] = std::array::from_fn(|_| Clock::clone(&clock));
         let writer = spawn("store-writer", &directory, {
             let directory = directory.clone();
-            move || writer::run(write, write_queue, &write_clock, &directory)
+            move || writer::run(write, checkpoints, write_queue, &write_clock, &directory)
         })?;
         let reader = spawn("store-reader", &directory, {
             let directory = directory.clone();

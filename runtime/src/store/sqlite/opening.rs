@@ -27,10 +27,6 @@ const STATEMENTS_MAX: usize = 256;
 /// How large a page of a new database is: room for several bodies.
 const PAGE_BYTES: i64 = 8_192;
 
-/// How many pages are written to the log before they are folded into the database: a page that changes
-/// often is folded once for all its changes.
-const LOG_PAGES_MAX: i64 = 2_000;
-
 /// How much of the write-ahead log is kept on disk between checkpoints.
 const LOG_BYTES_MAX: i64 = 64 << 20;
 
@@ -106,6 +102,8 @@ pub enum OpenError {
 /// One for each thread.
 pub(super) struct Connections {
     pub write: Connection,
+    /// What folds the log into the database.
+    pub checkpoint: Connection,
     pub read: Connection,
     /// What operators look through.
     pub look: Connection,
@@ -120,16 +118,16 @@ pub(super) fn open(settings: &SqliteSettings, clock: &Clock) -> Result<Connectio
     let work = Work { connection: &write, correspondents: &correspondents, now: clock() };
     takeover::take_over(&work).map_err(|failure| explain_failure(&file, failure))?;
     let reader = || open_reader(settings, &file).map_err(|error| explain(&file, error));
-    Ok(Connections { read: reader()?, look: reader()?, write })
+    let checkpoint = open_checkpoint(settings, &file).map_err(|error| explain(&file, error))?;
+    Ok(Connections { read: reader()?, look: reader()?, checkpoint, write })
 }
 
 fn open_writer(settings: &SqliteSettings, file: &Path) -> rusqlite::Result<Connection> {
     let connection = connect(settings, file)?;
     connection.pragma_update(None, "page_size", PAGE_BYTES)?;
     connection.pragma_update(None, "journal_mode", "WAL")?;
-    connection.pragma_update(None, "synchronous", "FULL")?;
+    make_durable(&connection)?;
     connection.pragma_update(None, "journal_size_limit", LOG_BYTES_MAX)?;
-    connection.pragma_update(None, "wal_autocheckpoint", LOG_PAGES_MAX)?;
     cache::make_small(&connection)?;
     connection.pragma_update(None, "temp_store", "MEMORY")?;
     // Values do not change how a statement is carried out: it would be prepared anew for each.
@@ -140,6 +138,19 @@ fn open_writer(settings: &SqliteSettings, file: &Path) -> rusqlite::Result<Conne
         connection.pragma_update(None, "max_page_count", pages.max(1))?;
     }
     Ok(connection)
+}
+
+/// Nothing is folded by a connection that has not seen yet that there is a log.
+fn open_checkpoint(settings: &SqliteSettings, file: &Path) -> rusqlite::Result<Connection> {
+    let connection = connect(settings, file)?;
+    make_durable(&connection)?;
+    connection.pragma_query_value(None, "schema_version", |_| Ok(()))?;
+    Ok(connection)
+}
+
+/// A commit is answered once it is on the disk, and the log begins anew once the database is.
+fn make_durable(connection: &Connection) -> rusqlite::Result<()> {
+    connection.pragma_update(None, "synchronous", "FULL")
 }
 
 fn open_reader(settings: &SqliteSettings, file: &Path) -> rusqlite::Result<Connection> {
@@ -177,5 +188,30 @@ pub(super) fn explain(file: &Path, error: rusqlite::Error) -> OpenError {
         }
         Some(ErrorCode::ReadOnly | ErrorCode::PermissionDenied) => OpenError::ReadOnly { file },
         _ => OpenError::Database { file, detail },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use anteroom_core::time::Timestamp;
+
+    use super::*;
+
+    /// Goal: whoever writes to the disk waits for it: the writer with each commit, and what folds the log into
+    /// the database before the log begins anew.
+    #[test]
+    fn what_is_written_is_waited_for() {
+        let directory = tempfile::tempdir().unwrap();
+        let settings = SqliteSettings::new(directory.path());
+        let clock: Clock = Arc::new(|| Timestamp::from_ms(0));
+        let Connections { write, checkpoint, .. } = open(&settings, &clock).unwrap();
+        for connection in [&write, &checkpoint] {
+            let value = |pragma| connection.pragma_query_value(None, pragma, |row| row.get(0));
+            assert_eq!(value("synchronous"), Ok(2_i64), "FULL");
+            let mode = connection.pragma_query_value(None, "journal_mode", |row| row.get(0));
+            assert_eq!(mode, Ok("wal".to_owned()));
+        }
     }
 }

@@ -14,6 +14,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::Clock;
 use super::cache::Cache;
+use super::checkpoints::Checkpoints;
 use super::correspondents::Correspondents;
 use super::dispatch::{self, Step};
 use super::failure::{Answer, Failure, store_error};
@@ -60,6 +61,7 @@ impl Executed {
 /// Serves the queue until all its senders are gone.
 pub(super) fn run(
     connection: Connection,
+    mut checkpoints: Checkpoints,
     queue: mpsc::Receiver<Write>,
     clock: &Clock,
     directory: &Path,
@@ -87,6 +89,7 @@ pub(super) fn run(
             Ok(()) => {
                 let has_restored = group.members.iter().any(Executed::has_restored);
                 answer_all(group.members, &mut line);
+                checkpoints.follow(&connection);
                 if let Err(error) = cache.follow(&connection, has_restored, Instant::now()) {
                     tracing::warn!(%error, "the size of the database's cache could not be changed");
                 }
@@ -98,6 +101,7 @@ pub(super) fn run(
             }
         }
     }
+    drop(checkpoints);
     // Leaves one file instead of three; what is in the log is durable with or without this.
     if let Err(error) = connection.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)") {
         tracing::warn!(%error, "the write-ahead log could not be folded into the database");
