@@ -124,6 +124,47 @@ fn a_stale_lease_takes_no_receipt_along() {
     assert!(!shown(&told).contains(&receipt.to_owned()), "{:?}", shown(&told));
 }
 
+/// Goal: what is answered late for a job that has been done and archived meanwhile says nothing of its message that
+/// was sent again since: that one has an insert of its own, which finds it to be a duplicate. (It was acknowledged
+/// under an id that nothing durable had, and waited for a result for ever.)
+#[test]
+fn a_late_insert_is_not_taken_for_that_of_a_resend() {
+    let mut settings = settings();
+    settings.bot_defaults.limits.dedupe_window = 1;
+    for pool in &mut settings.pools {
+        pool.slots = NonZeroU32::MIN.saturating_add(1);
+    }
+    let late_answers = [
+        InsertAnswer::Inserted { leased: false },
+        InsertAnswer::DuplicateProviderMessage { message_id: message_id(9) },
+        InsertAnswer::MediaIdInUse,
+    ];
+    for late in late_answers {
+        let mut node = running(settings.clone());
+        node.step(say(SESSION, 1, voice("alice", "p1", 0xa1)));
+        node.answer("next_id", Ok(next_id(1)));
+        node.step(Event::Pools(PoolEvent::WorkWaiting { pool: "audio".into() }));
+        let StoreRequest::Claim { lease, .. } = node.asked("claim").clone() else {
+            panic!("claim asks for jobs")
+        };
+        let jobs = vec![job("alice", 1, 0xa1, Status::Pending)];
+        let claimed = Claimed { jobs, more: false, next_in: None };
+        node.answer("claim", Ok(StoreReply::Claim(claimed)));
+        node.step(ended(lease.token, Ok(words("news"))));
+        node.answer("archive", Ok(stored([1])));
+        // The window of one is another message's from here on.
+        node.step(say(SESSION, 2, text("alice", "p2", "hello")));
+        node.answer("archive", Ok(stored([2])));
+        node.step(say(SESSION, 3, voice("alice", "p1", 0xa1)));
+        let told = node.answer("insert_jobs", Ok(StoreReply::InsertJobs(vec![late])));
+        assert!(!shown(&told).iter().any(|it| it.contains("receipt")), "{:?}", shown(&told));
+        let original = InsertAnswer::DuplicateProviderMessage { message_id: message_id(1) };
+        let told = node.answer("insert_jobs", Ok(StoreReply::InsertJobs(vec![original])));
+        let receipt = "session 1: receipt seq 3 message_id 1 duplicate";
+        assert!(shown(&told).contains(&receipt.to_owned()), "{:?}", shown(&told));
+    }
+}
+
 /// Goal: the file of a finished job is deleted when its message is stored, and not before.
 #[test]
 fn a_file_goes_when_its_text_is_stored() {

@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use serde::{Deserialize, Serialize};
 
 use super::Bot;
+use super::correspondent::Correspondent;
 use crate::context::Context;
 use crate::durable::Durable;
 use crate::id::{CorrespondentId, MediaId, MessageId};
@@ -169,7 +170,6 @@ impl Bot {
         asked_at: Timestamp,
         answer: &InsertAnswer,
     ) {
-        let correspondent_id = new.job.correspondent_id.clone();
         match answer {
             InsertAnswer::Inserted { leased } => {
                 self.confirm_insert(cx, reply, &new);
@@ -187,19 +187,26 @@ impl Bot {
             InsertAnswer::DuplicateProviderMessage { message_id } => {
                 unreserve(cx, &new);
                 let original = Durable::by(reply, *message_id);
-                self.insert_was_duplicate(cx, &correspondent_id, new.job.media_id, original);
+                self.insert_was_duplicate(cx, &new.job, original);
             }
             InsertAnswer::MediaIdInUse => {
                 unreserve(cx, &new);
                 let receipt = Receipt::rejected(RejectReason::Invalid);
-                self.drop_placeholder(cx, &correspondent_id, new.job.media_id, &receipt);
+                self.drop_placeholder(cx, &new.job, &receipt);
             }
         }
     }
 
+    /// The correspondent with whom a job's placeholder is. A job whose insert is answered late may have been done
+    /// and archived meanwhile; its message, sent again since, is there under another id, and has an insert of its own.
+    fn with_placeholder(&mut self, job: &Job) -> Option<&mut Correspondent> {
+        let entry = self.correspondents.get_mut(&job.correspondent_id)?;
+        entry.queue.has_media(job.media_id, job.placeholder_message.id).then_some(entry)
+    }
+
     fn confirm_insert(&mut self, cx: &mut Context<'_>, reply: &StoreReply, new: &NewJob) {
         let correspondent_id = &new.job.correspondent_id;
-        let Some(entry) = self.correspondents.get_mut(correspondent_id) else { return };
+        let Some(entry) = self.with_placeholder(&new.job) else { return };
         let media_id = Durable::by(reply, new.job.media_id);
         if let Some((message_id, origin)) = entry.queue.confirm_placeholder(media_id) {
             let receipt = Receipt::Accepted { message_id };
@@ -210,12 +217,12 @@ impl Bot {
     fn insert_was_duplicate(
         &mut self,
         cx: &mut Context<'_>,
-        correspondent_id: &CorrespondentId,
-        media_id: MediaId,
+        job: &Job,
         original: Durable<MessageId>,
     ) {
+        let (correspondent_id, media_id) = (&job.correspondent_id, job.media_id);
         let limits = self.settings.limits;
-        let Some(entry) = self.correspondents.get_mut(correspondent_id) else { return };
+        let Some(entry) = self.with_placeholder(job) else { return };
         // The same insert, asked again after its message had been archived, is no duplicate.
         let Some(Removed { message, origin }) = entry.queue.remove_placeholder(media_id) else {
             return;
@@ -230,14 +237,9 @@ impl Bot {
     }
 
     /// Takes a placeholder whose job was refused out of its queue, and answers it.
-    fn drop_placeholder(
-        &mut self,
-        cx: &mut Context<'_>,
-        correspondent_id: &CorrespondentId,
-        media_id: MediaId,
-        receipt: &Receipt,
-    ) {
-        let Some(entry) = self.correspondents.get_mut(correspondent_id) else { return };
+    fn drop_placeholder(&mut self, cx: &mut Context<'_>, job: &Job, receipt: &Receipt) {
+        let (correspondent_id, media_id) = (&job.correspondent_id, job.media_id);
+        let Some(entry) = self.with_placeholder(job) else { return };
         if let Some(Removed { message, origin }) = entry.queue.remove_placeholder(media_id) {
             self.media.remove(&media_id);
             self.outbox.media_settled(correspondent_id);
@@ -252,17 +254,16 @@ impl Bot {
         let alone = batch.jobs.len() == 1;
         for new in batch.jobs.into_iter().rev() {
             unreserve(cx, &new);
-            let correspondent_id = new.job.correspondent_id;
             if alone {
                 cx.notice(Notice::StoreRefused {
                     operation: "insert_jobs".to_owned(),
                     detail: detail.clone(),
                 });
                 let receipt = Receipt::rejected(RejectReason::Invalid);
-                self.drop_placeholder(cx, &correspondent_id, new.job.media_id, &receipt);
-            } else {
+                self.drop_placeholder(cx, &new.job, &receipt);
+            } else if self.with_placeholder(&new.job).is_some() {
                 self.inserts.singly += 1;
-                self.inserts.pending.push_front((correspondent_id, new.job.media_id));
+                self.inserts.pending.push_front((new.job.correspondent_id, new.job.media_id));
             }
         }
     }

@@ -401,6 +401,11 @@ impl CorrespondentQueue {
         Some(Removed { message, origin: unconfirmed.and_then(|unconfirmed| unconfirmed.origin) })
     }
 
+    /// Whether the message of that id is here and came with that media.
+    pub fn has_media(&self, media_id: MediaId, id: MessageId) -> bool {
+        self.media.get(&media_id).is_some_and(|entry| entry.message.id == id)
+    }
+
     /// The placeholder that waits for that media, as long as its job is not durable, and what its
     /// provider said of a medium that it could not bring.
     pub fn unconfirmed(&self, media_id: MediaId) -> Option<(&Message, &Excuse)> {
