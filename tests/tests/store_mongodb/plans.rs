@@ -90,6 +90,10 @@ async fn fill_all(place: &Place) {
         }
     })
     .await;
+    // As retention does that has kept rows of a bot as the highest of their correspondents.
+    let fences = place.database.collection::<Document>("fences");
+    let retains = doc! { "$set": { "retains": true } };
+    fences.update_one(doc! { "_id": "b" }, retains).await.expect("the server answers");
 }
 
 /// Everything that runs often, for the bot `b`.
