@@ -210,8 +210,10 @@ fn wait() -> impl Strategy<Value = u64> {
 }
 
 fn any_how(lies: bool) -> impl Strategy<Value = How> {
+    // A case is shrunk to the first choice, whatever its weight.
+    let first = move |how| if lies { How::Distorted(how) } else { How::Right };
     prop_oneof![
-        if lies { 10 } else { 0 } => (0..8u8).prop_map(How::Distorted),
+        if lies { 10 } else { 0 } => (0..8u8).prop_map(first),
         20 => Just(How::Right),
         3 => Just(How::LostBefore),
         3 => Just(How::LostAfter),

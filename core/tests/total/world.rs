@@ -258,6 +258,13 @@ impl World {
     fn answer(&mut self, asked: Asked, how: How) {
         let Asked { asker, op, request } = asked;
         let unavailable = Err(StoreError::Unavailable { detail: "lost".to_owned() });
+        if let (StoreRequest::ReleaseBot(_), How::Fenced | How::Invalid | How::WrongKind) =
+            (&request, how)
+        {
+            // No store refuses to release a bot that is its asker's: what is refused is free, and is acquired
+            // under a new epoch.
+            let _ = self.store.apply(self.clock, &request);
+        }
         let result = match how {
             How::Right => self.store.apply(self.clock, &request),
             How::Distorted(how) => {
