@@ -317,7 +317,7 @@ impl<'b> Batch<'b> {
     async fn write(self, transaction: &mut Transaction<'_>, items: &[ArchiveItem]) -> Answer<()> {
         transaction.insert(ARCHIVE, &self.rows).await?;
         if self.passed.retains {
-            retention::surpass(transaction, self.bot_id, items).await?;
+            retention::surpass(transaction, self.bot_id, &self.provider_name, items).await?;
         }
         self.changes.write(transaction).await?;
         transaction.store.given.add(self.bot_id, self.passed.epoch, &self.given);

@@ -64,7 +64,7 @@ pub(super) async fn archive(
     }
     transaction.insert(ARCHIVE, &rows).await?;
     if passed.retains {
-        retention::surpass(transaction, bot_id, items).await?;
+        retention::surpass(transaction, bot_id, &provider_name, items).await?;
     }
     let asked: usize = ends.values().map(|ends| ends.media_ids.len()).sum();
     let filters = ends.into_iter().map(|(token, ends)| ends.filter(bot_id, token));

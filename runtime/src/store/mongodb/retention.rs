@@ -1,8 +1,9 @@
 //! What is dropped once it was kept long enough: failed copies, archived messages, confirmed sends.
 
 use std::collections::BTreeMap;
+use std::time::Instant;
 
-use anteroom_core::id::{BotId, CorrespondentId, MediaId, MessageId};
+use anteroom_core::id::{BotId, CorrespondentId, MediaId, MessageId, ProviderName};
 use anteroom_core::store::ArchiveItem;
 use anteroom_core::time::Millis;
 use mongodb::bson::{Bson, Document, Uuid, deserialize_from_slice, doc};
@@ -11,7 +12,7 @@ use serde::Deserialize;
 use super::archive_documents::{RETENTION_DUE, RETENTION_HIGHEST};
 use super::collections::{ACTIVE, ARCHIVE, FAILED, FENCES, HOLDING, SENDS};
 use super::connection::Connection;
-use super::failure::Answer;
+use super::failure::{Answer, Failure};
 use super::pages::{documents, page_size};
 use super::quarantine;
 use super::transaction::{Transaction, transact};
@@ -171,11 +172,18 @@ pub(super) async fn forget_archived(
     let (mut forgotten, mut passed_over) = (0, 0);
     // What is older and still there is owed, and was looked at.
     let mut from = Bson::MinKey;
-    while forgotten < limit && passed_over < PASSED_OVER_MAX {
+    let until = Instant::now() + store.call_timeout / 2;
+    while forgotten < limit && passed_over < PASSED_OVER_MAX && Instant::now() < until {
         let size = CHUNK_ROWS.min(limit - forgotten);
         let pass = drop_some(store, retention, &from, size).await?;
         for (bot_id, rows) in pass.highest {
-            pass_over(store, &bot_id, &rows).await?;
+            match pass_over(store, &bot_id, &rows).await {
+                // The next sweep finds them again; the other bots' rows are not to wait for them.
+                Err(Failure::Contended { last, .. }) => {
+                    tracing::debug!(%bot_id, %last, "a bot's rows could not be passed over");
+                }
+                ended => ended?,
+            }
         }
         forgotten += pass.forgotten;
         passed_over += pass.found - pass.forgotten;
@@ -278,6 +286,7 @@ async fn try_pass_over(
 pub(super) async fn surpass(
     transaction: &mut Transaction<'_>,
     bot_id: &BotId,
+    provider_name: &ProviderName,
     items: &[ArchiveItem],
 ) -> Answer<()> {
     let mut highest: BTreeMap<&CorrespondentId, MessageId> = BTreeMap::new();
@@ -295,6 +304,7 @@ pub(super) async fn surpass(
     let correspondent_ids: Vec<&str> = highest.keys().map(|id| id.as_str()).collect();
     let these = doc! {
         "bot_id": bot_id.as_str(),
+        "provider_name": provider_name.as_str(),
         "correspondent_id": { "$in": correspondent_ids },
         "retention": RETENTION_HIGHEST,
         "$or": below,

@@ -2,14 +2,15 @@
 //!
 //! Owns the thread that does most of it, with a connection of its own, while the writer goes on. A log begins
 //! anew only once it is folded whole, which one that grows meanwhile never is: the little that is left, the
-//! writer folds between two transactions. **Invariant:** the log is bounded. At [`LOG_PAGES_MAX`] the writer
-//! waits; only whoever reads an old state of the database for long lets it grow beyond.
+//! writer folds between two transactions. **Invariant:** a log that grows faster than it is folded makes the
+//! writer slow and never stops it: from [`LOG_PAGES_MAX`] on it waits behind each transaction, a while.
 
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
 
@@ -17,11 +18,17 @@ use rusqlite::Connection;
 /// changes.
 const LOG_PAGES: u32 = 4_000;
 
-/// At how many pages the writer waits for the thread.
+/// From how many pages on the writer waits for the thread.
 const LOG_PAGES_MAX: u32 = 4 * LOG_PAGES;
+
+/// How long it waits behind each transaction: bots are renewed between them.
+const WAIT: Duration = Duration::from_millis(500);
 
 /// How often the thread folds what has been added meanwhile, before it leaves the rest to the writer.
 const PASSES_MAX: usize = 4;
+
+/// How often is said that the log cannot be folded.
+const COMPLAIN_EVERY: Duration = Duration::from_secs(60);
 
 /// The checkpoints of a database, as its writer sees them.
 pub(super) struct Checkpoints {
@@ -79,7 +86,7 @@ impl Checkpoints {
             pages >= LOG_PAGES && !self.ask()
         };
         if is_due && let Err(error) = fold(writer) {
-            complain(&error);
+            tracing::debug!(%error, "the rest of the write-ahead log could not be folded");
         }
     }
 
@@ -89,14 +96,10 @@ impl Checkpoints {
         self.under_way
     }
 
-    /// Whether the thread has ended what it was asked for; waits for that if it must.
-    fn has_ended(&mut self, must: bool) -> bool {
-        let has_ended = if must {
-            let _ = self.ends.recv();
-            true
-        } else {
-            self.ends.try_recv() != Err(TryRecvError::Empty)
-        };
+    /// Whether the thread has ended what it was asked for, or is gone; waits for that for a while if it is to.
+    fn has_ended(&mut self, waits: bool) -> bool {
+        let wait = if waits { WAIT } else { Duration::ZERO };
+        let has_ended = self.ends.recv_timeout(wait) != Err(RecvTimeoutError::Timeout);
         self.under_way = !has_ended;
         has_ended
     }
@@ -113,13 +116,19 @@ impl Drop for Checkpoints {
 
 /// Serves the writer until it is gone.
 fn fold_when_asked(connection: &Connection, log: &Log, asked: &Receiver<()>, end: &Sender<()>) {
+    let mut complained_at: Option<Instant> = None;
     while asked.recv().is_ok() {
         for _ in 0..PASSES_MAX {
             match fold(connection) {
-                Ok(folded) if folded < log.pages() => {}
+                // Not while the writer waits.
+                Ok(folded) if folded < log.pages() && log.pages() < LOG_PAGES_MAX => {}
                 Ok(_) => break,
                 Err(error) => {
-                    complain(&error);
+                    if complained_at.is_none_or(|at| at.elapsed() >= COMPLAIN_EVERY) {
+                        complained_at = Some(Instant::now());
+                        // Nothing is lost: the log is durable by itself, and grows until it can be folded.
+                        tracing::warn!(%error, "the write-ahead log could not be folded into the database");
+                    }
                     break;
                 }
             }
@@ -138,15 +147,8 @@ fn fold(connection: &Connection) -> rusqlite::Result<u32> {
     Ok(u32::try_from(folded).unwrap_or_default())
 }
 
-/// Nothing is lost: the log is durable by itself, and grows until it can be folded.
-fn complain(error: &rusqlite::Error) {
-    tracing::warn!(%error, "the write-ahead log could not be folded into the database");
-}
-
 #[cfg(test)]
 mod tests {
-    use std::time::{Duration, Instant};
-
     use tempfile::TempDir;
 
     use super::*;

@@ -96,6 +96,8 @@ pub(super) fn run(
             }
             Err(failure) => {
                 roll_back(&connection);
+                // A log that cannot grow begins anew once it is folded.
+                checkpoints.follow(&connection);
                 correspondents.forget();
                 refuse_all(group.members, &failure.into_store_error(directory));
             }
