@@ -96,12 +96,15 @@ async fn the_command_lines_that_are_shipped_are_understood() {
     let image = text("Dockerfile");
     let started = image.lines().find_map(|line| line.strip_prefix("CMD ")).expect("it starts");
     let from_image: Vec<String> = serde_json::from_str(started).expect("the exec form is JSON");
+    // Who listens to other machines needs an operator's token.
+    let hash = anteroom_runtime::tokens::TokenHash::of("token").to_string();
+    let variables = [("ANTEROOM_TOKENS__OPERATORS".to_owned(), hash)];
     for arguments in [from_unit, from_image] {
         assert_eq!(arguments[0], "serve");
         // `config check` takes the same flags, and reads them.
         let mut check = vec!["config", "check"];
         check.extend(arguments[1..].iter().map(String::as_str));
-        run(home.path(), &[], &check).await.succeeded();
+        run(home.path(), &variables, &check).await.succeeded();
     }
 }
 
