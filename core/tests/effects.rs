@@ -96,12 +96,9 @@ fn a_receipt_waits_for_the_store() {
     assert_eq!(shown(&effects), ["session 1: receipt seq 1 message_id 5 accepted"]);
 }
 
-/// Goal: a message whose lease proves stale has its receipt all the same, for its job is durable; once, also
-/// where the insert is answered after that.
-/// Method: the job is claimed and done while the insert has no answer, and somebody else has its lease by then.
-#[test]
-fn a_stale_lease_takes_no_receipt_along() {
-    let mut settings = settings();
+/// A bot one of whose messages is being archived, with what its job came to: that was claimed, for there are two
+/// slots, and done while its insert had no answer yet.
+fn done_before_its_insert(mut settings: NodeSettings) -> Node {
     for pool in &mut settings.pools {
         pool.slots = NonZeroU32::MIN.saturating_add(1);
     }
@@ -116,6 +113,15 @@ fn a_stale_lease_takes_no_receipt_along() {
     let claimed = Claimed { jobs, more: false, next_in: None };
     node.answer("claim", Ok(StoreReply::Claim(claimed)));
     node.step(ended(lease.token, Ok(words("news"))));
+    node
+}
+
+/// Goal: a message whose lease proves stale has its receipt all the same, for its job is durable; once, also
+/// where the insert is answered after that.
+/// Method: the job is claimed and done while the insert has no answer, and somebody else has its lease by then.
+#[test]
+fn a_stale_lease_takes_no_receipt_along() {
+    let mut node = done_before_its_insert(settings());
     let told = node.answer("archive", Ok(StoreReply::Archive(vec![ArchiveAnswer::StaleLease])));
     let receipt = "session 1: receipt seq 1 message_id 1 accepted";
     assert!(shown(&told).contains(&receipt.to_owned()), "{:?}", shown(&told));
@@ -131,26 +137,13 @@ fn a_stale_lease_takes_no_receipt_along() {
 fn a_late_insert_is_not_taken_for_that_of_a_resend() {
     let mut settings = settings();
     settings.bot_defaults.limits.dedupe_window = 1;
-    for pool in &mut settings.pools {
-        pool.slots = NonZeroU32::MIN.saturating_add(1);
-    }
     let late_answers = [
         InsertAnswer::Inserted { leased: false },
         InsertAnswer::DuplicateProviderMessage { message_id: message_id(9) },
         InsertAnswer::MediaIdInUse,
     ];
     for late in late_answers {
-        let mut node = running(settings.clone());
-        node.step(say(SESSION, 1, voice("alice", "p1", 0xa1)));
-        node.answer("next_id", Ok(next_id(1)));
-        node.step(Event::Pools(PoolEvent::WorkWaiting { pool: "audio".into() }));
-        let StoreRequest::Claim { lease, .. } = node.asked("claim").clone() else {
-            panic!("claim asks for jobs")
-        };
-        let jobs = vec![job("alice", 1, 0xa1, Status::Pending)];
-        let claimed = Claimed { jobs, more: false, next_in: None };
-        node.answer("claim", Ok(StoreReply::Claim(claimed)));
-        node.step(ended(lease.token, Ok(words("news"))));
+        let mut node = done_before_its_insert(settings.clone());
         node.answer("archive", Ok(stored([1])));
         // The window of one is another message's from here on.
         node.step(say(SESSION, 2, text("alice", "p2", "hello")));
